@@ -1,0 +1,230 @@
+/* The whole contract between ring 0 and the ring-3 component: address layout, frame page, operations, calls.
+ *
+ * This is the only header that both rings include. Nothing in it depends on the vendor, and nothing in it is
+ * a pointer that the other side follows: data moves in registers, in the frame page, and in the guest's own
+ * pages. Bump ABI_VERSION when a field moves; a call number is never reused (S4-15).
+ */
+#ifndef DEPRIV_ABI_H
+#define DEPRIV_ABI_H
+
+#include <stdint.h>
+
+#define ABI_VERSION        1u
+#define ABI_PAGE           4096u
+
+/* ---- Ring-3 address space (lower half; all domains alike, each with its own page table) -------------------- */
+#define ABI_COMPONENT_BASE 0x0000000000400000ull /* text and rodata (RX/R, shared), data and bss (RW, per domain) */
+#define ABI_INFO_BASE      0x0000000010000000ull /* struct abi_info, read-only, one page */
+#define ABI_FRAME_BASE     0x0000000011000000ull /* vcpu n: + n * ABI_PAGE, struct abi_frame, read-write */
+#define ABI_STACK_BASE     0x0000000020000000ull /* vcpu n: stack ends at + (n + 1) * ABI_STACK_STRIDE */
+#define ABI_STACK_STRIDE   0x0000000000010000ull /* the rest of the stride is guard */
+#define ABI_STACK_SIZE     0x0000000000003000ull /* 12 KiB mapped below the end of each stride */
+#define ABI_GUEST_BASE     0x0000100000000000ull /* guest-physical address g is here + g, where g is RAM */
+#define ABI_MODULE_BASE    0x0000200000000000ull /* module n: + n * ABI_MODULE_STRIDE, read-only, during ABI_OP_LOAD only */
+#define ABI_MODULE_STRIDE  0x0000000100000000ull
+#define ABI_MODULES_MAX    8u                    /* of one domain: the image, its initrd and others */
+#define ABI_VCPUS_MAX      16u                   /* of one domain */
+
+/* ---- General registers, in the order of the instruction encoding -------------------------------------------- */
+enum { ABI_RAX, ABI_RCX, ABI_RDX, ABI_RBX, ABI_RSP, ABI_RBP, ABI_RSI, ABI_RDI,
+       ABI_R8, ABI_R9, ABI_R10, ABI_R11, ABI_R12, ABI_R13, ABI_R14, ABI_R15, ABI_GPRS };
+
+/* ---- Guest state other than general registers, by group ------------------------------------------------------ */
+#define ABI_STATE_RIP      0x0001u /* rip, rsp, rflags, shadow */
+#define ABI_STATE_CS       0x0002u /* cs, ss */
+#define ABI_STATE_SEGS     0x0004u /* ds, es, fs, gs */
+#define ABI_STATE_SYSTEM   0x0008u /* ldtr, tr, gdtr, idtr */
+#define ABI_STATE_CR       0x0010u /* cr0, cr2, cr3, cr4, efer */
+#define ABI_STATE_DR       0x0020u /* dr6, dr7 */
+#define ABI_STATE_SYSENTER 0x0040u /* SYSENTER_CS, _ESP, _EIP */
+#define ABI_STATE_ALL      0x007fu
+
+/* attr: bits 0-3 type, 4 S, 5-6 DPL, 7 P, 12 AVL, 13 L, 14 D/B, 15 G, 16 unusable (SDM 3C 24.4.1). limit is in bytes. */
+struct abi_segment {
+    uint64_t base;
+    uint32_t limit;
+    uint32_t attr;
+    uint16_t selector;
+    uint16_t pad[3];
+};
+#define ABI_SEG_UNUSABLE   0x10000u
+
+enum { ABI_ES, ABI_CS, ABI_SS, ABI_DS, ABI_FS, ABI_GS, ABI_LDTR, ABI_TR, ABI_SEGS }; /* order of the encoding */
+
+struct abi_table { uint64_t base; uint32_t limit; uint32_t pad; };
+
+#define ABI_SHADOW_STI     0x1u
+#define ABI_SHADOW_MOVSS   0x2u
+
+struct abi_state {
+    uint64_t rip, rsp, rflags, shadow;     /* rsp lives here, not in gpr[] */
+    struct abi_segment seg[ABI_SEGS];
+    struct abi_table gdtr, idtr;
+    uint64_t cr0, cr2, cr3, cr4, efer;     /* as the guest reads them */
+    uint64_t dr6, dr7;
+    uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
+};
+
+/* ---- Operations: what ring 0 asks of ring 3 ------------------------------------------------------------------ */
+enum abi_op {
+    ABI_OP_NULL,    /* return at once: the bare crossing, for measurement */
+    ABI_OP_LOAD,    /* parse the image, write guest memory, set the boot state of vcpu 0 in state/state_out */
+    ABI_OP_PORT,    /* one IN or OUT, not string: port, size, flags; the data is the low bytes of gpr[RAX]; ring 0 advances RIP */
+    ABI_OP_STRING,  /* INS or OUTS, REP or not: ring 3 decodes and moves RIP, RCX, RSI, RDI itself (all state groups but DR given) */
+    ABI_OP_LENGTH,  /* decode the instruction at CS:RIP, check that it is of class `want`, answer its length in `length` */
+    ABI_OP_MMIO,    /* access at gpa that is not RAM: emulate the instruction (all state groups but DR given) */
+    ABI_OP_EVENT,   /* a timer expired, console input or room: see `events` */
+    ABI_OP_INTACK,  /* the vcpu accepts an external interrupt now: answer the vector in `vector`, or ABI_VECTOR_NONE */
+    ABI_OPS
+};
+
+/* abi_frame.flags for ABI_OP_PORT and ABI_OP_STRING */
+#define ABI_PORT_IN        0x01u
+#define ABI_PORT_STRING    0x02u
+#define ABI_PORT_REP       0x04u
+
+/* abi_frame.want for ABI_OP_LENGTH: the instruction classes that intercepts without a next RIP can be caused by */
+enum abi_insn { ABI_INSN_CPUID, ABI_INSN_RDMSR, ABI_INSN_WRMSR, ABI_INSN_HLT, ABI_INSN_XSETBV, ABI_INSN_INVD, ABI_INSN_WBINVD,
+                ABI_INSN_RDTSC, ABI_INSN_RDTSCP, ABI_INSN_RDPMC, ABI_INSN_PAUSE, ABI_INSN_VMMCALL, ABI_INSN_MONITOR, ABI_INSN_MWAIT,
+                ABI_INSN_MOVCR, ABI_INSN_LMSW, ABI_INSN_CLTS, ABI_INSN_INT, ABI_INSNS };
+
+/* abi_frame.events, and the kinds of event that ring 0 delivers by ABI_OP_EVENT */
+#define ABI_EVENT_TIMER    0x1u /* frame.timer has passed */
+#define ABI_EVENT_INPUT    0x2u /* console input is waiting: ABI_CALL_CONSOLE_READ */
+#define ABI_EVENT_ROOM     0x4u /* console_room went from 0 to more */
+
+/* abi_frame.status, ring 3's answer */
+enum abi_status {
+    ABI_OK,         /* done */
+    ABI_FAULT,      /* done: inject the exception in inject, inject_error; RIP is not advanced */
+    ABI_RETRY,      /* the instruction is no longer what caused the exit: enter the guest again (validate rule) */
+    ABI_REFUSE,     /* the image or the instruction is refused; text says why; the domain ends */
+};
+
+#define ABI_VECTOR_NONE    0xffffffffu
+#define ABI_INJECT_VALID   0x80000000u /* in inject: | ABI_INJECT_ERROR if inject_error counts | vector */
+#define ABI_INJECT_ERROR   0x00000800u
+#define ABI_TIMER_NEVER    0xffffffffffffffffull
+
+/* abi_frame.life */
+enum abi_life { ABI_LIFE_RUN, ABI_LIFE_POWEROFF, ABI_LIFE_REBOOT };
+
+#define ABI_CONSOLE_BYTES  256u
+#define ABI_TEXT_BYTES     256u
+
+/* One page per vcpu, seen by ring 3 at ABI_FRAME_BASE + n * ABI_PAGE and by ring 0 at a supervisor alias.
+ * gpr[] is the vcpu's register file: the exit stub stores into it, the entry stub loads from it (rsp excepted).
+ * Ring 0 reads every other field once, after the operation, and checks it. */
+struct abi_frame {
+    uint64_t gpr[ABI_GPRS];     /* 0x000 */
+
+    /* ring 0 -> ring 3 */
+    uint32_t op;                /* 0x080 enum abi_op */
+    uint32_t state_in;          /* 0x084 groups valid in state */
+    uint16_t port;              /* 0x088 */
+    uint8_t  size;              /* 0x08a bytes: 1, 2, 4 */
+    uint8_t  flags;             /* 0x08b ABI_PORT_* */
+    uint32_t want;              /* 0x08c enum abi_insn */
+    uint64_t gpa;               /* 0x090 ABI_OP_MMIO */
+    uint32_t events;            /* 0x098 ABI_EVENT_* */
+    uint32_t insn_bytes;        /* 0x09c bytes valid in insn (decode assist), 0 if the CPU gave none */
+    uint8_t  insn[16];          /* 0x0a0 */
+    uint32_t console_room;      /* 0x0b0 bytes that ring 0 will take in console[] now, at most ABI_CONSOLE_BYTES */
+    uint32_t pad0;              /* 0x0b4 */
+    uint64_t tsc;               /* 0x0b8 host TSC at dispatch of ABI_OP_EVENT (others: 0, read RDTSC if needed) */
+
+    /* ring 3 -> ring 0 */
+    uint32_t status;            /* 0x0c0 enum abi_status */
+    uint32_t state_out;         /* 0x0c4 groups that ring 3 changed in state */
+    uint32_t length;            /* 0x0c8 ABI_OP_LENGTH */
+    uint32_t vector;            /* 0x0cc ABI_OP_INTACK */
+    uint32_t inject;            /* 0x0d0 with ABI_FAULT */
+    uint32_t inject_error;      /* 0x0d4 */
+    uint32_t intr;              /* 0x0d8 level: an interrupt controller asks for this vcpu (persists between operations) */
+    uint32_t life;              /* 0x0dc enum abi_life */
+    uint64_t timer;             /* 0x0e0 host TSC of the next ABI_EVENT_TIMER, or ABI_TIMER_NEVER (persists) */
+    uint32_t console_len;       /* 0x0e8 bytes in console[]; ring 0 takes them and sets 0 */
+    uint32_t pad1;              /* 0x0ec */
+
+    struct abi_state state;     /* 0x0f0 */
+    char     console[ABI_CONSOLE_BYTES];
+    char     text[ABI_TEXT_BYTES]; /* reason of ABI_REFUSE, message of ABI_CALL_LOG; NUL ended */
+};
+
+/* ---- Domain information, read-only for ring 3 ------------------------------------------------------------------ */
+enum abi_kind { ABI_KIND_LINUX, ABI_KIND_MULTIBOOT, ABI_KIND_PVH, ABI_KIND_FLAT, ABI_KIND_FIRMWARE, ABI_KINDS };
+
+#define ABI_INFO_MAGIC     0x676e7552u /* "Rung" */
+#define ABI_CALL_BY_SYSENTER 0x1u      /* abi_info.cpu: else SYSCALL */
+#define ABI_CPU_NEXT_RIP     0x2u      /* the CPU reports instruction lengths */
+
+struct abi_module {
+    uint64_t size;              /* bytes; at ABI_MODULE_BASE + n * ABI_MODULE_STRIDE */
+    uint32_t line;              /* offset of its command line in abi_info.strings */
+    uint32_t pad;
+};
+
+struct abi_info {
+    uint32_t magic, version;
+    uint32_t domid, vcpus;
+    uint32_t kind;              /* enum abi_kind */
+    uint32_t cpu;               /* ABI_CALL_BY_SYSENTER | ABI_CPU_* */
+    uint64_t tsc_khz;           /* host and guest TSC frequency */
+    uint64_t boot_tsc;          /* host TSC at which wall was read */
+    int64_t  wall;              /* seconds since 1970-01-01 UTC at boot_tsc */
+    uint64_t ram_low;           /* bytes of RAM from gpa 0; [0xa0000, 0xc0000) is not RAM */
+    uint64_t ram_high;          /* bytes of RAM from gpa 4 GiB */
+    uint64_t load, entry;       /* flat: guest-physical load address and entry */
+    uint32_t bits;              /* flat: 16, 32 or 64 */
+    uint32_t modules;           /* 0: the image; 1: initrd if has_initrd; then others */
+    uint32_t has_initrd;
+    uint32_t cmdline;           /* offset in strings */
+    uint32_t name;              /* offset in strings */
+    uint32_t pad;
+    struct abi_module module[ABI_MODULES_MAX];
+    char     strings[3584];     /* NUL ended each; offset 0 is the empty string */
+};
+
+#define ABI_HOLE_START     0xa0000ull
+#define ABI_HOLE_END       0xc0000ull
+#define ABI_LOW_MAX        0xc0000000ull /* RAM below 4 GiB ends here at the latest */
+#define ABI_HIGH_BASE      0x100000000ull
+
+/* ---- Calls: ring 3 to ring 0 ------------------------------------------------------------------------------------
+ * eax: number. rdi: target domid (S4-6). Arguments: rsi, r8, r9. Result: rax, >= 0 or -ABI_E_*.
+ * SYSENTER: rdx = return RIP, rcx = return RSP. SYSCALL: the CPU gives rcx = RIP; rdx = return RSP.
+ * rcx, rdx, r11 and the argument registers are lost; rbx, rbp, r12-r15 are kept; flags are undefined. */
+#define ABI_CALLS(X) \
+    /* number, name, may do, bound */ \
+    X(0, DONE,         "end the operation; ring 0 reads the reply from the frame page", "one reply") \
+    X(1, LOG,          "print frame.text with the domain's name", "ABI_TEXT_BYTES") \
+    X(2, CONSOLE_READ, "move up to rsi bytes of console input to frame.console; result: count", "ABI_CONSOLE_BYTES") \
+    X(3, STATE_GET,    "add the groups in rsi to frame.state and state_in", "one state") \
+    X(4, YIELD,        "let another vcpu of this CPU run", "one switch")
+
+#define ABI_CALL_ENUM(nr, name, may, bound) ABI_CALL_##name = nr,
+enum abi_call { ABI_CALLS(ABI_CALL_ENUM) ABI_CALLS_END };
+
+#define ABI_E_CALL   1 /* unknown call number */
+#define ABI_E_ARG    2 /* argument out of range */
+
+/* ---- The component image: this header is at ABI_COMPONENT_BASE ------------------------------------------------- */
+#define ABI_IMAGE_MAGIC 0x3352474e5552ull /* "RUNGR3" */
+struct abi_image {
+    uint64_t magic;
+    uint32_t version, pad;
+    uint64_t entry;             /* rdi = frame, rsi = info; never returns: ABI_CALL_DONE, then it is entered anew */
+    uint64_t text_end;          /* page aligned: [base, text_end) is RX */
+    uint64_t rodata_end;        /* page aligned: [text_end, rodata_end) is R */
+    uint64_t data_end;          /* page aligned: [rodata_end, data_end) is RW, copied from the image per domain */
+    uint64_t bss_end;           /* page aligned: [data_end, bss_end) is RW, zero */
+};
+
+_Static_assert(sizeof(struct abi_state) == 32 + 24 * ABI_SEGS + 32 + 40 + 16 + 24, "abi_state has holes");
+_Static_assert(__builtin_offsetof(struct abi_frame, op) == 0x80, "abi_frame.op");
+_Static_assert(__builtin_offsetof(struct abi_frame, status) == 0xc0, "abi_frame.status");
+_Static_assert(__builtin_offsetof(struct abi_frame, state) == 0xf0, "abi_frame.state");
+_Static_assert(sizeof(struct abi_frame) <= ABI_PAGE, "abi_frame is one page");
+_Static_assert(sizeof(struct abi_info) <= ABI_PAGE, "abi_info is one page");
+
+#endif

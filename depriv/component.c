@@ -1,0 +1,142 @@
+/* Maps the ring-3 component into a domain: text and rodata shared by all, data and bss its own, guest RAM, modules.
+ * Ring 0, at domain build and end. The image's header is the only part of it that ring 0 reads. */
+#include "depriv/component.h"
+#include "depriv/abi.h"
+#include "kernel/frames.h"
+#include "kernel/log.h"
+#include "kernel/paging.h"
+#include "kernel/vcpu.h"
+
+#define IMAGE_MAX  (16 * MIB)
+#define USER       (PTE_P | PTE_U)
+#define USER_TABLE (PTE_P | PTE_U | PTE_W)
+
+extern const u8 component_image[], component_image_end[]; /* component_image.asm */
+
+/* Offsets of an image's parts, all page aligned and in order; the header is the guest of nobody: built with Rung, or a module of the operator. */
+static bool image_valid(const struct abi_image *h, u64 size)
+{
+    u64 base = ABI_COMPONENT_BASE;
+    return size >= sizeof(*h) && h->magic == ABI_IMAGE_MAGIC && h->version == ABI_VERSION && h->text_end > base &&
+           h->text_end <= h->rodata_end && h->rodata_end <= h->data_end && h->data_end <= h->bss_end && h->bss_end <= base + IMAGE_MAX &&
+           !((h->text_end | h->rodata_end | h->data_end | h->bss_end) & (PAGE_SIZE - 1)) && h->entry >= base && h->entry < h->text_end &&
+           h->data_end - base <= ALIGN_UP(size, PAGE_SIZE);
+}
+
+void component_init(void)
+{
+    if (!image_valid((const struct abi_image *)component_image, (u64)(component_image_end - component_image)))
+        panic("the built-in component has a bad header");
+}
+
+static int map_run(struct domain *d, u64 va, u64 pa, u64 bytes, u64 leaf)
+{
+    for (u64 at = 0; at < bytes; at += PAGE_SIZE)
+        if (paging_map(d->user_root, va + at, pa + at, PAGE_SIZE, leaf, USER_TABLE))
+            return -E_NOMEM;
+    return 0;
+}
+
+/* The image of this domain: mapped for reading its header and its data, by the pool's alias or the kernel's own mapping. */
+static const u8 *image_of(struct domain *d, u64 *pa, u64 *size)
+{
+    if (!d->component_pa) {
+        *pa = (u64)component_image - KERNEL_IMAGE;
+        *size = (u64)(component_image_end - component_image);
+        return component_image;
+    }
+    *pa = d->component_pa;
+    *size = d->component_size;
+    return paging_map_boot(*pa, *size) ? NULL : (const u8 *)(DEVICE_BASE + *pa);
+}
+
+static int map_image(struct domain *d)
+{
+    u64 pa, size, text, data;
+    const u8 *image = image_of(d, &pa, &size);
+    const struct abi_image *h = (const struct abi_image *)image;
+    if (!image || !image_valid(h, size)) {
+        log_domain(d->name, "refused: component: bad header");
+        return -E_INVAL;
+    }
+    text = h->text_end - ABI_COMPONENT_BASE;
+    data = h->rodata_end - ABI_COMPONENT_BASE;
+    d->data_pages = (u32)((h->bss_end - h->rodata_end) / PAGE_SIZE);
+    d->entry = h->entry;
+    d->data = d->data_pages ? pool_alloc(d->data_pages) : NULL;
+    if (d->data_pages && !d->data)
+        return -E_NOMEM;
+    if (d->data_pages)
+        memcpy(d->data, image + data, min_u64(h->data_end - h->rodata_end, size - data));
+    if (map_run(d, ABI_COMPONENT_BASE, pa, text, USER) ||
+        map_run(d, h->text_end, pa + text, h->rodata_end - h->text_end, USER | PTE_NX))
+        return -E_NOMEM;
+    return d->data ? map_run(d, h->rodata_end, pool_phys(d->data), (u64)d->data_pages * PAGE_SIZE, USER | PTE_W | PTE_NX) : 0;
+}
+
+static int map_guest(struct domain *d)
+{
+    for (u32 i = 0; i < d->frame_count; i++) {
+        u64 gpa = i * PAGE_2M;
+        if (gpa >= d->ram_low)
+            gpa += ABI_HIGH_BASE - d->ram_low;
+        if (paging_map(d->user_root, ABI_GUEST_BASE + gpa, d->frames[i], PAGE_2M, USER | PTE_W | PTE_NX, USER_TABLE))
+            return -E_NOMEM;
+    }
+    return 0;
+}
+
+static int map_modules(struct domain *d)
+{
+    for (u32 i = 0; i < d->modules; i++)
+        if (map_run(d, ABI_MODULE_BASE + i * ABI_MODULE_STRIDE, d->module[i].start, d->module[i].size, USER | PTE_NX))
+            return -E_NOMEM;
+    return 0;
+}
+
+int component_map(struct domain *d)
+{
+    int rc;
+    d->user_root = paging_new_root();
+    if (!d->user_root)
+        return -E_NOMEM;
+    d->cr3 = pool_phys(d->user_root) | (features.pcid ? d->id : 0);
+    rc = map_image(d);
+    if (!rc)
+        rc = map_run(d, ABI_INFO_BASE, pool_phys(d->info), PAGE_SIZE, USER | PTE_NX);
+    if (!rc)
+        rc = map_guest(d);
+    return rc ? rc : map_modules(d);
+}
+
+int component_map_vcpu(struct vcpu *v)
+{
+    struct domain *d = v->domain;
+    u64 top = ABI_STACK_BASE + (v->index + 1) * ABI_STACK_STRIDE;
+    v->user_frame = ABI_FRAME_BASE + v->index * PAGE_SIZE;
+    v->user_stack = top;
+    v->user_entry = d->entry;
+    v->user_info = ABI_INFO_BASE;
+    v->user_stack_pages = pool_alloc(ABI_STACK_SIZE / PAGE_SIZE);
+    if (!v->user_stack_pages || map_run(d, v->user_frame, pool_phys(v->frame), PAGE_SIZE, USER | PTE_W | PTE_NX))
+        return -E_NOMEM;
+    return map_run(d, top - ABI_STACK_SIZE, pool_phys(v->user_stack_pages), ABI_STACK_SIZE, USER | PTE_W | PTE_NX);
+}
+
+/* Other vcpus of the domain have not run yet, and this CPU's translations go with the CR3 write. */
+void component_end_load(struct domain *d)
+{
+    paging_free_slot(d->user_root, ABI_MODULE_BASE);
+    write_cr3(d->cr3);
+}
+
+void component_unmap(struct domain *d)
+{
+    if (!d->user_root)
+        return;
+    paging_free_half(d->user_root);
+    pool_free(d->user_root, 1);
+    pool_free(d->data, d->data_pages);
+    d->user_root = NULL;
+    __atomic_add_fetch(&paging_generation, 1, __ATOMIC_SEQ_CST); /* the next domain may get the same PCID */
+}

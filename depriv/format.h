@@ -1,0 +1,13 @@
+/* Text formatting for code without a C library: ring 3's refusal lines and log messages. */
+#ifndef DEPRIV_FORMAT_H
+#define DEPRIV_FORMAT_H
+
+#include <stdarg.h>
+
+/* Writes at most `size` bytes to `buf`, the ending NUL included, and returns the length without it: never more
+ * than size - 1. What does not fit is cut off. Size 0 writes nothing. Conversions: %s %c %u %d %x %%, each number
+ * with `l` or `ll` for 64 bits and an optional width (`%4u`, `%08lx`); an unknown conversion is printed as it is. */
+unsigned text_format(char *buf, unsigned size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+unsigned text_vformat(char *buf, unsigned size, const char *fmt, va_list args) __attribute__((format(printf, 3, 0)));
+
+#endif

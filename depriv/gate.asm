@@ -1,0 +1,188 @@
+; The crossing between ring 0 and ring 3 (method three): down, back, call, abort.
+; Ring 0, interrupts off, on the vcpu's supervisor stack, which a call leaves exactly as gate_down found it:
+;
+;     saved_rsp -> r15 r14 r13 r12 rbp rbx [return address of gate_down]     (rising addresses)
+;
+; An interrupt in ring 3 pushes its frame below saved_rsp, since RSP0 = saved_rsp.
+
+%include "offsets.inc"
+bits 64
+default abs
+section .text
+extern cpus, depriv_syscall, depriv_bad_target, depriv_bad_return
+global gate_down_sysexit, gate_down_sysret, gate_abort, gate_sysenter, gate_syscall_table, gate_start, gate_end
+
+%define USER_TOP_SHIFT 47           ; user addresses are below 1 << 47: anything above is refused, canonical or not
+%define STACK_MASK     0x3fff       ; KSTACK_STRIDE - 1
+%define HEAD_VCPU      8 - 63       ; stack_head.vcpu, from (rsp | STACK_MASK)
+
+; rdi: vcpu. Callee-saved registers stay on the stack; RSP0 is set here because from here on this vcpu cannot move until it is back.
+%macro GATE_SAVE 0
+    push    rbx
+    push    rbp
+    push    r12
+    push    r13
+    push    r14
+    push    r15
+    mov     [rdi + VCPU_SAVED_RSP], rsp
+    mov     rax, [rdi + VCPU_CPU]
+    mov     [rax + CPU_RSP0], rsp
+%endmacro
+
+; Every register that is not an argument is cleared: ring 3 sees nothing of ring 0 (ATTACKS K17).
+%macro GATE_CLEAR 0
+    xor     eax, eax
+    xor     ebx, ebx
+    xor     ebp, ebp
+    xor     r8d, r8d
+    xor     r9d, r9d
+    xor     r10d, r10d
+    xor     r12d, r12d
+    xor     r13d, r13d
+    xor     r14d, r14d
+    xor     r15d, r15d
+%endmacro
+
+; int gate_down_sysexit(struct vcpu *rdi): ring 3 starts at user_entry with rdi = frame, rsi = info.
+gate_down_sysexit:
+    GATE_SAVE
+    mov     rcx, [rdi + VCPU_USER_STACK]
+    mov     rdx, [rdi + VCPU_USER_ENTRY]
+    mov     rsi, [rdi + VCPU_USER_INFO]
+    mov     rdi, [rdi + VCPU_USER_FRAME]
+    GATE_CLEAR
+    xor     r11d, r11d
+    sti                             ; takes effect after SYSEXIT: no interrupt between
+    o64 sysexit
+
+; int gate_down_sysret(struct vcpu *rdi): the same for SVM, where SYSENTER does not exist in long mode (APM3 SYSENTER).
+gate_down_sysret:
+    GATE_SAVE
+    mov     rcx, [rdi + VCPU_USER_ENTRY]
+    mov     rsi, [rdi + VCPU_USER_INFO]
+    mov     r11d, 0x202             ; RFLAGS: IF
+    mov     rdx, [rdi + VCPU_USER_STACK]
+    mov     rdi, [rdi + VCPU_USER_FRAME]
+    GATE_CLEAR
+    mov     rsp, rdx                ; NMI and #MC come on IST stacks; interrupts are off
+    xor     edx, edx
+    o64 sysret
+
+; void gate_abort(struct vcpu *rdi, int esi)
+gate_abort:
+    mov     rsp, [rdi + VCPU_SAVED_RSP]
+    mov     eax, esi
+    pop     r15
+    pop     r14
+    pop     r13
+    pop     r12
+    pop     rbp
+    pop     rbx
+    ret
+
+gate_start:
+; SYSENTER: RSP = address of saved_rsp (SYSENTER_ESP is a constant of the vcpu), IF = 0, every other flag as ring 3 left it.
+; rdx = return RIP, rcx = return RSP, rdi = target domid, eax = call number, rsi r8 r9 = arguments.
+align 16
+gate_sysenter:
+    mov     rsp, [rsp]
+    push    2
+    popfq                           ; TF, AC, NT, DF, IOPL: canonical before anything else (ATTACKS K8)
+    mov     r11, rsp
+    or      r11, STACK_MASK
+    mov     r11, [r11 + HEAD_VCPU]
+    mov     r10d, [r11 + VCPU_DOMID]
+    cmp     rdi, r10                ; invariant 4: the one comparison, before any dispatch (S4-6)
+    jne     gate_refuse
+    test    eax, eax
+    jnz     .call
+    pop     r15
+    pop     r14
+    pop     r13
+    pop     r12
+    pop     rbp
+    pop     rbx
+    ret                             ; DONE: gate_down returns 0
+
+.call:
+    call    gate_call               ; back: rdx = RIP, rcx = RSP, rax = result, the rest cleared
+    sti
+    o64 sysexit
+
+; SYSCALL: RSP is still ring 3's, and GS is not to be trusted, so each CPU has its own entry that knows where its RSP0 is.
+; FMASK has cleared every flag that matters. rcx = return RIP, r11 = flags, rdx = return RSP; else as SYSENTER.
+%assign n 0
+align 32
+gate_syscall_table:
+%rep CPUS_MAX
+align 32
+    mov     rsp, [cpus + n * CPU_SIZE + CPU_RSP0]
+    jmp     gate_syscall
+%assign n n+1
+%endrep
+
+align 16
+gate_syscall:
+    mov     r11, rsp
+    or      r11, STACK_MASK
+    mov     r11, [r11 + HEAD_VCPU]
+    mov     r10d, [r11 + VCPU_DOMID]
+    cmp     rdi, r10                ; invariant 4, as above
+    jne     gate_refuse
+    test    eax, eax
+    jnz     .call
+    pop     r15
+    pop     r14
+    pop     r13
+    pop     r12
+    pop     rbp
+    pop     rbx
+    ret
+
+.call:
+    xchg    rcx, rdx
+    call    gate_call
+    mov     r11d, 0x202
+    xchg    rcx, rdx
+    mov     rsp, rdx
+    xor     edx, edx
+    o64 sysret
+
+gate_refuse:
+    mov     rsi, rdi
+    mov     rdi, r11
+    call    depriv_bad_target
+    int3
+
+; In: rdx = return RIP, rcx = return RSP, r11 = vcpu. A return address that is not a user address would fault in ring 0
+; (SYSRET and SYSEXIT check after the privilege changed on some CPUs): it ends the domain instead (ATTACKS K5).
+gate_call:
+    mov     r10, rdx
+    or      r10, rcx
+    shr     r10, USER_TOP_SHIFT
+    jnz     .bad
+    push    rdx
+    push    rcx
+                                    ; saved_rsp is 8 mod 16: with the return address and two words RSP is aligned for C
+    mov     rdi, r11
+    mov     rdx, rsi
+    mov     esi, eax
+    mov     rcx, r8
+    mov     r8, r9
+    call    depriv_syscall
+    pop     rcx
+    pop     rdx
+    xor     edi, edi
+    xor     esi, esi
+    xor     r8d, r8d
+    xor     r9d, r9d
+    xor     r10d, r10d
+    xor     r11d, r11d
+    ret
+.bad:
+    mov     rdi, r11
+    mov     rsi, rdx
+    mov     rdx, rcx
+    call    depriv_bad_return
+    int3
+gate_end:

@@ -1,0 +1,29 @@
+/* The crossing, method three: down to ring 3 on the vcpu's own user stack, back to the call site on its own supervisor stack. */
+#ifndef DEPRIV_GATE_H
+#define DEPRIV_GATE_H
+
+#include "depriv/abi.h"
+#include "kernel/vcpu.h"
+
+/* gate.asm. Both return 0 when ring 3 called DONE, or what gate_abort was given. Ring 0, interrupts off, supervisor stack. */
+int gate_down_sysexit(struct vcpu *v);
+int gate_down_sysret(struct vcpu *v);
+/* Drops ring 3's context: the gate_down that is under way returns rc to its call site. From a trap in ring 3, or from a call. */
+void gate_abort(struct vcpu *v, int rc) __attribute__((noreturn));
+
+#define GATE_SYSCALL_STRIDE 32u
+extern u8 gate_start[], gate_end[];         /* the entry code: a single step that lands in it came from ring 3 */
+extern u8 gate_sysenter[];                  /* SYSENTER_EIP */
+extern u8 gate_syscall_table[];             /* + cpu id * GATE_SYSCALL_STRIDE: LSTAR */
+
+/* Runs one operation of ring 3 for v and takes what it left: console bytes, timer, interrupt level, end of the domain. The caller has
+ * filled the operation's own fields of the frame. groups: guest state that ring 3 is given. Returns enum abi_status, or -E_KILLED.
+ * State that ring 3 changed is checked and written here, after everything that ring 0 did: ring 3's changes win (S0-15, S0-16). */
+int depriv_call(struct vcpu *v, enum abi_op op, u32 groups);
+
+/* calls.c, from gate.asm: the call has passed the domid comparison. Returns the result for ring 3; a call that must not return aborts. */
+long depriv_syscall(struct vcpu *v, u32 number, u64 a1, u64 a2, u64 a3);
+void depriv_bad_target(struct vcpu *v, u64 target) __attribute__((noreturn));
+void depriv_bad_return(struct vcpu *v, u64 rip, u64 rsp) __attribute__((noreturn));
+
+#endif

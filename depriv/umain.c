@@ -1,0 +1,123 @@
+/* Ring 3: one operation, from the frame page to the device, loader or emulator that serves it, and back to the frame page.
+ * Runs on the user stack of the vcpu that trapped, interrupts on, preemptible anywhere. Entered from ustart.asm. */
+#include "depriv/guestmem.h"
+#include "depriv/load/load.h"
+#include "depriv/runtime.h"
+#include "depriv/uinsn.h"
+#include "devices/platform.h"
+
+_Static_assert(offsetof(struct abi_info, domid) == 8 && offsetof(struct abi_info, cpu) == 20, "ustart.asm knows these");
+
+static struct platform platform;
+static struct guestmem mem;
+static bool input_left; /* ring 0 holds more console bytes than the last read took */
+
+static uint64_t clock_tsc(struct platform *p)
+{
+    uint32_t a, d;
+    (void)p;
+    __asm__ volatile("rdtsc" : "=a"(a), "=d"(d));
+    return (uint64_t)d << 32 | a;
+}
+
+/* What the devices want of ring 0 after any operation. */
+static void reply_devices(struct abi_frame *f)
+{
+    f->intr = platform.intr;
+    f->timer = platform.deadline;
+    if (__builtin_expect(platform.out_len, 0)) {
+        bool full = platform.out_len == platform.room;
+        memcpy(f->console, platform.out, platform.out_len);
+        f->console_len = platform.out_len;
+        platform.out_len = 0;
+        if (full)
+            platform_output_room(&platform, ABI_CONSOLE_BYTES);
+    }
+    if (__builtin_expect(platform.life, 0))
+        f->life = platform.life;
+}
+
+static void op_port(struct abi_frame *f)
+{
+    if (f->flags & ABI_PORT_IN) {
+        uint32_t value = platform_port_read(&platform, f->port, f->size);
+        uint64_t *rax = &f->gpr[ABI_RAX];
+        if (f->size == 4) /* a 32-bit result clears the upper half (SDM 1 3.4.1.1) */
+            *rax = value;
+        else
+            __builtin_memcpy(rax, &value, f->size == 1 ? 1 : 2);
+    } else {
+        uint64_t keep = ~0ull << (8 * f->size);
+        platform_port_write(&platform, f->port, f->size, (uint32_t)(f->gpr[ABI_RAX] & ~keep));
+    }
+}
+
+static void op_load(struct abi_frame *f, const struct abi_info *info)
+{
+    struct platform_config config = { info->tsc_khz, info->wall, info->ram_low, info->ram_high };
+    struct loader loader = { .info = info, .mem = &mem, .frame = f };
+    uint64_t now = clock_tsc(&platform);
+    config.wall += (int64_t)((now - info->boot_tsc) / (info->tsc_khz * 1000));
+    platform.clock = clock_tsc;
+    platform_init(&platform, &config, now);
+    platform_output_room(&platform, ABI_CONSOLE_BYTES);
+    mem.base = (uint8_t *)ABI_GUEST_BASE;
+    mem.ram_low = info->ram_low;
+    mem.ram_high = info->ram_high;
+    for (uint32_t i = 0; i < info->modules; i++)
+        loader.module[i] = (const uint8_t *)(ABI_MODULE_BASE + i * ABI_MODULE_STRIDE);
+    f->status = image_load(&loader);
+}
+
+/* Console bytes that ring 0 holds for this domain go to COM1 as its FIFO has room. Bound: the FIFO. */
+static void pull_input(struct abi_frame *f, const struct abi_info *info)
+{
+    unsigned room = platform_input_room(&platform);
+    long n;
+    if (!room)
+        return;
+    n = abi_call(info, ABI_CALL_CONSOLE_READ, room < ABI_CONSOLE_BYTES ? room : ABI_CONSOLE_BYTES);
+    input_left = n == (long)room;
+    if (n > 0)
+        platform_input(&platform, (const uint8_t *)f->console, (unsigned)n);
+}
+
+static void op_event(struct abi_frame *f, const struct abi_info *info)
+{
+    uint32_t events = f->events;
+    if (events & ABI_EVENT_TIMER)
+        platform_timer(&platform);
+    if (events & ABI_EVENT_INPUT)
+        pull_input(f, info);
+    if (events & ABI_EVENT_ROOM)
+        platform_output_room(&platform, f->console_room);
+}
+
+void component_main(struct abi_frame *f, const struct abi_info *info)
+{
+    switch (f->op) {
+    case ABI_OP_PORT:
+        op_port(f);
+        if (__builtin_expect(input_left && platform.input_wanted, 0))
+            pull_input(f, info);
+        break;
+    case ABI_OP_EVENT:
+        op_event(f, info);
+        break;
+    case ABI_OP_INTACK:
+        f->vector = platform_intack(&platform);
+        break;
+    case ABI_OP_LOAD:
+        op_load(f, info);
+        break;
+    case ABI_OP_STRING:
+    case ABI_OP_LENGTH:
+    case ABI_OP_MMIO:
+        insn_operation(f, info, &platform, &mem);
+        break;
+    case ABI_OP_NULL:
+    default:
+        return;
+    }
+    reply_devices(f);
+}

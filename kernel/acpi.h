@@ -1,0 +1,23 @@
+/* What the firmware's ACPI tables say: CPUs, I/O APICs, overrides. Every length and checksum is checked. */
+#ifndef KERNEL_ACPI_H
+#define KERNEL_ACPI_H
+
+#include "kernel/base.h"
+#include "kernel/cpu.h"
+
+struct acpi_machine {
+    u32 cpu_count;
+    u32 cpu_apic_id[CPUS_MAX];       /* enabled CPUs of the MADT, the boot CPU anywhere among them */
+    u64 lapic;                       /* physical address */
+    u32 ioapic_count;
+    struct { u64 address; u32 gsi; } ioapic[4];
+    struct { u32 gsi; u16 flags; bool valid; } irq[16]; /* interrupt source overrides of ISA IRQs */
+    u16 pm1a_cnt;                    /* port to power off with, 0: unknown */
+    u16 slp_typ_s5;                  /* value for SLP_TYP, 0xffff: unknown */
+};
+extern struct acpi_machine acpi;
+
+/* rsdp: physical address of the RSDP from the boot loader, or 0 to search the BIOS area. Without tables: one CPU, no I/O APIC, one line in the log. */
+void acpi_init(u64 rsdp);
+
+#endif

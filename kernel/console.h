@@ -1,0 +1,21 @@
+/* Serial ports and screen: the guests' consoles, the log, input to the domain in focus. */
+#ifndef KERNEL_CONSOLE_H
+#define KERNEL_CONSOLE_H
+
+#include "kernel/base.h"
+#include "kernel/domain.h"
+
+void console_early_init(void);       /* COM1 polled, before anything else */
+void console_init(void);             /* ports by options, screen from boot info */
+void console_irq_init(void);         /* receive interrupt on COM1, after ioapic_init */
+void console_interrupt(void);        /* VECTOR_SERIAL: moves bytes to the focus domain's ring, wakes it */
+
+void console_log(const char *bytes, u32 n, bool screen); /* the log port, and the screen if asked (always for stop and panic) */
+void console_guest(struct domain *d, const char *bytes, u32 n); /* guest output; prefixed with its name when several domains exist */
+u32 console_room(void);              /* bytes that a guest may write now without ring 0 waiting for the port */
+u32 console_input(struct domain *d, u8 *to, u32 max); /* takes input bytes; 0 when none; re-enables the receiver when the ring had been full */
+bool console_input_waiting(const struct domain *d);
+void console_drain(void);            /* wait until the ports have sent everything; bounded */
+void machine_end(bool success) __attribute__((noreturn)); /* by options.end; success decides the exit status of the emulator */
+
+#endif

@@ -1,0 +1,85 @@
+/* Physical CPUs: their private data, their features by name. */
+#ifndef KERNEL_CPU_H
+#define KERNEL_CPU_H
+
+#include "kernel/arch.h"
+#include "kernel/sched.h"
+#include "kernel/spinlock.h"
+
+#define CPUS_MAX 64
+
+/* Global descriptor table. SYSEXIT takes CS = SYSENTER_CS + 32 and SS = + 40; SYSRET takes CS = STAR[63:48] + 16 and SS = + 8
+ * (SDM 2B SYSEXIT, SYSRET), so one order serves both. */
+#define SEL_KCODE   0x08
+#define SEL_KDATA   0x10
+#define SEL_UCODE32 0x18 /* never entered: not present */
+#define SEL_UDATA   0x20
+#define SEL_UCODE   0x28
+#define SEL_UDATA64 0x30
+#define SEL_TSS     0x38
+
+struct tss {                    /* SDM 3A 7.7; packed because rsp0 is at offset 4 */
+    u32 reserved0;
+    u64 rsp[3];                 /* 0x04 */
+    u64 reserved1;
+    u64 ist[7];                 /* 0x24 */
+    u64 reserved2;
+    u16 reserved3;
+    u16 iomap;                  /* 0x66 */
+} __attribute__((packed));
+_Static_assert(sizeof(struct tss) == 0x68, "TSS is 104 bytes");
+
+struct cpu {
+    u32 id;                     /* index in cpus[] */
+    u32 apic_id;
+    bool online;
+    struct tss tss;
+    u64 gdt[16];
+    struct thread *current;     /* the thread that runs here */
+    struct vcpu *loaded;        /* whose VMCS/VMCB, vector registers and CR3 this CPU holds; may outlive its turn */
+    struct thread idle;
+    struct run_queue queue;
+    struct vcpu *dead;          /* its thread has ended here; the idle thread frees it */
+    u64 timer_at;               /* TSC at which the local APIC timer is set to fire, ~0 when off */
+    u64 quantum_end;            /* TSC at which current must yield if others are ready */
+    void *hvm_page;             /* pool page: VMXON region or host save area */
+    u64 hvm_page2;              /* vendor's own: e.g. physical address of the host VMCB for VMLOAD */
+    u32 paging_seen;            /* paging_generation that this CPU has flushed for */
+};
+
+extern struct cpu cpus[CPUS_MAX];
+extern unsigned cpus_online;
+
+/* At the top of every supervisor and IST stack (KSTACK_STRIDE aligned, see paging.h), so that per-CPU data is found from RSP
+ * alone: ring 3 and the guest can change GS, so ring 0 never uses it (ATTACKS K6, K12). The scheduler rewrites cpu at each switch. */
+struct stack_head {
+    struct cpu *cpu;
+    struct vcpu *vcpu;          /* NULL for idle and IST stacks */
+    u64 pad[6];
+};
+_Static_assert(sizeof(struct stack_head) == 64, "depriv/gate.asm and kernel/trap.asm know the size");
+
+static inline struct stack_head *stack_head(void)
+{
+    u64 rsp;
+    __asm__ volatile("mov %%rsp, %0" : "=r"(rsp));
+    return (struct stack_head *)((rsp | 0x3fff) - 63);
+}
+static inline struct cpu *this_cpu(void) { return stack_head()->cpu; }
+
+/* Features of this machine that change what ring 0 does; read once on the boot CPU, required to be the same on the others. */
+struct cpu_features {
+    bool vmx, svm, nx, smep, smap, umip, pcid, x2apic, tsc_deadline, xsave, fsgsbase, pge, la57, page_1g, invariant_tsc, rdtscp, invpcid, rdcl_no;
+    char vendor[13];
+    char brand[49];
+    u64 xcr0_all;               /* state components that XCR0 allows (CPUID 0Dh), 0 without XSAVE */
+    u32 xsave_size;             /* bytes for xcr0_all, 512 without XSAVE */
+    u32 physical_bits;
+    u64 tsc_khz;                /* measured, time.c */
+};
+extern struct cpu_features features;
+
+void cpu_features_init(void);   /* stops with the feature's name and CPUID bit when one that Rung needs is missing */
+void cpu_init(struct cpu *cpu); /* GDT, TSS, IDT, CR0, CR4, EFER of the CPU that runs it */
+
+#endif

@@ -1,0 +1,301 @@
+/* Building and ending domains: memory, nested table, information page, component, vcpus; the report at the end. */
+#include "kernel/domain.h"
+#include "depriv/component.h"
+#include "kernel/console.h"
+#include "kernel/frames.h"
+#include "kernel/log.h"
+#include "kernel/options.h"
+#include "kernel/paging.h"
+#include "kernel/time.h"
+#include "kernel/vcpu.h"
+
+struct domain *domains[DOMAINS_MAX + 1];
+static u32 domains_alive;
+static bool all_clean = true;
+
+static const char *const end_name[] = {
+    [DOMAIN_RUNS] = "running", [DOMAIN_POWEROFF] = "powered off", [DOMAIN_REBOOT] = "rebooted", [DOMAIN_KILLED] = "killed",
+};
+
+/* ---- Memory -------------------------------------------------------------------------------------------------------------- */
+
+static u64 frames_pages(const struct domain *d)
+{
+    return (d->frame_count * sizeof(u64) + PAGE_SIZE - 1) / PAGE_SIZE;
+}
+
+static int memory_alloc(struct domain *d, u64 mem)
+{
+    d->ram_low = min_u64(mem, ABI_LOW_MAX);
+    d->ram_high = mem - d->ram_low;
+    d->frame_count = (u32)(mem / PAGE_2M);
+    d->frames = pool_alloc((unsigned)frames_pages(d));
+    if (!d->frames)
+        return -E_NOMEM;
+    for (u32 i = 0; i < d->frame_count; i++) {
+        d->frames[i] = guest_frame_alloc();
+        if (!d->frames[i]) {
+            log_domain(d->name, "refused: too little memory: mem=%lu MiB, %lu MiB are free", mem / MIB, (guest_frames_free() + i) * 2);
+            return -E_NOMEM;
+        }
+    }
+    return 0;
+}
+
+static void memory_free(struct domain *d)
+{
+    for (u32 i = 0; d->frames && i < d->frame_count; i++)
+        if (d->frames[i])
+            guest_frame_free(d->frames[i]);
+    pool_free(d->frames, (unsigned)frames_pages(d));
+}
+
+static int nested_map(struct domain *d, u64 gpa, u64 pa, u64 size)
+{
+    return paging_map(d->nested_root, gpa, pa, size, hvm->nested_entry(true, true), hvm->nested_entry(false, true));
+}
+
+/* 2 MiB pages, but for the first one, which has the hole below 1 MiB. */
+static int nested_build(struct domain *d)
+{
+    for (u64 gpa = 0; gpa < PAGE_2M; gpa += PAGE_SIZE)
+        if ((gpa < ABI_HOLE_START || gpa >= ABI_HOLE_END) && nested_map(d, gpa, d->frames[0] + gpa, PAGE_SIZE))
+            return -E_NOMEM;
+    for (u32 i = 1; i < d->frame_count; i++) {
+        u64 gpa = i * PAGE_2M;
+        if (nested_map(d, gpa < d->ram_low ? gpa : gpa - d->ram_low + ABI_HIGH_BASE, d->frames[i], PAGE_2M))
+            return -E_NOMEM;
+    }
+    return 0;
+}
+
+/* ---- Information page ------------------------------------------------------------------------------------------------------ */
+
+static u32 info_string(struct abi_info *info, u32 *used, const char *s)
+{
+    u32 at = *used;
+    size_t n = strlen(s) + 1;
+    if (n > sizeof(info->strings) - at)
+        return 0;
+    memcpy(info->strings + at, s, n);
+    *used += (u32)n;
+    return at;
+}
+
+static int info_fill(struct domain *d, const struct domain_config *c)
+{
+    struct abi_info *info = d->info;
+    u32 used = 1;
+    *info = (struct abi_info){ .magic = ABI_INFO_MAGIC, .version = ABI_VERSION, .domid = d->id, .vcpus = d->vcpus, .kind = c->kind };
+    info->cpu = features.vmx ? ABI_CALL_BY_SYSENTER : 0;
+    info->tsc_khz = features.tsc_khz;
+    info->boot_tsc = time_wall_tsc;
+    info->wall = time_wall;
+    info->ram_low = d->ram_low;
+    info->ram_high = d->ram_high;
+    info->load = c->load;
+    info->entry = c->entry;
+    info->bits = c->bits;
+    info->modules = c->modules;
+    info->has_initrd = c->has_initrd;
+    info->name = info_string(info, &used, d->name);
+    info->cmdline = info_string(info, &used, c->cmdline);
+    if (c->cmdline[0] && !info->cmdline)
+        goto too_long;
+    for (u32 i = 0; i < c->modules; i++) {
+        info->module[i].size = c->module[i].size;
+        info->module[i].line = info_string(info, &used, c->module[i].line ? c->module[i].line : "");
+        if (c->module[i].line && c->module[i].line[0] && !info->module[i].line)
+            goto too_long;
+    }
+    return 0;
+too_long:
+    log_domain(d->name, "refused: its command lines are longer than %lu bytes in all", sizeof(info->strings));
+    return -E_INVAL;
+}
+
+/* ---- Build ----------------------------------------------------------------------------------------------------------------- */
+
+static void domain_free(struct domain *d)
+{
+    component_unmap(d);
+    if (d->hvm)
+        hvm->domain_free(d);
+    if (d->nested_root) {
+        paging_free_half(d->nested_root);
+        pool_free(d->nested_root, 1);
+    }
+    memory_free(d);
+    pool_free(d->info, 1);
+    domains[d->id] = NULL;
+    pool_free(d, (sizeof(*d) + PAGE_SIZE - 1) / PAGE_SIZE);
+}
+
+static struct cpu *least_loaded(u32 wanted)
+{
+    struct cpu *best = &cpus[0];
+    u32 best_load = ~0u;
+    for (u32 i = 0; i < cpus_online; i++) {
+        u32 load = 0;
+        for (struct vcpu *v = cpus[i].queue.vcpus; v; v = v->on_cpu)
+            load++;
+        if (wanted == i)
+            return &cpus[i];
+        if (load < best_load) {
+            best_load = load;
+            best = &cpus[i];
+        }
+    }
+    return best;
+}
+
+static struct domain *domain_new(const struct domain_config *c)
+{
+    struct domain *d = pool_alloc((sizeof(*d) + PAGE_SIZE - 1) / PAGE_SIZE);
+    u32 id = 1;
+    if (!d)
+        return NULL;
+    while (id < DOMAINS_MAX && domains[id])
+        id++;
+    d->id = d->asid = id;
+    str_copy(d->name, c->name, sizeof(d->name));
+    d->vcpus = c->vcpus;
+    d->modules = c->modules;
+    memcpy(d->module, c->module, sizeof(d->module));
+    d->component_pa = c->component_pa;
+    d->component_size = c->component_size;
+    domains[id] = d;
+    return d;
+}
+
+static int domain_build(struct domain *d, const struct domain_config *c)
+{
+    int rc = memory_alloc(d, c->mem);
+    if (rc)
+        return rc;
+    d->nested_root = pool_alloc(1);
+    d->info = pool_alloc(1);
+    if (!d->nested_root || !d->info)
+        return -E_NOMEM;
+    rc = info_fill(d, c);
+    if (!rc)
+        rc = nested_build(d);
+    if (!rc)
+        rc = hvm->domain_init(d);
+    if (!rc)
+        rc = component_map(d);
+    for (u32 i = 0; !rc && i < d->vcpus; i++) {
+        d->vcpu[i] = vcpu_create(d, i);
+        rc = d->vcpu[i] ? 0 : -E_NOMEM;
+    }
+    return rc;
+}
+
+int domain_create(const struct domain_config *c)
+{
+    struct domain *d = domain_new(c);
+    u64 before = pool_free_pages();
+    int rc = d ? domain_build(d, c) : -E_NOMEM;
+    if (rc) {
+        log_domain(c->name, "refused: %s", rc == -E_NOMEM ? "too little memory (hypervisor's pool: option pool=MiB)" : "see above");
+        for (u32 i = 0; d && i < d->vcpus; i++)
+            if (d->vcpu[i])
+                vcpu_free(d->vcpu[i]);
+        if (d)
+            domain_free(d);
+        all_clean = false;
+        return rc;
+    }
+    d->vcpus_alive = d->vcpus_left = d->vcpus;
+    __atomic_add_fetch(&domains_alive, 1, __ATOMIC_SEQ_CST);
+    log_domain(d->name, "domain %u: %lu MiB, %u vcpu, %lu pool pages", d->id, c->mem / MIB, d->vcpus, before - pool_free_pages());
+    for (u32 i = 0; i < d->vcpus; i++)
+        vcpu_start(d->vcpu[i], least_loaded(c->cpu));
+    return 0;
+}
+
+/* ---- End ------------------------------------------------------------------------------------------------------------------- */
+
+void domain_end(struct domain *d, enum domain_end how)
+{
+    u32 runs = DOMAIN_RUNS;
+    __atomic_compare_exchange_n(&d->end, &runs, how, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    for (u32 i = 0; i < d->vcpus; i++) {
+        __atomic_or_fetch(&d->vcpu[i]->hazards, HAZARD_KILL, __ATOMIC_SEQ_CST);
+        __atomic_or_fetch(&d->vcpu[i]->events, ABI_EVENT_INPUT, __ATOMIC_SEQ_CST); /* so that it does not go to sleep */
+        sched_wake(&d->vcpu[i]->thread);
+    }
+}
+
+void domain_kill(struct domain *d, const char *format, ...)
+{
+    u32 runs = DOMAIN_RUNS;
+    va_list args;
+    if (!__atomic_compare_exchange_n(&d->end, &runs, DOMAIN_KILLED, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        return;
+    va_start(args, format);
+    log_format(d->kill_reason, sizeof(d->kill_reason), format, args);
+    va_end(args);
+    log_domain(d->name, "killed: %s", d->kill_reason);
+    domain_end(d, DOMAIN_KILLED);
+}
+
+static void report(struct domain *d)
+{
+    u64 total = 0;
+    if (d->end == DOMAIN_KILLED) {
+        vcpu_print_state(d->vcpu[0]);
+        vcpu_print_ring(d->vcpu[0]);
+    }
+    for (u32 k = 0; k < EXIT_KINDS; k++) {
+        total += d->exits[k];
+        if (d->exits[k])
+            log_domain(d->name, "exits: %s %lu", exit_name(k), d->exits[k]);
+    }
+    log_domain(d->name, "exits: total %lu", total);
+    log_domain(d->name, "ended: %s%s%s", end_name[d->end], d->end == DOMAIN_KILLED ? ": " : "", d->kill_reason);
+}
+
+void domain_vcpu_gone(struct domain *d)
+{
+    if (__atomic_sub_fetch(&d->vcpus_alive, 1, __ATOMIC_SEQ_CST) == 0)
+        report(d);
+}
+
+static void count_report(void)
+{
+#ifdef RUNG_COUNT
+    static const char *const name[COUNTS] = { "vmread", "vmwrite", "wrmsr", "cr3", "iret", "xsave", "exit", "crossing", "vmload" };
+    for (u32 i = 0; i < COUNTS; i++)
+        log_line("count: %s %lu", name[i], counts[i]);
+#endif
+}
+
+/* The idle thread: the dead vcpus of this CPU are freed, with the last one its domain, with the last domain the machine ends. */
+void domain_reap(void)
+{
+    struct cpu *cpu = this_cpu();
+    while (cpu->dead) {
+        struct vcpu *v = cpu->dead;
+        struct domain *d = v->domain;
+        cpu->dead = v->on_cpu;
+        vcpu_free(v);
+        if (__atomic_sub_fetch(&d->vcpus_left, 1, __ATOMIC_SEQ_CST))
+            continue;
+        if (d->end == DOMAIN_KILLED)
+            all_clean = false;
+        domain_free(d);
+        if (__atomic_sub_fetch(&domains_alive, 1, __ATOMIC_SEQ_CST) == 0) {
+            count_report();
+            log_line("all domains ended, %s", all_clean ? "cleanly" : "not cleanly");
+            machine_end(all_clean);
+        }
+    }
+}
+
+/* Boot: no domain could be made at all. */
+void domain_check_any(void)
+{
+    if (!READ_ONCE(domains_alive))
+        stop("no domain could be built");
+}

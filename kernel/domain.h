@@ -1,0 +1,62 @@
+/* A domain: guest memory, nested table, ring-3 address space, console, vcpus. */
+#ifndef KERNEL_DOMAIN_H
+#define KERNEL_DOMAIN_H
+
+#include "depriv/abi.h"
+#include "kernel/base.h"
+#include "kernel/spinlock.h"
+
+#define DOMAINS_MAX 16u
+#define DOMAIN_NAME 32u
+
+enum domain_end { DOMAIN_RUNS, DOMAIN_POWEROFF, DOMAIN_REBOOT, DOMAIN_KILLED };
+
+struct console_ring { u8 bytes[4096]; u32 head, tail; };
+
+struct module_range { u64 start, size; const char *line; }; /* physical; line: its words, boot loader's */
+
+struct domain {
+    u32 id;                     /* 1..DOMAINS_MAX */
+    char name[DOMAIN_NAME];
+    u32 end;                    /* enum domain_end; set once */
+    u32 vcpus;
+    struct vcpu *vcpu[ABI_VCPUS_MAX];
+    u64 ram_low, ram_high;      /* bytes */
+    u64 *frames;                /* physical address of each 2 MiB guest frame, pool pages */
+    u32 frame_count;
+
+    u64 *nested_root;           /* EPT or NPT PML4, pool */
+    u64 *user_root;             /* ring-3 page table, pool */
+    u64 cr3;                    /* its physical address, with PCID where the CPU has it */
+    struct abi_info *info;      /* supervisor alias of the info page */
+    void *data;                 /* pool: the component's data and bss */
+    u32 data_pages;
+    u64 entry;                  /* of its component, in ring 3 */
+    u64 component_pa, component_size; /* a component of its own, from a module; 0: the built-in one */
+    void *hvm;                  /* vendor's bitmaps, pool */
+    u32 asid;                   /* ASID or VPID tag base, = id */
+
+    struct module_range module[ABI_MODULES_MAX];
+    u32 modules;
+
+    struct console_ring input;  /* bytes for CONSOLE_READ, under console.c's lock */
+    char kill_reason[ABI_TEXT_BYTES];
+    u64 exits[32];              /* by neutral cause, enum exit_kind */
+    u32 vcpus_alive;            /* threads that still run */
+    u32 vcpus_left;             /* not yet freed */
+    u64 booted;                 /* TSC when its vcpu 0 was first entered */
+};
+
+struct domain_config;           /* options.h */
+extern struct domain *domains[DOMAINS_MAX + 1]; /* by id; NULL: none */
+
+/* Builds a domain and makes its vcpus ready. A bad configuration or too little memory is one line naming it and an error; nothing is left behind. */
+int domain_create(const struct domain_config *config);
+/* Ring 3 did wrong, or the guest asked for what cannot be given: the domain ends at its next safe point. First reason wins. */
+void domain_kill(struct domain *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void domain_end(struct domain *d, enum domain_end how);
+void domain_reap(void);         /* idle threads: frees what domains that have ended still hold */
+void domain_check_any(void);    /* boot: stops when not one domain was built */
+void domain_vcpu_gone(struct domain *d); /* its thread is about to exit; the last one prints the report and frees the domain */
+
+#endif

@@ -1,0 +1,254 @@
+/* The exit table: one row per neutral cause of a VM exit, its handler, and the guest state that ring 3 is given.
+ * Ring 0, interrupts off, on the vcpu's supervisor stack; called by the vendor's run loop. */
+#include "depriv/gate.h"
+#include "kernel/log.h"
+#include "kernel/policy.h"
+#include "kernel/vcpu.h"
+
+#define STATE_INSN    (ABI_STATE_RIP | ABI_STATE_CS | ABI_STATE_SEGS | ABI_STATE_CR) /* what decoding and addressing take */
+#define STATE_NONE    0u
+#define RETRIES_MAX   1000u /* exits in a row on which ring 3 made no progress (ATTACKS E22) */
+
+struct exit_row {
+    const char *name;
+    enum exit_action (*handle)(struct vcpu *v);
+    u32 state_in;
+};
+static const struct exit_row exit_table[EXIT_KINDS];
+
+/* Ring 3's answer to anything but a plain OK. */
+static enum exit_action answer(struct vcpu *v, int status)
+{
+    u32 inject = READ_ONCE(v->frame->inject);
+    switch (status) {
+    case ABI_OK:
+        v->retries = 0;
+        return EXIT_RESUME;
+    case ABI_FAULT:
+        if (!(inject & ABI_INJECT_VALID) || (inject & 0xff) > 31)
+            domain_kill(v->domain, "ring 3: bad reply: inject %x", inject);
+        else
+            inject_exception(v, inject & 0x1f, inject & ABI_INJECT_ERROR, READ_ONCE(v->frame->inject_error) & 0xffff);
+        return EXIT_RESUME;
+    case ABI_RETRY:
+        if (++v->retries > RETRIES_MAX)
+            domain_kill(v->domain, "no progress: %u exits on an instruction that keeps changing", RETRIES_MAX);
+        return EXIT_RESUME;
+    case ABI_REFUSE:
+        v->frame->text[ABI_TEXT_BYTES - 1] = 0;
+        domain_kill(v->domain, "%s", v->frame->text);
+        return EXIT_RESUME;
+    case -E_KILLED:
+        return EXIT_RESUME;
+    default:
+        domain_kill(v->domain, "ring 3: bad reply: status %d", status);
+        return EXIT_RESUME;
+    }
+}
+
+static void give_insn_bytes(struct vcpu *v)
+{
+    v->frame->insn_bytes = v->exit.insn_bytes;
+    if (v->exit.insn_bytes)
+        memcpy(v->frame->insn, v->exit.insn, sizeof(v->frame->insn));
+}
+
+/* Where the CPU does not report the instruction's length (SVM without NRIPS), ring 3 decodes it and checks that it is what was intercepted.
+ * True: v->exit.length is valid, or the answer was something else and *action says what to do. */
+static bool insn_length(struct vcpu *v, enum abi_insn want, enum exit_action *action)
+{
+    int status;
+    u32 length;
+    if (likely(v->exit.length))
+        return true;
+    v->frame->want = want;
+    give_insn_bytes(v);
+    status = depriv_call(v, ABI_OP_LENGTH, STATE_INSN);
+    *action = EXIT_RESUME;
+    if (status != ABI_OK) {
+        *action = answer(v, status);
+        return false;
+    }
+    length = READ_ONCE(v->frame->length);
+    if (length < 1 || length > 15) {
+        domain_kill(v->domain, "ring 3: bad reply: length %u", length);
+        return false;
+    }
+    v->exit.length = length;
+    return true;
+}
+
+static enum exit_action exit_port(struct vcpu *v)
+{
+    struct abi_frame *f = v->frame;
+    int status;
+    f->port = v->exit.port;
+    f->size = v->exit.size;
+    f->flags = v->exit.flags;
+    if (unlikely(v->exit.flags & ABI_PORT_STRING)) {
+        give_insn_bytes(v);
+        return answer(v, depriv_call(v, ABI_OP_STRING, STATE_INSN));
+    }
+    status = depriv_call(v, ABI_OP_PORT, 0);
+    return likely(status == ABI_OK) ? EXIT_ADVANCE : answer(v, status);
+}
+
+static enum exit_action exit_cpuid(struct vcpu *v)
+{
+    enum exit_action action;
+    if (!insn_length(v, ABI_INSN_CPUID, &action))
+        return action;
+    policy_cpuid(v);
+    return EXIT_ADVANCE;
+}
+
+static enum exit_action exit_msr(struct vcpu *v)
+{
+    enum exit_action action;
+    bool write = v->exit.flags & 1;
+    if (!insn_length(v, write ? ABI_INSN_WRMSR : ABI_INSN_RDMSR, &action))
+        return action;
+    if (policy_msr(v, write))
+        return EXIT_ADVANCE;
+    inject_exception(v, VEC_GP, true, 0);
+    return EXIT_RESUME;
+}
+
+static enum exit_action exit_hlt(struct vcpu *v)
+{
+    enum exit_action action;
+    if (!insn_length(v, ABI_INSN_HLT, &action))
+        return action;
+    __atomic_or_fetch(&v->hazards, HAZARD_HALT | (v->intr ? HAZARD_INTR : 0), __ATOMIC_SEQ_CST);
+    return EXIT_ADVANCE;
+}
+
+static enum exit_action exit_window(struct vcpu *v)
+{
+    hvm->intr_window(v, false);
+    if (v->intr)
+        v->hazards |= HAZARD_INTR;
+    return EXIT_RESUME;
+}
+
+static bool gpa_is_ram(const struct domain *d, u64 gpa)
+{
+    if (gpa >= ABI_HOLE_START && gpa < ABI_HOLE_END)
+        return false;
+    return gpa < d->ram_low || (gpa >= ABI_HIGH_BASE && gpa - ABI_HIGH_BASE < d->ram_high);
+}
+
+/* RAM is mapped from the start, so a fault on it is a translation that was stale: enter again. Everything else is a device's, or nobody's. */
+static enum exit_action exit_nested(struct vcpu *v)
+{
+    if (gpa_is_ram(v->domain, v->exit.gpa))
+        return answer(v, ABI_RETRY);
+    v->frame->gpa = v->exit.gpa;
+    give_insn_bytes(v);
+    return answer(v, depriv_call(v, ABI_OP_MMIO, STATE_INSN));
+}
+
+/* A write to a control-register bit that the host owns: checked and set as a whole (SDM 3C 25.3). */
+static enum exit_action exit_cr(struct vcpu *v)
+{
+    struct abi_state s;
+    hvm->state_get(v, &s, ABI_STATE_CR);
+    if (v->exit.cr == 0)
+        s.cr0 = v->exit.value;
+    else
+        s.cr4 = v->exit.value;
+    if (hvm->state_set(v, &s, ABI_STATE_CR)) {
+        inject_exception(v, VEC_GP, true, 0);
+        return EXIT_RESUME;
+    }
+    return EXIT_ADVANCE;
+}
+
+static enum exit_action exit_xsetbv(struct vcpu *v)
+{
+    enum exit_action action;
+    if (!insn_length(v, ABI_INSN_XSETBV, &action))
+        return action;
+    if (policy_xsetbv(v))
+        return EXIT_ADVANCE;
+    inject_exception(v, VEC_GP, true, 0);
+    return EXIT_RESUME;
+}
+
+/* Guest memory is always WB and coherent: INVD and WBINVD have nothing to do that the guest could see. INVD drops no data (SDM 2A INVD). */
+static enum exit_action exit_invd(struct vcpu *v)
+{
+    enum exit_action action;
+    return insn_length(v, v->exit.flags & 1 ? ABI_INSN_WBINVD : ABI_INSN_INVD, &action) ? EXIT_ADVANCE : action;
+}
+
+static enum exit_action exit_exception(struct vcpu *v)
+{
+    inject_exception(v, v->exit.vector, v->exit.error_valid, v->exit.error);
+    return EXIT_RESUME;
+}
+
+static enum exit_action exit_undefined(struct vcpu *v)
+{
+    inject_exception(v, VEC_UD, false, 0);
+    return EXIT_RESUME;
+}
+
+static enum exit_action exit_privileged(struct vcpu *v)
+{
+    inject_exception(v, VEC_GP, true, 0);
+    return EXIT_RESUME;
+}
+
+static enum exit_action exit_again(struct vcpu *v)
+{
+    (void)v;
+    return EXIT_RESUME;
+}
+
+static enum exit_action exit_fatal(struct vcpu *v)
+{
+    const struct exit_row *row = &exit_table[v->exit.kind];
+    domain_kill(v->domain, "%s (reason %x)%s%s", row->name, v->exit.reason, v->exit.text ? ": " : "", v->exit.text ? v->exit.text : "");
+    return EXIT_RESUME;
+}
+
+static const struct exit_row exit_table[EXIT_KINDS] = {
+    /*                   name                         handler          state that ring 3 is given at most */
+    [EXIT_PORT]       = { "port I/O",                 exit_port,       STATE_INSN },
+    [EXIT_CPUID]      = { "CPUID",                    exit_cpuid,      STATE_INSN },
+    [EXIT_INTERRUPT]  = { "host interrupt",           exit_again,      STATE_NONE },
+    [EXIT_WINDOW]     = { "interrupt window",         exit_window,     STATE_NONE },
+    [EXIT_HLT]        = { "HLT",                      exit_hlt,        STATE_INSN },
+    [EXIT_MSR]        = { "RDMSR or WRMSR",           exit_msr,        STATE_INSN },
+    [EXIT_NESTED]     = { "nested page fault",        exit_nested,     STATE_INSN },
+    [EXIT_CR]         = { "control register",         exit_cr,         STATE_NONE },
+    [EXIT_XSETBV]     = { "XSETBV",                   exit_xsetbv,     STATE_INSN },
+    [EXIT_INVD]       = { "INVD or WBINVD",           exit_invd,       STATE_INSN },
+    [EXIT_EXCEPTION]  = { "exception",                exit_exception,  STATE_NONE },
+    [EXIT_UNDEFINED]  = { "undefined instruction",    exit_undefined,  STATE_NONE },
+    [EXIT_PRIVILEGED] = { "refused instruction",      exit_privileged, STATE_NONE },
+    [EXIT_CALL]       = { "hypervisor call",          exit_undefined,  STATE_NONE },
+    [EXIT_RETRY]      = { "retry",                    exit_again,      STATE_NONE },
+    [EXIT_TASK]       = { "task switch",              exit_fatal,      STATE_NONE },
+    [EXIT_TRIPLE]     = { "triple fault",             exit_fatal,      STATE_NONE },
+    [EXIT_NMI]        = { "host NMI",                 exit_again,      STATE_NONE },
+    [EXIT_FAILED]     = { "VM entry failed",          exit_fatal,      STATE_NONE },
+    [EXIT_UNEXPECTED] = { "unexpected exit",          exit_fatal,      STATE_NONE },
+};
+
+const char *exit_name(u32 kind)
+{
+    return kind < EXIT_KINDS ? exit_table[kind].name : "?";
+}
+
+/* Port I/O, the hot cause, is called directly; the rest through the table. */
+enum exit_action exit_dispatch(struct vcpu *v)
+{
+    u32 kind = v->exit.kind;
+    v->domain->exits[kind]++;
+    count_event(COUNT_EXIT);
+    if (likely(kind == EXIT_PORT))
+        return exit_port(v);
+    return exit_table[kind].handle(v);
+}

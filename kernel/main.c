@@ -1,0 +1,86 @@
+/* Bring-up in order. Ring 0, boot stack, interrupts off. */
+#include "depriv/component.h"
+#include "kernel/acpi.h"
+#include "kernel/apic.h"
+#include "kernel/boot.h"
+#include "kernel/console.h"
+#include "kernel/frames.h"
+#include "kernel/log.h"
+#include "kernel/options.h"
+#include "kernel/paging.h"
+#include "kernel/smp.h"
+#include "kernel/time.h"
+#include "kernel/trap.h"
+#include "kernel/vcpu.h"
+
+const struct hvm_ops *hvm;
+u64 counts[COUNTS];
+extern u8 image_start[], image_end[]; /* linker.ld; image_end is physical */
+
+void boot_main(u32 magic, u64 info);
+
+/* The pool holds ring 0's data, all page tables and what is shared with ring 3: 16 MiB, and a 32nd of a larger memory. */
+static void memory_init(void)
+{
+    u64 total = 0;
+    for (u32 i = 0; i < boot.ranges; i++) {
+        frames_add(boot.range[i].start, boot.range[i].end);
+        total += boot.range[i].end - boot.range[i].start;
+    }
+    frames_reserve((u64)image_start, (u64)image_end);
+    for (u32 i = 0; i < boot.modules; i++)
+        frames_reserve(boot.module[i].start, boot.module[i].end);
+    frames_init(options.pool ? options.pool : min_u64(max_u64(16 * MIB, total / 32), 256 * MIB));
+    log_line("memory: %lu MiB, %lu MiB for guests", total / MIB, guest_frames_free() * 2);
+}
+
+static void hvm_init(void)
+{
+    const char *missing;
+    hvm = features.vmx ? &vmx_ops : &svm_ops;
+    missing = hvm->probe();
+    if (missing)
+        stop("%s cannot be used: %s", features.vmx ? "VMX" : "SVM", missing);
+    if (hvm->cpu_enable(&cpus[0]))
+        stop("%s could not be enabled on CPU 0", hvm->name);
+}
+
+static void domains_init(void)
+{
+    for (u32 i = 0; i < domain_config_count; i++)
+        domain_create(&domain_configs[i]);
+    domain_check_any();
+    log_line("audit: %lu kernel mappings: none writable and executable, none of guest memory", paging_audit());
+}
+
+void boot_main(u32 magic, u64 info)
+{
+    stack_head()->cpu = &cpus[0];
+    console_early_init();
+    boot_parse(magic, info);
+    options_parse();
+    log_line("build %s, %s", RUNG_BUILD, boot.loader);
+    cpu_features_init();
+    memory_init();
+    smp_reserve();
+    paging_init();
+    console_init();
+    idt_init();
+    cpu_init(&cpus[0]);
+    component_init();
+    acpi_init(boot.rsdp);
+    time_init();
+    apic_init(acpi.lapic);
+    apic_enable();
+    ioapic_init();
+    cpus[0].apic_id = apic_id();
+    cpus[0].online = true;
+    cpus_online = 1;
+    hvm_init();
+    log_line("cpu: %s, %s, TSC %lu kHz", features.brand, hvm->name, features.tsc_khz);
+    smp_start();
+    sched_init(&cpus[0]);
+    console_irq_init();
+    domains_init();
+    sched_idle();
+}

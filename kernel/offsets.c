@@ -1,0 +1,26 @@
+/* Offsets and sizes that assembly uses, taken from C: compiled to assembly and turned into build/offsets.inc. */
+#include "kernel/vcpu.h"
+
+#define DEFINE(name, value) __asm__ volatile("\n==> %%define " #name " %c0" : : "i"((u64)(value)))
+
+void offsets(void);
+void offsets(void)
+{
+    DEFINE(THREAD_RSP, offsetof(struct thread, rsp));
+    DEFINE(VCPU_FRAME, offsetof(struct vcpu, frame));
+    DEFINE(VCPU_SAVED_RSP, offsetof(struct vcpu, saved_rsp));
+    DEFINE(VCPU_USER_FRAME, offsetof(struct vcpu, user_frame));
+    DEFINE(VCPU_USER_STACK, offsetof(struct vcpu, user_stack));
+    DEFINE(VCPU_USER_ENTRY, offsetof(struct vcpu, user_entry));
+    DEFINE(VCPU_USER_INFO, offsetof(struct vcpu, user_info));
+    DEFINE(VCPU_DOMID, offsetof(struct vcpu, domid));
+    DEFINE(VCPU_CPU, offsetof(struct vcpu, thread.cpu));
+    DEFINE(VCPU_VMCB_PA, offsetof(struct vcpu, vmcb_pa));
+    DEFINE(VCPU_HOST_VMCB_PA, offsetof(struct vcpu, host_vmcb_pa));
+    DEFINE(VCPU_HVM, offsetof(struct vcpu, hvm));
+    DEFINE(VCPU_LAUNCHED, offsetof(struct vcpu, launched));
+    DEFINE(CPU_SIZE, sizeof(struct cpu));
+    DEFINE(CPU_RSP0, offsetof(struct cpu, tss) + offsetof(struct tss, rsp));
+    DEFINE(CPUS_MAX, CPUS_MAX);
+    DEFINE(STACK_HEAD, sizeof(struct stack_head));
+}

@@ -1,0 +1,39 @@
+/* The hypervisor's options and the domains' configurations, from the command line and the module lines. */
+#ifndef KERNEL_OPTIONS_H
+#define KERNEL_OPTIONS_H
+
+#include "kernel/boot.h"
+#include "kernel/domain.h"
+
+enum end_action { END_POWEROFF, END_HALT, END_REBOOT, END_ISA_DEBUG, END_BOCHS };
+
+struct options {
+    u32 log_port;                    /* 1 or 2: COM port of the log */
+    u32 cpus;                        /* at most this many are used; 0: all */
+    u64 pool;                        /* bytes, 0: by size of memory */
+    enum end_action end;             /* when the last domain is gone */
+    bool quiet;                      /* errors and domain ends only */
+};
+extern struct options options;
+
+struct domain_config {
+    char name[DOMAIN_NAME];
+    u32 kind;                        /* enum abi_kind */
+    u64 mem;                         /* bytes, multiple of 2 MiB, 32 MiB .. 16 GiB (flat: from 2 MiB) */
+    u32 vcpus;
+    u64 load, entry;
+    u32 bits;
+    u32 cpu;                         /* CPU to start on, ~0: the least loaded */
+    char cmdline[BOOT_LINE_MAX];
+    u32 modules;                     /* [0] the image, [1] the initrd if has_initrd, then others */
+    bool has_initrd;
+    struct module_range module[ABI_MODULES_MAX];
+    u64 component_pa, component_size;
+};
+
+/* Parses boot.line and every module line into options and domain_configs[]; stops with the option's name on an unknown or malformed one. */
+void options_parse(void);
+extern struct domain_config domain_configs[DOMAINS_MAX];
+extern u32 domain_config_count;
+
+#endif

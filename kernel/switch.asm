@@ -1,0 +1,32 @@
+; The switch of supervisor stacks, and nothing else: everything a thread needs afterwards is on its stack or in its struct.
+; Ring 0, interrupts off, on the stack of the thread that leaves.
+
+%include "offsets.inc"
+bits 64
+section .text
+global thread_switch, thread_start
+
+; rdi: from, rsi: to. Saves what the C ABI says a callee keeps; flags and everything else are dead at a call.
+thread_switch:
+    push    rbx
+    push    rbp
+    push    r12
+    push    r13
+    push    r14
+    push    r15
+    mov     [rdi + THREAD_RSP], rsp
+    mov     rsp, [rsi + THREAD_RSP]
+    pop     r15
+    pop     r14
+    pop     r13
+    pop     r12
+    pop     rbp
+    pop     rbx
+    ret
+
+; First code of a new thread: vcpu_create() left rbx = function, r12 = argument on its stack.
+thread_start:
+    mov     rdi, r12
+    xor     ebp, ebp
+    call    rbx
+    int3                            ; the function does not return

@@ -1,0 +1,22 @@
+/* Interrupts and exceptions of the host. */
+#ifndef KERNEL_TRAP_H
+#define KERNEL_TRAP_H
+
+#include "kernel/base.h"
+
+enum { TRAP_IST_NMI, TRAP_IST_DF, TRAP_IST_MC, TRAP_IST_DB, TRAP_ISTS }; /* index in tss.ist[] */
+
+struct trap_frame {                  /* kernel/trap.asm pushes it */
+    u64 r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax;
+    u64 vector, error;
+    u64 rip, cs, rflags, rsp, ss;
+};
+
+void idt_init(void);                 /* boot CPU: fills the table */
+void idt_load(void);                 /* each CPU */
+extern const char *const trap_name[32];
+void trap_print(const struct trap_frame *f); /* registers, to the log */
+void trap_handle(struct trap_frame *f);   /* from trap.asm */
+void interrupt_handle(u32 vector);   /* external interrupt, also called by VMX with the acknowledged vector; does the EOI */
+
+#endif

@@ -1,0 +1,84 @@
+/* A virtual CPU: a kernel thread with one supervisor stack, one ring-3 stack and one frame page. */
+#ifndef KERNEL_VCPU_H
+#define KERNEL_VCPU_H
+
+#include "depriv/abi.h"
+#include "kernel/cpu.h"
+#include "kernel/domain.h"
+#include "kernel/hvm.h"
+
+#define VCPU_RING 64u
+
+struct exit_record { u32 reason; u32 kind; u64 a, b; }; /* reason is the vendor's; a, b: qualification or port and gpa */
+
+/* vcpu.hazards: anything that must be looked at before the next guest entry; 0 on the hot path. */
+#define HAZARD_KILL    BIT(0)   /* the domain ends */
+#define HAZARD_EVENTS  BIT(1)   /* vcpu.events is nonzero */
+#define HAZARD_INTR    BIT(2)   /* ring 3's interrupt controller asks: acknowledge and inject when possible */
+#define HAZARD_WINDOW  BIT(3)   /* an interrupt window exit is armed */
+#define HAZARD_YIELD   BIT(4)   /* quantum used up */
+#define HAZARD_HALT    BIT(5)   /* the guest executed HLT */
+
+struct vcpu {
+    /* Known to assembly (offsets.c). */
+    struct abi_frame *frame;    /* supervisor alias of the frame page */
+    u64 saved_rsp;              /* supervisor RSP while ring 3 runs; SYSENTER_ESP points here */
+    u64 user_frame, user_stack, user_entry; /* what ring 3 is entered with */
+    u64 user_info;
+    u32 domid;                  /* the one value that every call's first argument is compared with */
+    u32 pad;
+    u64 vmcb_pa, host_vmcb_pa;  /* SVM: for VMRUN, VMLOAD, VMSAVE */
+    u64 launched;               /* VMX: VMRESUME, not VMLAUNCH */
+
+    struct domain *domain;
+    u32 index;
+    u32 hazards;                /* own CPU only, but for the atomic OR of HAZARD_KILL and HAZARD_EVENTS */
+    u32 events;                 /* ABI_EVENT_*, atomic */
+    u32 intr;                   /* level that ring 3 reported last */
+    bool input_asked;           /* ring 3 has had ABI_EVENT_INPUT and not yet emptied the ring */
+    u64 timer;                  /* TSC of ABI_EVENT_TIMER, or ABI_TIMER_NEVER */
+    struct vcpu *on_cpu;        /* next in run_queue.vcpus */
+    struct thread thread;
+    void *stack_top;
+    void *user_stack_pages;
+
+    struct exit_info exit;
+    u32 event;                  /* to inject at the next entry: ABI_INJECT_VALID | HVM_EVENT_* | vector, 0 none */
+    u32 event_error;
+    u32 event_length;           /* instruction length for software events */
+    u64 tsc_offset;             /* guest TSC = host TSC + this */
+    u64 pat;
+    u64 xcr0;                   /* the guest's, live while the vcpu is loaded */
+    u64 dr[4];                  /* the guest's DR0-DR3 while the vcpu is not loaded */
+    u64 dr6;                    /* likewise, VMX (SVM keeps it in the VMCB) */
+    u64 msr_live[8];            /* vendor: guest values of MSRs that stay live while loaded */
+    u64 mtrr_def_type, mtrr_fixed[11], mtrr_var[16];
+    void *hvm;                  /* VMCS or VMCB, pool page */
+    struct exit_record ring[VCPU_RING];
+    u32 ring_next;
+    u32 retries;                /* exits in a row without progress */
+    u32 fpu_valid;
+    u8 fpu[3072] __attribute__((aligned(64))); /* XSAVE area of the guest while not loaded */
+};
+
+/* The loop between guest entries, called by the vendor's run loop before each entry. False: leave the loop, the vcpu is to end. */
+bool vcpu_ready_slow(struct vcpu *v);
+static inline bool vcpu_ready(struct vcpu *v)
+{
+    return likely(!READ_ONCE(v->hazards)) || vcpu_ready_slow(v);
+}
+
+struct vcpu *vcpu_create(struct domain *d, u32 index); /* NULL: the pool is empty */
+void vcpu_free(struct vcpu *v);
+void vcpu_start(struct vcpu *v, struct cpu *cpu);
+void vcpu_event(struct vcpu *v, u32 event);   /* any CPU: deliver ABI_EVENT_* and wake */
+void vcpu_switch_in(struct vcpu *v);          /* scheduler: make v the loaded vcpu of this CPU */
+void vcpu_unload(struct cpu *cpu);            /* save what cpu->loaded left in the registers */
+void vcpu_record(struct vcpu *v, u32 reason, u32 kind, u64 a, u64 b);
+void vcpu_print_ring(const struct vcpu *v);   /* its last exits, newest first */
+void vcpu_print_state(struct vcpu *v);        /* guest registers */
+
+/* Adds an event to inject. A contributory pair becomes #DF, a fault in #DF ends the domain as a triple fault (SDM 3A 6.15 table 6-5). */
+void inject_exception(struct vcpu *v, u32 vector, bool has_error, u32 error);
+
+#endif

@@ -17,7 +17,7 @@ struct acpi_machine {
 };
 extern struct acpi_machine acpi;
 
-/* rsdp: physical address of the RSDP from the boot loader, or 0 to search the BIOS area. Without tables: one CPU, no I/O APIC, one line in the log. */
-void acpi_init(u64 rsdp);
+/* rsdp: a copy of the RSDP from the boot loader, or NULL to search the BIOS area. Without tables: one CPU, no I/O APIC, one line in the log. */
+void acpi_init(const u8 *rsdp);
 
 #endif

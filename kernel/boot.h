@@ -6,6 +6,7 @@
 
 #define BOOT_MODULES_MAX 32u
 #define BOOT_LINE_MAX    2048u
+#define CPUS_MAX_OPTION  64u
 #define BOOT_RANGES_MAX  128u
 
 struct boot_module { u64 start, end; char line[BOOT_LINE_MAX]; }; /* physical; line NUL ended, truncation refused at boot */
@@ -17,7 +18,8 @@ struct boot_info {
     struct boot_module module[BOOT_MODULES_MAX];
     u32 ranges;
     struct { u64 start, end; } range[BOOT_RANGES_MAX]; /* usable memory */
-    u64 rsdp;                        /* physical address of a copy kept in boot_rsdp, or 0 */
+    bool has_rsdp;                   /* rsdp_copy is the RSDP that the boot loader passed on (UEFI) */
+    u8 rsdp_copy[40];
     struct { u64 address; u32 pitch, width, height, bpp; bool present, text; } screen;
 };
 extern struct boot_info boot;

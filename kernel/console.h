@@ -15,6 +15,7 @@ void console_guest(struct domain *d, const char *bytes, u32 n); /* guest output;
 u32 console_room(void);              /* bytes that a guest may write now without ring 0 waiting for the port */
 u32 console_input(struct domain *d, u8 *to, u32 max); /* takes input bytes; 0 when none; re-enables the receiver when the ring had been full */
 bool console_input_waiting(const struct domain *d);
+void console_force(void);            /* panic: take the ports whoever holds them */
 void console_drain(void);            /* wait until the ports have sent everything; bounded */
 void machine_end(bool success) __attribute__((noreturn)); /* by options.end; success decides the exit status of the emulator */
 

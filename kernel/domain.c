@@ -10,7 +10,7 @@
 #include "kernel/vcpu.h"
 
 struct domain *domains[DOMAINS_MAX + 1];
-static u32 domains_alive;
+static u32 domains_alive = 1; /* and one for the boot CPU while it builds them */
 static bool all_clean = true;
 
 static const char *const end_name[] = {
@@ -271,6 +271,15 @@ static void count_report(void)
 #endif
 }
 
+static void domain_count_down(void)
+{
+    if (__atomic_sub_fetch(&domains_alive, 1, __ATOMIC_SEQ_CST))
+        return;
+    count_report();
+    log_line("all domains ended, %s", all_clean ? "cleanly" : "not cleanly");
+    machine_end(all_clean);
+}
+
 /* The idle thread: the dead vcpus of this CPU are freed, with the last one its domain, with the last domain the machine ends. */
 void domain_reap(void)
 {
@@ -285,17 +294,11 @@ void domain_reap(void)
         if (d->end == DOMAIN_KILLED)
             all_clean = false;
         domain_free(d);
-        if (__atomic_sub_fetch(&domains_alive, 1, __ATOMIC_SEQ_CST) == 0) {
-            count_report();
-            log_line("all domains ended, %s", all_clean ? "cleanly" : "not cleanly");
-            machine_end(all_clean);
-        }
+        domain_count_down();
     }
 }
 
-/* Boot: no domain could be made at all. */
-void domain_check_any(void)
+void domains_built(void)
 {
-    if (!READ_ONCE(domains_alive))
-        stop("no domain could be built");
+    domain_count_down();
 }

@@ -56,7 +56,7 @@ int domain_create(const struct domain_config *config);
 void domain_kill(struct domain *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void domain_end(struct domain *d, enum domain_end how);
 void domain_reap(void);         /* idle threads: frees what domains that have ended still hold */
-void domain_check_any(void);    /* boot: stops when not one domain was built */
+void domains_built(void);       /* boot: all configured domains were tried; the machine ends when none runs */
 void domain_vcpu_gone(struct domain *d); /* its thread is about to exit; the last one prints the report and frees the domain */
 
 #endif

@@ -49,8 +49,8 @@ static void domains_init(void)
 {
     for (u32 i = 0; i < domain_config_count; i++)
         domain_create(&domain_configs[i]);
-    domain_check_any();
     log_line("audit: %lu kernel mappings: none writable and executable, none of guest memory", paging_audit());
+    domains_built();
 }
 
 void boot_main(u32 magic, u64 info)
@@ -68,7 +68,7 @@ void boot_main(u32 magic, u64 info)
     idt_init();
     cpu_init(&cpus[0]);
     component_init();
-    acpi_init(boot.rsdp);
+    acpi_init(boot.has_rsdp ? boot.rsdp_copy : NULL);
     time_init();
     apic_init(acpi.lapic);
     apic_enable();

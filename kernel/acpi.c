@@ -1,0 +1,167 @@
+/* Reads the firmware's ACPI tables (ACPI 6.4, 5.2): MADT for CPUs and I/O APICs, FADT and \_S5 for power off. */
+#include "kernel/acpi.h"
+#include "kernel/log.h"
+#include "kernel/paging.h"
+
+struct acpi_machine acpi;
+
+struct header { char signature[4]; u32 length; u8 revision, checksum; char rest[26]; };
+_Static_assert(sizeof(struct header) == 36, "ACPI 6.4 table 5.4");
+#define TABLE_MAX    (1u * 1024 * 1024)
+#define BIOS_START   0xe0000ul
+#define BIOS_END     0x100000ul
+#define RSDP1_BYTES  20u
+
+#ifndef ACPI_PHYSICAL
+static const u8 *physical(u64 pa, u64 bytes)
+{
+    return paging_map_boot(pa, bytes) ? NULL : (const u8 *)(DEVICE_BASE + pa);
+}
+#else
+const u8 *physical(u64 pa, u64 bytes); /* a test's memory */
+#endif
+
+static bool sums_to_zero(const u8 *bytes, u32 n)
+{
+    u8 sum = 0;
+    for (u32 i = 0; i < n; i++)
+        sum = (u8)(sum + bytes[i]);
+    return sum == 0;
+}
+
+static u64 field(const u8 *at, u32 bytes)
+{
+    u64 v = 0;
+    memcpy(&v, at, bytes);
+    return v;
+}
+
+/* A whole table, its length and checksum checked; NULL when it is not one. */
+static const struct header *table(u64 pa)
+{
+    const struct header *h = (const void *)physical(pa, sizeof(*h));
+    if (!h || h->length < sizeof(*h) || h->length > TABLE_MAX)
+        return NULL;
+    h = (const void *)physical(pa, h->length);
+    return h && sums_to_zero((const u8 *)h, h->length) ? h : NULL;
+}
+
+static bool is(const struct header *h, const char *signature)
+{
+    return memcmp(h->signature, signature, 4) == 0;
+}
+
+/* ---- MADT (5.2.12) ----------------------------------------------------------------------------------------------------------- */
+
+enum { MADT_LAPIC, MADT_IOAPIC, MADT_OVERRIDE, MADT_LAPIC_ADDRESS = 5, MADT_X2APIC = 9 };
+#define LAPIC_ENABLED 1u
+
+static void add_cpu(u32 apic_id, u32 flags)
+{
+    if (flags & LAPIC_ENABLED && acpi.cpu_count < CPUS_MAX)
+        acpi.cpu_apic_id[acpi.cpu_count++] = apic_id;
+}
+
+static void madt_entry(const u8 *e, u32 length)
+{
+    u32 type = e[0];
+    if (type == MADT_LAPIC && length >= 8) {
+        add_cpu(e[3], (u32)field(e + 4, 4));
+    } else if (type == MADT_X2APIC && length >= 16) {
+        add_cpu((u32)field(e + 4, 4), (u32)field(e + 8, 4));
+    } else if (type == MADT_LAPIC_ADDRESS && length >= 12) {
+        acpi.lapic = field(e + 4, 8);
+    } else if (type == MADT_IOAPIC && length >= 12 && acpi.ioapic_count < ARRAY_SIZE(acpi.ioapic)) {
+        acpi.ioapic[acpi.ioapic_count].address = field(e + 4, 4);
+        acpi.ioapic[acpi.ioapic_count++].gsi = (u32)field(e + 8, 4);
+    } else if (type == MADT_OVERRIDE && length >= 10 && e[3] < ARRAY_SIZE(acpi.irq)) {
+        acpi.irq[e[3]].gsi = (u32)field(e + 4, 4);
+        acpi.irq[e[3]].flags = (u16)field(e + 8, 2);
+        acpi.irq[e[3]].valid = true;
+    }
+}
+
+static void madt_parse(const struct header *h)
+{
+    const u8 *bytes = (const u8 *)h;
+    if (h->length < 44)
+        return;
+    acpi.lapic = field(bytes + 36, 4);
+    for (u32 at = 44; at + 2 <= h->length && bytes[at + 1] >= 2 && bytes[at + 1] <= h->length - at; at += bytes[at + 1])
+        madt_entry(bytes + at, bytes[at + 1]);
+}
+
+/* ---- FADT (5.2.9) and the \_S5 package in the DSDT ---------------------------------------------------------------------------- */
+
+#define FADT_DSDT     40u
+#define FADT_PM1A_CNT 64u
+#define AML_PACKAGE   0x12
+#define AML_BYTE      0x0a
+
+/* \_S5_ is Package () { SLP_TYPa, ... }; the first element is a byte constant, Zero or One. A short look, not an AML interpreter. */
+static void s5_find(const struct header *dsdt)
+{
+    const u8 *b = (const u8 *)dsdt;
+    for (u32 i = sizeof(*dsdt); i + 12 < dsdt->length; i++) {
+        u32 at = i + 4;
+        if (memcmp(b + i, "_S5_", 4) || b[at] != AML_PACKAGE)
+            continue;
+        at += 1 + (b[at + 1] >> 6) + 1 + 1; /* package length bytes, element count */
+        if (at + 1 < dsdt->length)
+            acpi.slp_typ_s5 = b[at] == AML_BYTE ? b[at + 1] : b[at];
+        return;
+    }
+}
+
+static void fadt_parse(const struct header *h)
+{
+    const u8 *bytes = (const u8 *)h;
+    const struct header *dsdt;
+    if (h->length < FADT_PM1A_CNT + 4)
+        return;
+    acpi.pm1a_cnt = (u16)field(bytes + FADT_PM1A_CNT, 4);
+    dsdt = table(field(bytes + FADT_DSDT, 4));
+    if (dsdt && is(dsdt, "DSDT"))
+        s5_find(dsdt);
+}
+
+/* ---- RSDP, RSDT, XSDT --------------------------------------------------------------------------------------------------------- */
+
+static const u8 *rsdp_search(void)
+{
+    const u8 *area = physical(BIOS_START, BIOS_END - BIOS_START);
+    for (u32 at = 0; area && at + RSDP1_BYTES <= BIOS_END - BIOS_START; at += 16)
+        if (!memcmp(area + at, "RSD PTR ", 8) && sums_to_zero(area + at, RSDP1_BYTES))
+            return area + at;
+    return NULL;
+}
+
+static void root_parse(const struct header *root, u32 entry)
+{
+    for (u32 at = sizeof(*root); at + entry <= root->length; at += entry) {
+        const struct header *h = table(field((const u8 *)root + at, entry));
+        if (h && is(h, "APIC"))
+            madt_parse(h);
+        else if (h && is(h, "FACP"))
+            fadt_parse(h);
+    }
+}
+
+void acpi_init(const u8 *rsdp)
+{
+    const struct header *root = NULL;
+    bool xsdt;
+    acpi = (struct acpi_machine){ .slp_typ_s5 = 0xffff, .lapic = 0xfee00000 };
+    if (!rsdp)
+        rsdp = rsdp_search();
+    xsdt = rsdp && rsdp[15] >= 2 && field(rsdp + 24, 8);
+    if (rsdp)
+        root = table(xsdt ? field(rsdp + 24, 8) : field(rsdp + 16, 4));
+    if (root)
+        root_parse(root, xsdt ? 8 : 4);
+    if (!acpi.cpu_count) {
+        log_line("no ACPI MADT: one CPU, no I/O APIC");
+        acpi.cpu_count = 1;
+        acpi.cpu_apic_id[0] = cpuid(1, 0).ebx >> 24;
+    }
+}

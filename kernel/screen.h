@@ -1,0 +1,10 @@
+/* The screen of the machine: VGA text, or the linear framebuffer that UEFI left. Only for what stops the machine. */
+#ifndef KERNEL_SCREEN_H
+#define KERNEL_SCREEN_H
+
+#include "kernel/base.h"
+
+void screen_init(void);                             /* maps it; no effect without one */
+void screen_write(const char *bytes, u32 n);
+
+#endif

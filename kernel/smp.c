@@ -1,0 +1,76 @@
+/* Starts the CPUs of the MADT one after another (SDM 3A 8.4.4). */
+#include "kernel/smp.h"
+#include "kernel/acpi.h"
+#include "kernel/apic.h"
+#include "kernel/boot.h"
+#include "kernel/frames.h"
+#include "kernel/hvm.h"
+#include "kernel/log.h"
+#include "kernel/options.h"
+#include "kernel/paging.h"
+#include "kernel/time.h"
+
+#define LOW_START  0x1000ul
+#define LOW_END    0x9f000ul
+#define ANSWER_MS  200u
+
+extern const u8 ap_trampoline[], ap_trampoline_end[];
+
+u64 smp_ap_cr3, smp_ap_stack;
+struct cpu *smp_ap_cpu;
+static u64 trampoline_page;
+
+/* The last usable page below 640 KiB: what the boot loader left is mostly at the other end. */
+void smp_reserve(void)
+{
+    for (u32 i = 0; i < boot.ranges; i++) {
+        u64 end = ALIGN_DOWN(min_u64(boot.range[i].end, LOW_END), PAGE_SIZE);
+        if (end > LOW_START && end - PAGE_SIZE >= max_u64(boot.range[i].start, LOW_START))
+            trampoline_page = max_u64(trampoline_page, end - PAGE_SIZE);
+    }
+    if (trampoline_page)
+        memcpy((void *)trampoline_page, ap_trampoline, (size_t)(ap_trampoline_end - ap_trampoline));
+}
+
+static bool start_one(struct cpu *cpu)
+{
+    char *top = kstack_alloc(2);
+    if (!top)
+        return false;
+    *(struct stack_head *)(top - sizeof(struct stack_head)) = (struct stack_head){ .cpu = cpu };
+    smp_ap_stack = (u64)top - sizeof(struct stack_head);
+    smp_ap_cr3 = pool_phys(kernel_root);
+    smp_ap_cpu = cpu;
+    barrier();
+    apic_start(cpu->apic_id, (u8)(trampoline_page >> 12));
+    for (u32 ms = 0; ms < ANSWER_MS && !READ_ONCE(cpu->online); ms++)
+        time_delay_us(1000);
+    return cpu->online;
+}
+
+void smp_start(void)
+{
+    u32 limit = options.cpus ? (u32)min_u64(options.cpus, CPUS_MAX) : CPUS_MAX;
+    for (u32 i = 0; i < acpi.cpu_count && cpus_online < limit && trampoline_page; i++) {
+        struct cpu *cpu = &cpus[cpus_online];
+        if (acpi.cpu_apic_id[i] == cpus[0].apic_id)
+            continue;
+        *cpu = (struct cpu){ .id = cpus_online, .apic_id = acpi.cpu_apic_id[i] };
+        if (start_one(cpu))
+            cpus_online++;
+        else
+            log_line("CPU with APIC ID %u did not start, going on without it", acpi.cpu_apic_id[i]);
+    }
+    log_line("%u of %u CPUs", cpus_online, acpi.cpu_count);
+}
+
+void smp_ap_main(struct cpu *cpu)
+{
+    cpu_init(cpu);
+    apic_enable();
+    if (hvm->cpu_enable(cpu))
+        panic("%s could not be enabled on CPU %u", hvm->name, cpu->id);
+    sched_init(cpu);
+    WRITE_ONCE(cpu->online, true);
+    sched_idle();
+}

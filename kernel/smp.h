@@ -1,0 +1,14 @@
+/* The other CPUs. */
+#ifndef KERNEL_SMP_H
+#define KERNEL_SMP_H
+
+#include "kernel/cpu.h"
+
+void smp_reserve(void);         /* on the boot tables: puts the start code of the other CPUs below 1 MiB */
+void smp_start(void);           /* starts the CPUs of the MADT, one by one; one that does not answer is a line in the log */
+void smp_ap_main(struct cpu *cpu) __attribute__((noreturn)); /* boot/ap.asm */
+
+extern u64 smp_ap_cr3, smp_ap_stack;
+extern struct cpu *smp_ap_cpu;
+
+#endif

@@ -12,7 +12,7 @@ WARN   := -Wall -Wextra -Wshadow -Wundef -Wmissing-prototypes -Wstrict-prototype
 COMMON := -std=gnu11 -O2 -g -ffreestanding -mno-red-zone -mgeneral-regs-only -fno-pic -fno-pie -fno-stack-protector -fcf-protection=none \
           -fno-asynchronous-unwind-tables -fno-jump-tables -fno-strict-aliasing -fno-common $(WARN) -I. -MMD -MP
 KFLAGS := $(COMMON) -mcmodel=kernel -DRUNG_BUILD='"$(BUILD_ID)"' $(if $(COUNT),-DRUNG_COUNT)
-UFLAGS := $(COMMON)
+UFLAGS := $(COMMON) -I$(B)/u
 
 KSRC := $(wildcard boot/*.c kernel/*.c vmx/*.c svm/*.c) depriv/gate.c depriv/calls.c depriv/component.c
 KASM := $(wildcard boot/*.asm kernel/*.asm vmx/*.asm svm/*.asm) depriv/gate.asm depriv/component_image.asm
@@ -20,42 +20,100 @@ USRC := depriv/umain.c depriv/uinsn.c depriv/guestmem.c depriv/format.c depriv/u
 KOBJ := $(patsubst %,$(B)/k/%.o,$(filter-out kernel/offsets.c,$(KSRC)) $(KASM))
 UOBJ := $(patsubst %,$(B)/u/%.o,depriv/ustart.asm $(USRC))
 
-.PHONY: all iso run test bench check loc help clean gdb
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := all
+Q := $(if $(V),,@)
+.PHONY: all tools iso run test bench check loc help clean gdb
+tools: # nasm, iasl and what else the build takes: Debian packages, installed when missing
+	@tests/system/install.sh build
+
 all: $(B)/rung.elf $(B)/rung32.elf
 
 $(B)/rung.elf: $(KOBJ) linker.ld
-	$(LD) -nostdlib -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments -T linker.ld -o $@ $(KOBJ)
+	$(Q)$(LD) -nostdlib -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments -T linker.ld -o $@ $(KOBJ)
 
 # QEMU -kernel takes a multiboot 1 ELF32; GRUB takes the ELF64.
 $(B)/rung32.elf: $(B)/rung.elf
-	$(OBJCOPY) -O elf32-i386 $< $@
+	$(Q)$(OBJCOPY) -O elf32-i386 $< $@
 
 $(B)/component.elf: $(UOBJ) depriv/component.ld
-	$(LD) -nostdlib -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments -T depriv/component.ld -o $@ $(UOBJ)
+	$(Q)$(LD) -nostdlib -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments -T depriv/component.ld -o $@ $(UOBJ)
 
 $(B)/component.bin: $(B)/component.elf
-	$(OBJCOPY) -O binary $< $@
+	$(Q)$(OBJCOPY) -O binary $< $@
+
+$(B)/u/dsdt.hex: depriv/load/dsdt.asl | tools
+	@mkdir -p $(@D)
+	$(Q)iasl -vw 3073 -p $(@D)/dsdt -tc $< > $(@D)/dsdt.log || { cat $(@D)/dsdt.log; exit 1; }
+
+$(B)/u/depriv/load/acpi_tables.c.o: $(B)/u/dsdt.hex
 
 $(B)/offsets.inc: kernel/offsets.c $(wildcard kernel/*.h) depriv/abi.h | tools
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -MMD -MP,$(KFLAGS)) -S -o - $< | sed -n 's/^==> //p' > $@.tmp && mv $@.tmp $@
+	$(Q)$(CC) $(filter-out -MMD -MP,$(KFLAGS)) -S -o - $< | sed -n 's/^==> //p' > $@.tmp && mv $@.tmp $@
 
 $(B)/k/%.c.o: %.c | tools
 	@mkdir -p $(@D)
-	$(CC) $(KFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(KFLAGS) -c -o $@ $<
 
 $(B)/u/%.c.o: %.c | tools
 	@mkdir -p $(@D)
-	$(CC) $(UFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(UFLAGS) -c -o $@ $<
 
 $(B)/k/%.asm.o: %.asm $(B)/offsets.inc
 	@mkdir -p $(@D)
-	$(NASM) -f elf64 -g -F dwarf -w+all -w-reloc-abs -w-reloc-rel-dword -I$(B)/ -o $@ $<
+	$(Q)$(NASM) -f elf64 -g -F dwarf -I$(B)/ -o $@ $<
 
 $(B)/u/%.asm.o: %.asm | tools
 	@mkdir -p $(@D)
-	$(NASM) -f elf64 -g -F dwarf -o $@ $<
+	$(Q)$(NASM) -f elf64 -g -F dwarf -o $@ $<
 
 $(B)/k/depriv/component_image.asm.o: $(B)/component.bin
 
 -include $(KOBJ:.o=.d) $(UOBJ:.o=.d)
+
+# ---- For people --------------------------------------------------------------------------------------------------------
+
+iso: all
+	@tests/system/run.sh --iso-only
+
+run: all
+	@tests/system/run.sh
+
+test: all
+	@tests/system/test.sh $(T)
+
+bench: all
+	@tests/system/bench.sh
+
+check: all
+	@tests/system/check.sh
+
+loc:
+	@tests/system/loc.sh
+
+gdb: all
+	@tests/system/run.sh --gdb
+
+clean:
+	rm -rf build
+
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+export DET HV ACCEL KIND GUEST INITRD CMDLINE MODULES MEM VCPUS OPTS TIMEOUT FIRMWARE B COUNT
+
+## make                 build build/rung.elf (GRUB) and build/rung32.elf (QEMU -kernel)
+## make run             a Debian kernel with a busybox shell as a guest, in this terminal
+##     HV=svm|vmx           QEMU's SVM (default), or Bochs's VMX
+##     ACCEL=tcg|bochs|kvm  what runs Rung itself; kvm where nesting is offered
+##     DET=1                the vendor's deterministic configuration: the TSC counts instructions
+##     KIND=linux|multiboot|flat GUEST=file INITRD=file CMDLINE="..." MODULES="file ..." MEM=MiB VCPUS=n
+##     OPTS="..."           options of the hypervisor (boot/README.md); TIMEOUT=s  FIRMWARE=bios|ovmf
+## make iso             build/rung.iso: BIOS and UEFI, CD and USB
+## make test [T=name]   unit tests on the host, then system tests on QEMU and Bochs
+## make bench [HV=..]   the measurements, as a table and in build/bench.jsonl
+## make check           style, layers, static analysis
+## make loc             lines of code by part
+## make gdb             run with QEMU's gdb stub on port 1234
+## make COUNT=1         the same into build/count, counting VMREAD, WRMSR, CR3 writes ...

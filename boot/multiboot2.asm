@@ -21,9 +21,7 @@ mb1_header:
 align 8
 mb2_header:
     dd  MB2_MAGIC, 0, mb2_end - mb2_header, -(MB2_MAGIC + (mb2_end - mb2_header))
-align 8                             ; framebuffer, optional: depth 0 is text where there is text (BIOS)
-    dw  5, 1
-    dd  20, 0, 0, 0
+; No framebuffer tag: GRUB then leaves text mode under BIOS, and under UEFI passes the framebuffer it has.
 align 8                             ; modules on page boundaries
     dw  6, 0
     dd  8

@@ -6,6 +6,8 @@
 #include "depriv/uinsn.h"
 #include "devices/platform.h"
 
+void *memcpy(void *restrict to, const void *restrict from, size_t n);
+
 _Static_assert(offsetof(struct abi_info, domid) == 8 && offsetof(struct abi_info, cpu) == 20, "ustart.asm knows these");
 
 static struct platform platform;

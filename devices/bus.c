@@ -22,7 +22,7 @@ const struct bus_row bus_rows[BUS_ROWS] = {
     [BUS_PCI]         = { "pci and reset",  0xcf8,  0xcff,  true },
 };
 
-/* A switch and not pointers in the rows: ring 3 then has no indirect branch on the way to a device. */
+/* A switch and not pointers in the rows: built with -fno-jump-tables, it leaves no indirect branch on the way to a device. */
 static uint8_t byte_read(struct platform *p, unsigned row, uint16_t port)
 {
     switch ((enum bus_row_id)row) {

@@ -107,6 +107,7 @@ void paging_init(void)
     image_map(data_start, data_end, PTE_W | PTE_NX);
     for (u64 pa = start; pa < end; pa += PAGE_2M)
         kernel_map(POOL_BASE + pa, pa, PAGE_2M, PTE_W | PTE_NX);
+    wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
     write_cr3(pool_phys(kernel_root));
 }
 

@@ -37,6 +37,15 @@ static void widths(void **state)
     assert_int_equal(in8(b, 0x80), 0x22);
     assert_int_equal(platform_port_read(&b->p, 0x7f, 2), 0x22ff);
     assert_int_equal(b->p.bus.accesses[BUS_POST], 3);
+    platform_port_write(&b->p, 0x20, 4, 0x5500); /* the second byte is the mask */
+    assert_int_equal(in8(b, 0x21), 0x55);
+    platform_port_write(&b->p, 0xa0, 2, 0x6600);
+    assert_int_equal(in8(b, 0xa1), 0x66);
+    platform_port_write(&b->p, 0x4d0, 2, 0x0a20);
+    assert_int_equal(platform_port_read(&b->p, 0x4d0, 2), 0x0a20);
+    platform_port_write(&b->p, 0x3f8, 4, 0x03000041); /* data, interrupts, FIFO, line */
+    assert_int_equal(b->p.out[0], 'A');
+    assert_int_equal(in8(b, 0x3fb), 3);
     platform_port_read(&b->p, 0x80, 0);
     platform_port_read(&b->p, 0x80, 1000);
 }
@@ -105,6 +114,46 @@ static void keyboard_controller(void **state)
     assert_int_equal(b->p.life, ABI_LIFE_RUN);
 }
 
+static void keyboard_commands(void **state)
+{
+    struct bench *b = bench_new();
+
+    (void)state;
+    bench_irqs(b);
+    out8(b, 0x21, 0x01);
+    out8(b, 0x64, 0xd3);
+    out8(b, 0x60, 0x11);
+    assert_false(b->p.intr); /* IRQ12 not enabled */
+    assert_int_equal(in8(b, 0x60), 0x11);
+    out8(b, 0x64, 0xd2);
+    out8(b, 0x60, 0x22);
+    assert_int_equal(in8(b, 0x64) & 0x21, 0x01);
+    assert_int_equal(in8(b, 0x60), 0x22);
+    out8(b, 0x64, 0xd4);
+    out8(b, 0x60, 0xf4);
+    assert_int_equal(in8(b, 0x64) & 0x61, 0x61); /* no mouse */
+    assert_int_equal(in8(b, 0x60), 0xfe);
+    assert_int_equal(command(b, 0xa4), 0xf1);
+    assert_int_equal(command(b, 0xc0), 0x80);
+    assert_int_equal(in8(b, 0x64), 0x1c);
+    out8(b, 0x64, 0xad);
+    out8(b, 0x64, 0xa8);
+    assert_int_equal(command(b, 0x20), 0x54);
+    out8(b, 0x64, 0xae);
+    out8(b, 0x64, 0xa7);
+    assert_int_equal(command(b, 0x20), 0x64);
+    out8(b, 0x64, 0x60);
+    out8(b, 0x60, 0x00);
+    assert_int_equal(in8(b, 0x64) & 0x04, 0);
+    command(b, 0xaa); /* the self test sets the system flag */
+    assert_int_equal(in8(b, 0x64) & 0x04, 0x04);
+    out8(b, 0x64, 0x61);
+    out8(b, 0x60, 0x77);
+    assert_int_equal(command(b, 0x21), 0x77);
+    assert_int_equal(command(b, 0x20), 0x04);
+    assert_int_equal(in8(b, 0x92), 0x02);
+}
+
 static void expect_life(uint16_t port, uint8_t first, uint16_t port2, uint8_t second, enum abi_life life)
 {
     struct bench *b = bench_new();
@@ -121,6 +170,7 @@ static void resets(void **state)
 
     (void)state;
     expect_life(0x80, 0, 0x64, 0xfe, ABI_LIFE_REBOOT);
+    expect_life(0x80, 0, 0x64, 0xf0, ABI_LIFE_REBOOT);
     expect_life(0x80, 0, 0x64, 0xff, ABI_LIFE_RUN);
     expect_life(0x64, 0xd1, 0x60, 0xc2, ABI_LIFE_REBOOT);
     expect_life(0x64, 0xd1, 0x60, 0xdf, ABI_LIFE_RUN);
@@ -147,6 +197,19 @@ static void power_off(void **state)
     assert_int_equal(platform_port_read(&b->p, 0x604, 2), 3 << 10 | 1); /* SLP_EN reads 0, SCI_EN 1 */
     platform_port_write(&b->p, 0x604, 2, 0x2000 | 5 << 10);
     assert_int_equal(b->p.life, ABI_LIFE_POWEROFF);
+    b = bench_new();
+    out8(b, 0x604, 0x02);
+    out8(b, 0x605, 0x08);
+    assert_int_equal(platform_port_read(&b->p, 0x604, 2), 0x0803);
+    out8(b, 0x604, 0x00);
+    assert_int_equal(platform_port_read(&b->p, 0x604, 2), 0x0801);
+    platform_port_write(&b->p, 0x602, 2, 0xffff);
+    assert_int_equal(platform_port_read(&b->p, 0x600, 4), 0x07210000);
+    out8(b, 0x602, 0);
+    assert_int_equal(platform_port_read(&b->p, 0x602, 2), 0x0700);
+    out8(b, 0x603, 0);
+    out8(b, 0x602, 1);
+    assert_int_equal(platform_port_read(&b->p, 0x602, 2), 0x0001);
     expect_life(0x604, 0x01, 0x605, 0x34, ABI_LIFE_POWEROFF);
 }
 
@@ -196,8 +259,8 @@ int run_misc_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(map_is_complete), cmocka_unit_test(widths), cmocka_unit_test(debug_ports),
-        cmocka_unit_test(keyboard_controller), cmocka_unit_test(resets), cmocka_unit_test(power_off), cmocka_unit_test(pm_timer),
-        cmocka_unit_test(clock_never_runs_back),
+        cmocka_unit_test(keyboard_controller), cmocka_unit_test(keyboard_commands), cmocka_unit_test(resets), cmocka_unit_test(power_off),
+        cmocka_unit_test(pm_timer), cmocka_unit_test(clock_never_runs_back),
     };
 
     return cmocka_run_group_tests_name("bus, i8042, ACPI", tests, NULL, NULL);

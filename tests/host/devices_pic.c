@@ -261,6 +261,31 @@ static void spurious(void **state)
     assert_int_equal(isr(b, 0x20), 0x04);
 }
 
+static void level_change_and_polled_slave(void **state)
+{
+    struct bench *b = irqs_only();
+
+    (void)state;
+    raise(b, 4);
+    raise(b, 5);
+    raise(b, 4); /* no change */
+    drop(b, 5);
+    assert_int_equal(irr(b, 0x20), 0x10);
+    assert_int_equal(b->p.pic[0].line & 0x30, 0x10);
+    assert_int_equal(platform_intack(&b->p), 0x0c);
+    out8(b, 0x20, 0x20);
+    assert_false(b->p.intr);
+    out8(b, 0x4d0, 0x10); /* the line is high: as a level it asks at once */
+    assert_true(b->p.intr);
+    drop(b, 4);
+    raise(b, 9);
+    out8(b, 0xa0, 0x0c);
+    assert_int_equal(in8(b, 0xa0), 0x81);
+    assert_false(b->p.intr); /* taken by the poll */
+    out8(b, 0xa0, 0x61);
+    assert_int_equal(isr(b, 0xa0), 0);
+}
+
 static void first_word_resets(void **state)
 {
     struct bench *b = irqs_only();
@@ -292,7 +317,8 @@ int run_pic_tests(void)
         cmocka_unit_test(silent_until_programmed), cmocka_unit_test(fully_nested), cmocka_unit_test(masks),
         cmocka_unit_test(cascade), cmocka_unit_test(special_fully_nested), cmocka_unit_test(special_mask),
         cmocka_unit_test(rotation), cmocka_unit_test(automatic_end), cmocka_unit_test(poll),
-        cmocka_unit_test(level_triggered), cmocka_unit_test(spurious), cmocka_unit_test(first_word_resets),
+        cmocka_unit_test(level_triggered), cmocka_unit_test(spurious), cmocka_unit_test(level_change_and_polled_slave),
+        cmocka_unit_test(first_word_resets),
     };
 
     return cmocka_run_group_tests_name("8259A", tests, NULL, NULL);

@@ -286,6 +286,7 @@ static void port61(void **state)
         last = in8(b, 0x61) & 0x10;
     }
     assert_int_equal(changes, 10);
+    assert_int_equal(in8(b, 0x61) & 0xc1, 0);
 }
 
 static void ticks_are_exact(void **state)
@@ -399,6 +400,56 @@ static void storm_is_bounded(void **state)
     assert_true(calls <= 500 && taken >= 450);
 }
 
+static void as_firmware_leaves_it(void **state)
+{
+    struct bench *b = bench_new();
+
+    (void)state;
+    out8(b, 0x43, 0xee); /* status of all */
+    assert_int_equal(in8(b, 0x40), 0xb6);
+    assert_int_equal(in8(b, 0x41), 0x94);
+    assert_int_equal(in8(b, 0x42), 0xb6);
+    CLOCK(5);
+    assert_int_equal(in16(b, 0x40), 65536 - 10);
+    assert_int_equal(in8(b, 0x41), 13);
+    bench_irqs(b);
+    assert_int_equal(b->p.deadline, START_TSC + 65536ull * PIT_TICK);
+    out8(b, 0x43, 0xc2); /* count and status of channel 0 alone */
+    assert_int_equal(b->p.pit.channel[0].latch_left, 2);
+    assert_int_equal(b->p.pit.channel[1].latch_left + b->p.pit.channel[2].latch_left, 0);
+}
+
+static void live_count_moves_on(void **state)
+{
+    struct bench *b = bench_new();
+
+    (void)state;
+    program(b, 0x34, 100);
+    CLOCK(51);
+    out8(b, 0x40, 10);
+    out8(b, 0x40, 0);
+    CLOCK(50);
+    assert_int_equal(in16(b, 0x40), 10); /* exactly at the reload */
+    CLOCK(3);
+    assert_int_equal(in16(b, 0x40), 7);
+    program(b, 0x34, 2);
+    CLOCK(1);
+    assert_int_equal(in16(b, 0x40), 2);
+    CLOCK(1);
+    assert_int_equal(in16(b, 0x40), 1);
+    out8(b, 0x61, 1);
+    program(b, 0xb4, 10); /* a count before the gate was ever off: held starts from 0 */
+    CLOCK(4);
+    out8(b, 0x61, 0);
+    assert_int_equal(in16(b, 0x42), 7);
+    program(b, 0xb0, 10);
+    CLOCK(4);
+    assert_int_equal(in16(b, 0x42), 10);
+    out8(b, 0x61, 1);
+    CLOCK(4);
+    assert_int_equal(in16(b, 0x42), 6);
+}
+
 static void reload_while_running(void **state)
 {
     struct bench *b = bench_new();
@@ -427,7 +478,8 @@ int run_pit_tests(void)
         cmocka_unit_test(mode4_and_5), cmocka_unit_test(count_access), cmocka_unit_test(latches), cmocka_unit_test(bcd),
         cmocka_unit_test(illegal_counts), cmocka_unit_test(port61), cmocka_unit_test(ticks_are_exact),
         cmocka_unit_test(conversion_is_exact), cmocka_unit_test(masked_is_idle), cmocka_unit_test(one_shot_tick),
-        cmocka_unit_test(storm_is_bounded), cmocka_unit_test(reload_while_running),
+        cmocka_unit_test(storm_is_bounded), cmocka_unit_test(reload_while_running), cmocka_unit_test(as_firmware_leaves_it),
+        cmocka_unit_test(live_count_moves_on),
     };
 
     return cmocka_run_group_tests_name("8254", tests, NULL, NULL);

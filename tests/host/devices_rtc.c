@@ -169,6 +169,7 @@ static void update_ended(void **state)
     eoi(b);
     assert_int_equal(cmos_get(b, REG_C) & 0xb0, 0x90);
     assert_int_equal(cmos_get(b, REG_C), 0);
+    assert_int_equal(b->p.rtc.cmos[REG_C], 0);
     assert_int_equal(bench_run(b, SECOND), 1);
     assert_true(b->p.intr);
     cmos_set(b, REG_B, 0x92); /* SET clears UIE */
@@ -258,6 +259,8 @@ static void alarm(void **state)
     assert_int_equal(b->p.deadline, START_TSC + 86459 * SECOND);
     alarm_at(b, 0x23, 0x53, 0x20); /* now: a day on */
     assert_int_equal(b->p.deadline, START_TSC + (86000 + 86400) * SECOND);
+    alarm_at(b, 0x00, 0x00, 0x60);
+    assert_int_equal(b->p.deadline, ABI_TIMER_NEVER);
     alarm_at(b, 0x24, 0x00, 0x00);
     assert_int_equal(b->p.deadline, ABI_TIMER_NEVER);
     alarm_at(b, 0xff, 0x77, 0xff);
@@ -290,6 +293,7 @@ static void memory_bytes(void **state)
     assert_int_equal(cmos_get(b, 0x17) | cmos_get(b, 0x18) << 8, 0xffff);
     assert_int_equal(cmos_get(b, 0x30) | cmos_get(b, 0x31) << 8, 0xffff);
     assert_int_equal(cmos_get(b, 0x34) | cmos_get(b, 0x35) << 8, (0x30000000 - 0x1000000) >> 16);
+    assert_int_equal(cmos_get(b, 0x5e), 0);
     assert_int_equal(cmos_get(b, 0x5b) | cmos_get(b, 0x5c) << 8 | cmos_get(b, 0x5d) << 16, 0x14000);
     for (uint8_t i = 0x10; i < 0x2e; i++)
         sum += cmos_get(b, i);
@@ -297,6 +301,8 @@ static void memory_bytes(void **state)
     for (unsigned i = 0x40; i < 0x80; i++)
         cmos_set(b, (uint8_t)(i | 0x80), (uint8_t)~i);
     assert_true(b->p.rtc.nmi_masked);
+    cmos_get(b, 0);
+    assert_false(b->p.rtc.nmi_masked);
     for (unsigned i = 0x40; i < 0x80; i++)
         assert_int_equal(cmos_get(b, (uint8_t)i), (uint8_t)~i);
     platform_port_write(&b->p, 0x70, 2, 0x5540); /* index and data in one access, as on ISA */

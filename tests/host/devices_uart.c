@@ -238,6 +238,91 @@ static void fifo_reset(void **state)
     assert_int_equal(in8(b, LSR), 0x60);
 }
 
+static void modem_lines(void **state)
+{
+    static const uint8_t lines[4] = { 0x20, 0x10, 0x40, 0x80 }; /* DTR, RTS, OUT1, OUT2 come back as DSR, CTS, RI, DCD */
+    struct bench *b = bench_new();
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        out8(b, MCR, (uint8_t)(0x10 | 1u << i));
+        assert_int_equal(in8(b, MSR) & 0xf0, lines[i]);
+    }
+    out8(b, MCR, 0x10);
+    in8(b, MSR);
+    out8(b, MCR, 0x13);
+    assert_int_equal(in8(b, MSR), 0x33);
+    assert_int_equal(in8(b, MSR), 0x30);
+    out8(b, MCR, 0x18);
+    assert_int_equal(in8(b, MSR), 0x8b);
+    out8(b, IER, 0x04);
+    assert_int_equal(in8(b, IIR), 0x01); /* deltas with their interrupt off */
+    out8(b, MCR, 0x10);
+    assert_int_equal(in8(b, IIR), 0x01);
+}
+
+static void errors_follow_their_byte(void **state)
+{
+    struct bench *b = com1(0x00, 0x01);
+
+    (void)state;
+    out8(b, MCR, 0x10);
+    for (unsigned i = 0; i < 2; i++) {
+        out8(b, DATA, 'a');
+        out8(b, LCR, 0x43);
+        out8(b, LCR, 0x03);
+    }
+    assert_int_equal(in8(b, LSR), 0xe1); /* in the FIFO, not at its head */
+    in8(b, DATA);
+    in8(b, DATA); /* the break goes with its byte: LSR was not read */
+    assert_int_equal(in8(b, LSR), 0xf9);
+    assert_int_equal(in8(b, LSR), 0xe1);
+    in8(b, DATA);
+    assert_int_equal(in8(b, LSR), 0xf9);
+    assert_int_equal(in8(b, LSR), 0x61);
+    in8(b, DATA);
+    out8(b, FCR, 0);
+    out8(b, DATA, 'a');
+    out8(b, LCR, 0x43); /* a break on top of an overrun: both stay */
+    assert_int_equal(in8(b, LSR), 0x7b);
+}
+
+static void transmitter_kept(void **state)
+{
+    struct bench *b = com1(0x02, 0x01);
+
+    (void)state;
+    in8(b, IIR);
+    platform_output_room(&b->p, 0);
+    assert_int_equal(in8(b, LSR), 0);
+    out8(b, DATA, 'k');
+    input(b, "r");
+    out8(b, FCR, 0x81); /* neither FIFO is reset by a new trigger level */
+    assert_int_equal(b->p.com1.tx_count, 1);
+    assert_int_equal(platform_input_room(&b->p), 15);
+    platform_output_room(&b->p, 8);
+    assert_int_equal(b->p.out_len, 1);
+    in8(b, IIR);
+    platform_output_room(&b->p, 8); /* it was empty already: no second interrupt */
+    assert_int_equal(in8(b, IIR), 0xc1);
+    out8(b, IER, 0x00);
+    out8(b, FCR, 0x00);
+    out8(b, IER, 0x01);
+    input(b, "r");
+    assert_int_equal(in8(b, IIR), 0x04);
+}
+
+static void reset_state(void **state)
+{
+    struct bench *b = bench_new();
+
+    (void)state;
+    out8(b, IER, 0x03);
+    assert_int_equal(in8(b, IIR), 0x02);
+    input(b, "r");
+    assert_int_equal(in8(b, IIR), 0x04);
+}
+
 static void second_port(void **state)
 {
     struct bench *b = bench_new();
@@ -261,7 +346,9 @@ int run_uart_tests(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(registers), cmocka_unit_test(transmit), cmocka_unit_test(transmit_interrupt),
         cmocka_unit_test(receive_trigger_and_timeout), cmocka_unit_test(receive_without_fifo), cmocka_unit_test(priorities),
-        cmocka_unit_test(loopback), cmocka_unit_test(back_pressure), cmocka_unit_test(fifo_reset), cmocka_unit_test(second_port),
+        cmocka_unit_test(loopback), cmocka_unit_test(back_pressure), cmocka_unit_test(fifo_reset), cmocka_unit_test(modem_lines),
+        cmocka_unit_test(errors_follow_their_byte), cmocka_unit_test(transmitter_kept), cmocka_unit_test(reset_state),
+        cmocka_unit_test(second_port),
     };
 
     return cmocka_run_group_tests_name("16550A", tests, NULL, NULL);

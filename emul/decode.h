@@ -1,0 +1,103 @@
+/* Decoder: bytes in, struct emul_insn out; covers every x86 encoding up to EVEX and XOP, touches nothing but its arguments.
+ *
+ * Freestanding and without state. The bytes may stop anywhere: the answer is then EMUL_NEED_MORE, and the caller
+ * fetches on (which may fault) and decodes again. Validity is that of the encoding for a CPU that has every
+ * extension in the tables; what depends on CPL, control registers or CPUID is for whoever executes.
+ */
+#ifndef EMUL_DECODE_H
+#define EMUL_DECODE_H
+
+#include <stdint.h>
+
+#define EMUL_INSN_MAX 15u /* bytes, SDM 2A 2.3.11; one more is #GP */
+
+/* Code size of the segment (CS.D, CS.L); EMUL_MODE_AMD may be added: 66 shrinks near branches in 64-bit mode (APM3 1.2.2). */
+enum emul_mode { EMUL_MODE16, EMUL_MODE32, EMUL_MODE64, EMUL_MODE_SIZES, EMUL_MODE_AMD = 0x10 };
+
+/* What emul_decode() answers when it is not a length. */
+enum { EMUL_NEED_MORE = -1, EMUL_INVALID = -2, EMUL_TOO_LONG = -3 };
+
+/* Operations: all that are not vector or x87 by mnemonic, those by the family that an executor would hand them to. */
+#define EMUL_OPS(X) \
+    X(BAD) X(AAA) X(AAD) X(AAM) X(AAS) X(ADC) X(ADCX) X(ADD) X(ADOX) X(AND) X(ARPL) X(BOUND) X(BSF) X(BSR) X(BSWAP) X(BT) \
+    X(BTC) X(BTR) X(BTS) X(CALL) X(CALLF) X(CBW) X(CLAC) X(CLC) X(CLD) X(CLFLUSH) X(CLI) X(CLTS) X(CMC) X(CMOV) X(CMP) X(CMPS) \
+    X(CMPXCHG) X(CMPXCHG8B) X(CPUID) X(CRC32) X(CWD) X(DAA) X(DAS) X(DEC) X(DIV) X(ENTER) X(FENCE) X(FRED) X(FSGSBASE) X(GETSEC) \
+    X(HLT) X(HRESET) X(IDIV) X(IMUL) X(IMUL2) X(IMUL3) X(IN) X(INC) X(INS) X(INT) X(INT1) X(INT3) X(INTO) X(INVD) X(INVLPG) \
+    X(INVPCID) X(IRET) X(JCC) X(JCXZ) X(JMP) X(JMPF) X(KEYLOCKER) X(LAHF) X(LAR) X(LDS) X(LEA) X(LEAVE) X(LES) X(LFS) X(LGDT) \
+    X(LGS) X(LIDT) X(LLDT) X(LMSW) X(LODS) X(LOOP) X(LOOPE) X(LOOPNE) X(LSL) X(LSS) X(LTR) X(LZCNT) X(MONITOR) X(MOV) X(MOVBE) \
+    X(MOVCR) X(MOVDIR) X(MOVDR) X(MOVNTI) X(MOVS) X(MOVSX) X(MOVSXD) X(MOVZX) X(MUL) X(MWAIT) X(NEG) X(NOP) X(NOT) X(OR) X(OUT) \
+    X(OUTS) X(PAUSE) X(POP) X(POPA) X(POPCNT) X(POPF) X(PTWRITE) X(PUSH) X(PUSHA) X(PUSHF) X(RAOINT) X(RCL) X(RCR) X(RDMSR) X(RDPID) \
+    X(RDPKRU) X(RDPMC) X(RDPRU) X(RDRAND) X(RDSEED) X(RDTSC) X(RDTSCP) X(RET) X(RETF) X(ROL) X(ROR) X(RSM) X(SAHF) X(SALC) \
+    X(SAR) X(SBB) X(SCAS) X(SERIALIZE) X(SETCC) X(SGDT) X(SGX) X(SHADOW) X(SHL) X(SHLD) X(SHR) X(SHRD) X(SIDT) X(SLDT) \
+    X(SMSW) X(SNP) X(STAC) X(STC) X(STD) X(STI) X(STOS) X(STR) X(SUB) X(SVM) X(SWAPGS) X(SYSCALL) X(SYSENTER) X(SYSEXIT) X(SYSRET) \
+    X(TDX) X(TEST) X(TSX) X(TZCNT) X(UD0) X(UD1) X(UD2) X(UINTR) X(VERR) X(VERW) X(VMCALL) X(VMMCALL) X(VMX) X(WAIT) X(WAITPKG) \
+    X(WBINVD) X(WRMSR) X(WRPKRU) X(XADD) X(XCHG) X(XGETBV) X(XLAT) X(XOR) X(XSAVE) X(XSETBV) \
+    X(X87) X(SIMD) X(AMD3DNOW) X(VEX) X(EVEX) X(XOP)
+#define EMUL_OP_ENUM(name) EMUL_##name,
+enum emul_op { EMUL_OPS(EMUL_OP_ENUM) EMUL_OPS_END };
+
+enum emul_map { EMUL_MAP_1, EMUL_MAP_0F, EMUL_MAP_0F38, EMUL_MAP_0F3A, EMUL_MAP_4, EMUL_MAP_5, EMUL_MAP_6, EMUL_MAP_7,
+                EMUL_MAP_XOP8, EMUL_MAP_XOP9, EMUL_MAP_XOPA, EMUL_MAPS };
+enum emul_encoding { EMUL_LEGACY, EMUL_ENC_VEX, EMUL_ENC_EVEX, EMUL_ENC_XOP };
+
+/* General registers and segments in the order of the encoding. */
+enum { EMUL_RAX, EMUL_RCX, EMUL_RDX, EMUL_RBX, EMUL_RSP, EMUL_RBP, EMUL_RSI, EMUL_RDI, EMUL_GPRS = 16,
+       EMUL_REG_RIP = 0xfe, EMUL_REG_NONE = 0xff };
+enum { EMUL_ES, EMUL_CS, EMUL_SS, EMUL_DS, EMUL_FS, EMUL_GS, EMUL_SEGS, EMUL_SEG_NONE = 0xff };
+
+/* struct emul_insn.prefix */
+#define EMUL_PFX_LOCK  0x01u
+#define EMUL_PFX_REPNE 0x02u /* F2; of F2 and F3 only the last one counts, SDM 2A 2.1.1 */
+#define EMUL_PFX_REP   0x04u /* F3 */
+#define EMUL_PFX_66    0x08u
+#define EMUL_PFX_67    0x10u
+#define EMUL_PFX_REX   0x20u
+
+/* rex: as in the REX prefix, for VEX, EVEX and XOP with the bits put the right way up */
+#define EMUL_REX_W 0x8u
+#define EMUL_REX_R 0x4u
+#define EMUL_REX_X 0x2u
+#define EMUL_REX_B 0x1u
+
+struct emul_insn {
+    uint8_t length;      /* bytes; with EMUL_INVALID: bytes looked at */
+    uint8_t mode;        /* EMUL_MODE16, 32 or 64 */
+    uint8_t op;          /* enum emul_op */
+    uint8_t form;        /* operand form, enum emul_form in tables.h */
+    uint8_t map, opcode; /* enum emul_map */
+    uint8_t encoding;    /* enum emul_encoding */
+    uint8_t prefix;      /* EMUL_PFX_* */
+
+    uint8_t rex;         /* EMUL_REX_* that apply */
+    uint8_t opsize;      /* bytes: 1, 2, 4, 8; of vector instructions meaningless */
+    uint8_t addrsize;    /* bytes: 2, 4, 8 */
+    uint8_t seg;         /* segment of the memory operand, or of rSI in string instructions: override or default */
+    uint8_t modrm;       /* raw, 0 if there is none */
+    uint8_t mod, reg, rm;/* reg and rm extended by REX.R and REX.B; mod is 3 without ModRM */
+
+    uint8_t has_modrm;
+    uint8_t base, index; /* general register, EMUL_REG_RIP, EMUL_REG_NONE; index of VSIB: vector register 0-31 */
+    uint8_t scale;       /* shift: 0 to 3 */
+    uint8_t disp_size, imm_size, imm2_size; /* bytes in the instruction */
+    uint8_t vvvv;        /* VEX, EVEX, XOP: register 0-31, put the right way up */
+
+    uint8_t vl;          /* VEX.L, EVEX.L'L */
+    uint8_t pp;          /* mandatory prefix, also of legacy encodings: 0 none, 1 66, 2 F3, 3 F2 */
+    uint8_t mask;        /* EVEX.aaa */
+    uint8_t zero;        /* EVEX.z */
+    uint8_t bcast;       /* EVEX.b */
+    uint8_t pad[3];
+
+    int64_t disp;        /* sign-extended; MOV with a direct offset: the offset, zero-extended; EVEX disp8 is not scaled here */
+    int64_t imm;         /* sign-extended from imm_size: operation and operand size say how much of it counts */
+    int64_t imm2;        /* second immediate: ENTER's level, a far pointer's selector, EXTRQ and INSERTQ's index */
+};
+
+/* Decodes the instruction that starts at bytes[0], of which `avail` bytes may be looked at (more than 15 are ignored).
+ * mode: enum emul_mode. Result: its length, 1 to 15; EMUL_NEED_MORE: it goes on behind bytes[avail - 1]; EMUL_INVALID:
+ * #UD; EMUL_TOO_LONG: more than 15 bytes, #GP(0). *insn is complete only with a length. Bounded by 15 bytes. */
+int emul_decode(struct emul_insn *insn, const uint8_t *bytes, unsigned avail, unsigned mode);
+
+const char *emul_op_name(unsigned op); /* the mnemonic, "?" if out of range */
+
+#endif

@@ -1,0 +1,297 @@
+/* Guest page walk for the formats none, 32-bit, PAE, 4-level and 5-level. */
+#include "walk.h"
+#include "state.h"
+
+#define WALK_TRIES  16u            /* lost races for an accessed or dirty flag before the guest is entered again */
+#define LEVELS_MAX  5
+
+#define PTE_P       0x001ull
+#define PTE_RW      0x002ull
+#define PTE_US      0x004ull
+#define PTE_A       0x020ull
+#define PTE_D       0x040ull
+#define PTE_PS      0x080ull
+#define PTE_NX      (1ull << 63)
+#define PTE_KEY     59             /* protection key, bits 59 to 62 */
+#define PAE_RSVD    0x7ff0000000000000ull /* bits 52 to 62 of PAE entries, SDM 3A table 4-9 */
+#define PDPTE_RSVD  0x1e6ull       /* of PAE's four pointers, SDM 3A table 4-8 */
+#define ADDR_MASK   0x000ffffffffff000ull
+#define PSE36_RSVD  (1ull << 21)   /* SDM 3A table 4-4, with bits 13 to 20 as address bits 32 to 39 */
+
+/* One paging format. bits: index bits a level; top: number of levels; large: bit n, level n may map a page. */
+struct format {
+    uint8_t top, bits, entry, large;
+};
+
+static const struct format format32 = { 2, 10, 4, 0 };
+static const struct format format32_pse = { 2, 10, 4, 1 << 2 };
+static const struct format format_pae = { 2, 9, 8, 1 << 2 }; /* below the four pointers */
+static const struct format format_4 = { 4, 9, 8, 1 << 2 | 1 << 3 };
+static const struct format format_5 = { 5, 9, 8, 1 << 2 | 1 << 3 };
+
+struct walk {
+    const struct emul_ctx *ctx;
+    const struct format *format;
+    uint64_t linear, rsvd;         /* rsvd: bits that are reserved in every entry */
+    uint64_t entry[LEVELS_MAX + 1], at[LEVELS_MAX + 1];
+    uint64_t all, any;             /* AND and OR of the entries */
+    unsigned leaf, shift;          /* level of the entry that maps the page, and the page's size */
+};
+
+static const struct format *format_of(const struct emul_ctx *ctx)
+{
+    if (ctx->efer & EFER_LMA)
+        return ctx->cr4 & CR4_LA57 ? &format_5 : &format_4;
+    if (ctx->cr4 & CR4_PAE)
+        return &format_pae;
+    return ctx->cr4 & CR4_PSE ? &format32_pse : &format32;
+}
+
+static uint64_t reserved_bits(const struct emul_ctx *ctx, const struct format *format)
+{
+    uint64_t rsvd;
+
+    if (format->entry == 4)
+        return 0;
+    rsvd = ADDR_MASK & ~((1ull << ctx->phys_bits) - 1);
+    if (!(ctx->efer & EFER_NXE))
+        rsvd |= PTE_NX;
+    return format == &format_pae ? rsvd | PAE_RSVD : rsvd;
+}
+
+static inline uint64_t read_entry(const struct emul_ctx *ctx, uint64_t at, unsigned size)
+{
+    uint64_t entry = 0;
+
+    if (ctx->ops->phys_map) {
+        const volatile void *p = ctx->ops->phys_map(ctx->opaque, at, 0, EMUL_FOR_WALK);
+
+        if (p)
+            return size == 8 ? *(const volatile uint64_t *)p : *(const volatile uint32_t *)p;
+    }
+    if (ctx->ops->phys_read(ctx->opaque, at, &entry, size, EMUL_FOR_WALK) < 0)
+        return size == 8 ? ~0ull : 0xffffffffull; /* as an empty bus reads */
+    return entry;
+}
+
+/* Bits that PS makes reserved in an entry of `level`, which has it set. */
+static uint64_t reserved_large(const struct walk *w, unsigned level, unsigned shift)
+{
+    unsigned wide = w->ctx->phys_bits < 40 ? w->ctx->phys_bits : 40;
+
+    if (w->format->entry == 4)
+        return w->format->large ? PSE36_RSVD | (0x1fe000ull & ~((1ull << (wide - 19)) - 1)) : 0;
+    if (!(w->format->large >> level & 1) || (level == 3 && !(w->ctx->features & EMUL_HAS_1G)))
+        return PTE_PS;
+    return (1ull << shift) - 0x2000; /* address bits below the page size; bit 12 is PAT */
+}
+
+/* What descend() answers: the P and RSVD bits of the error code, or FOUND. */
+enum { FOUND = 0x80 };
+
+/* The pointer that PAE has on top: no rights, no accessed flag (SDM 3A table 4-8). On FOUND, *table is the page directory. */
+static unsigned descend_pae(const struct walk *w, uint64_t *table)
+{
+    uint64_t entry = read_entry(w->ctx, (w->ctx->cr3 & 0xffffffe0) + (w->linear >> 30 & 3) * 8, 8);
+
+    if (!(entry & PTE_P))
+        return 0;
+    *table = entry & ADDR_MASK;
+    return entry & (w->rsvd | PDPTE_RSVD | PTE_NX) ? EMUL_PF_P | EMUL_PF_RSVD : FOUND;
+}
+
+/* Down to the entry that maps the page; the flags of all entries are joined in w->all and w->any. */
+static unsigned descend(struct walk *w)
+{
+    const struct format *f = w->format;
+    unsigned shift = 12 + f->bits * (f->top - 1);
+    uint64_t index_mask = (1ull << f->bits) - 1;
+    uint64_t table = w->ctx->cr3 & (f->entry == 4 ? 0xfffff000ull : ADDR_MASK);
+
+    w->all = ~0ull;
+    w->any = 0;
+    if (f == &format_pae) {
+        unsigned found = descend_pae(w, &table);
+
+        if (found != FOUND)
+            return found;
+    }
+    for (unsigned level = f->top; level; level--, shift -= f->bits) {
+        uint64_t at = table + (w->linear >> shift & index_mask) * f->entry;
+        uint64_t entry = read_entry(w->ctx, at, f->entry);
+
+        w->at[level] = at;
+        w->entry[level] = entry;
+        w->leaf = level;
+        w->all &= entry;
+        w->any |= entry;
+        if (!(entry & PTE_P))
+            return 0;
+        if (entry & w->rsvd)
+            return EMUL_PF_P | EMUL_PF_RSVD;
+        if (level == 1)
+            break;
+        if (entry & PTE_PS) {
+            if (entry & reserved_large(w, level, shift))
+                return EMUL_PF_P | EMUL_PF_RSVD;
+            if (f->large >> level & 1)
+                break;
+        }
+        table = entry & ADDR_MASK;
+    }
+    w->shift = shift;
+    return FOUND;
+}
+
+/* SDM 3A 4.6.2: the protection key forbids the access. */
+static int key_denies(const struct walk *w, unsigned access)
+{
+    const struct emul_ctx *ctx = w->ctx;
+    unsigned bits = ctx->pkru >> (w->entry[w->leaf] >> PTE_KEY & 0xf) * 2;
+
+    if (!(ctx->cr4 & CR4_PKE) || !(ctx->efer & EFER_LMA) || !(w->all & PTE_US) || (access & EMUL_PF_FETCH))
+        return 0;
+    return (bits & 1) || ((bits & 2) && (access & EMUL_PF_W) && ((access & EMUL_PF_U) || (ctx->cr0 & CR0_WP)));
+}
+
+/* SDM 3A 4.6.1 */
+static int rights_deny(const struct walk *w, unsigned access)
+{
+    const struct emul_ctx *ctx = w->ctx;
+
+    if ((access & EMUL_PF_W) && !(w->all & PTE_RW) && ((access & EMUL_PF_U) || (ctx->cr0 & CR0_WP)))
+        return 1;
+    if ((access & EMUL_PF_FETCH) && (w->any & PTE_NX))
+        return 1;
+    if (!(w->all & PTE_US))
+        return access & EMUL_PF_U;
+    if (access & EMUL_PF_U)
+        return 0;
+    if (access & EMUL_PF_FETCH)
+        return !!(ctx->cr4 & CR4_SMEP);
+    return (ctx->cr4 & CR4_SMAP) && ((access & EMUL_IMPLICIT) || !(ctx->rflags & RFLAGS_AC));
+}
+
+/* Accessed flags on the way, dirty on the page if written (SDM 3A 4.8). 0, 1: an entry changed meanwhile, negative: no callback. */
+static int mark_used(const struct walk *w, unsigned access)
+{
+    uint64_t dirty = access & EMUL_PF_W ? PTE_D : 0;
+
+    if ((w->all & PTE_A) && (w->entry[w->leaf] & dirty) == dirty)
+        return 0;
+    if (!w->ctx->ops->phys_cmpxchg)
+        return -1;
+    for (unsigned level = w->format->top; level >= w->leaf; level--) {
+        uint64_t entry = w->entry[level];
+        uint64_t want = entry | PTE_A | (level == w->leaf ? dirty : 0);
+
+        if (entry != want && w->ctx->ops->phys_cmpxchg(w->ctx->opaque, w->at[level], w->format->entry, entry, want) == 1)
+            return 1;
+    }
+    return 0;
+}
+
+static uint64_t page_address(const struct walk *w)
+{
+    uint64_t entry = w->entry[w->leaf];
+    uint64_t offset = (1ull << w->shift) - 1;
+    uint64_t frame = entry & ADDR_MASK & ~offset;
+
+    if (w->format->entry == 4 && w->leaf == 2)
+        frame |= (entry >> 13 & 0xff) << 32;
+    return frame | (w->linear & offset);
+}
+
+static int page_fault(const struct walk *w, unsigned access, unsigned error, struct emul_result *result)
+{
+    const struct emul_ctx *ctx = w->ctx;
+    int shows_fetch = (ctx->cr4 & CR4_SMEP) || ((ctx->cr4 & CR4_PAE) && (ctx->efer & EFER_NXE));
+
+    error |= access & (EMUL_PF_W | EMUL_PF_U);
+    if ((access & EMUL_PF_FETCH) && shows_fetch)
+        error |= EMUL_PF_FETCH;
+    result->cr2 = w->linear;
+    return emul_fault(result, EMUL_VECTOR_PF, error);
+}
+
+/* The common case in few instructions: 4 levels by direct pointers, everything present, accessed, and allowed without a look at
+ * WP, SMEP, SMAP or keys. Entries are followed unchecked and judged at the end, so a wrong one leads nowhere but to reads that do
+ * not count. 1: *gpa; 0: take the long way, which decides. */
+static int walk_quick(const struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa)
+{
+    void *(*map)(void *, uint64_t, int, unsigned) = ctx->ops->phys_map;
+    uint64_t need = PTE_P | PTE_A | (access & EMUL_PF_W ? PTE_RW : 0) | (access & EMUL_PF_U ? PTE_US : 0);
+    uint64_t table = ctx->cr3 & ADDR_MASK;
+    uint64_t all = ~0ull, above = 0, entry = 0;
+    unsigned shift = 48;
+    uint64_t offset;
+
+    if (!map || !(ctx->efer & EFER_LMA) || (ctx->cr4 & (CR4_LA57 | CR4_PKE)))
+        return 0;
+    do {
+        const volatile uint64_t *p;
+
+        above |= entry;
+        shift -= 9;
+        p = map(ctx->opaque, table + (linear >> shift << 3 & 0xff8), 0, EMUL_FOR_WALK);
+        if (!p)
+            return 0;
+        entry = *p;
+        all &= entry;
+        table = entry & ADDR_MASK;
+    } while (shift > 21 || (shift == 21 && !(entry & PTE_PS)));
+    offset = (1ull << shift) - 1;
+    if ((all & need) != need || ((access & EMUL_PF_W) && !(entry & PTE_D)) || (above & PTE_PS) || (table & offset & ~0x1fffull))
+        return 0;
+    if ((above | entry) & (reserved_bits(ctx, &format_4) | (access & EMUL_PF_FETCH ? PTE_NX : 0)))
+        return 0;
+    if (!(access & EMUL_PF_U) && (all & PTE_US) && (ctx->cr4 & (CR4_SMEP | CR4_SMAP)))
+        return 0;
+    *gpa = (table & ~offset) | (linear & offset);
+    return 1;
+}
+
+static __attribute__((noinline)) int walk_long(const struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa,
+                                               struct emul_result *result)
+{
+    struct walk w;
+
+    if (!ctx->ops->phys_read)
+        return EMUL_UNHANDLED;
+    w.ctx = ctx;
+    w.linear = linear;
+    w.leaf = 0;
+    w.shift = 12;
+    w.format = format_of(ctx);
+    w.rsvd = reserved_bits(ctx, w.format);
+    for (unsigned tries = 0; tries < WALK_TRIES; tries++) {
+        unsigned found = descend(&w);
+        int lost;
+
+        if (found != FOUND)
+            return page_fault(&w, access, found, result);
+        if (key_denies(&w, access))
+            return page_fault(&w, access, EMUL_PF_P | EMUL_PF_PK, result);
+        if (rights_deny(&w, access))
+            return page_fault(&w, access, EMUL_PF_P, result);
+        lost = mark_used(&w, access);
+        if (lost < 0)
+            return EMUL_UNHANDLED;
+        if (!lost) {
+            *gpa = page_address(&w);
+            return EMUL_DONE;
+        }
+    }
+    return EMUL_RETRY;
+}
+
+int emul_walk(const struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa, struct emul_result *result)
+{
+    if (!(ctx->cr0 & CR0_PG)) {
+        *gpa = linear;
+        return EMUL_DONE;
+    }
+    if (walk_quick(ctx, linear, access, gpa))
+        return EMUL_DONE;
+    return walk_long(ctx, linear, access, gpa, result);
+}

@@ -1,0 +1,346 @@
+/* INS and OUTS on a fake vcpu: results, restart state, faults with nothing half done, bounds, and the bulk path against the plain one.
+ *
+ * gcc -std=gnu11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover -I . -o emul_stringio_test \
+ *     tests/host/emul_stringio_test.c emul/string.c emul/access.c emul/walk.c emul/decode.c emul/decode_vex.c \
+ *     emul/tables.c emul/tables_vex.c -lcmocka
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include "tests/host/emul_fake.h"
+
+enum { CODE = 0x1000, DATA = 0x4000, PORT = 0x3f8, DF = 0x400, TF = 0x100 };
+
+static struct fake f;
+static struct emul_port_exit out1 = { PORT, 1, 0, 0 }, out4 = { PORT, 4, 0, 0 }, rep_out1 = { PORT, 1, 0, 1 }, rep_out2 = { PORT, 2, 0, 1 },
+                             rep_in1 = { PORT, 1, 1, 1 }, in4 = { PORT, 4, 1, 0 };
+
+/* Code as a string literal; RDX is the port, RSI and RDI point at DATA, which holds 0, 1, 2, ... */
+static void prepare(unsigned bits, const char *code, unsigned count)
+{
+    fake_reset(&f, bits);
+    fake_code(&f, CODE, code, count);
+    f.gpr[EMUL_RDX] = PORT;
+    f.gpr[EMUL_RSI] = f.gpr[EMUL_RDI] = DATA;
+    for (unsigned i = 0; i < 0x8000; i++)
+        f.ram[DATA + i] = i;
+}
+#define PREPARE(bits, code) prepare(bits, code, sizeof(code) - 1)
+
+static void expect_log(unsigned n, char kind, unsigned size, uint64_t value)
+{
+    assert_true(n < f.events);
+    assert_int_equal(f.log[n].kind, kind);
+    assert_int_equal(f.log[n].size, size);
+    assert_int_equal(f.log[n].value, value);
+}
+
+static void expect_fault(const struct emul_port_exit *want, unsigned vector, unsigned error)
+{
+    assert_int_equal(emul_string_io(&f.ctx, want, &f.result), EMUL_FAULT);
+    assert_int_equal(f.result.vector, vector);
+    assert_int_equal(f.result.error, error);
+    assert_int_equal(f.result.has_error, 1);
+    assert_int_equal(f.ctx.rip, CODE);
+}
+
+static void test_single(void **state)
+{
+    (void)state;
+    PREPARE(32, "\x6e"); /* outsb */
+    f.ctx.rflags |= 0x10000;
+    assert_int_equal(emul_string_io(&f.ctx, &out1, &f.result), EMUL_DONE);
+    expect_log(0, 'o', 1, 0);
+    assert_int_equal(f.gpr[EMUL_RSI], DATA + 1);
+    assert_int_equal(f.ctx.rip, CODE + 1);
+    assert_int_equal(f.ctx.rflags, 2); /* RF is cleared */
+    PREPARE(64, "\x48\x6f"); /* REX.W outsd is 4 bytes */
+    f.ctx.rflags |= DF;
+    assert_int_equal(emul_string_io(&f.ctx, &out4, &f.result), EMUL_DONE);
+    expect_log(0, 'o', 4, 0x03020100);
+    assert_int_equal(f.gpr[EMUL_RSI], DATA - 4);
+    PREPARE(16, "\x66\x6d"); /* insd in 16-bit code */
+    f.next_input = 0xaabbccdd;
+    f.gpr[EMUL_RDI] = 0x77770000 | DATA;
+    assert_int_equal(emul_string_io(&f.ctx, &in4, &f.result), EMUL_DONE);
+    assert_memory_equal(f.ram + DATA, "\xdd\xcc\xbb\xaa", 4);
+    assert_int_equal(f.gpr[EMUL_RDI], 0x77770000 | (DATA + 4));
+}
+
+static void test_override(void **state)
+{
+    (void)state;
+    PREPARE(16, "\x26\x6e"); /* es outsb */
+    f.seg[EMUL_ES].base = 0x100;
+    assert_int_equal(emul_string_io(&f.ctx, &out1, &f.result), EMUL_DONE);
+    f.ctx.rip = CODE;
+    f.ram[CODE] = 0x90;
+    assert_int_equal(emul_string_io(&f.ctx, &out1, &f.result), EMUL_RETRY); /* E3: not what it was */
+    PREPARE(64, "\x65\x6e"); /* gs outsb */
+    f.seg[EMUL_GS].base = 0x25;
+    assert_int_equal(emul_string_io(&f.ctx, &out1, &f.result), EMUL_DONE);
+    expect_log(0, 'o', 1, 0x25);
+    PREPARE(32, "\x2e\x6c"); /* an override does not move INS */
+    f.seg[EMUL_CS].limit = CODE + 16;
+    f.next_input = 0x5a;
+    assert_int_equal(emul_string_io(&f.ctx, &(struct emul_port_exit){ PORT, 1, 1, 0 }, &f.result), EMUL_DONE);
+    assert_int_equal(f.ram[DATA], 0x5a);
+}
+
+static void test_retry(void **state)
+{
+    (void)state;
+    PREPARE(32, "\xf3\x6e");
+    f.gpr[EMUL_RCX] = 1;
+    assert_int_equal(emul_string_io(&f.ctx, &out1, &f.result), EMUL_RETRY);
+    assert_int_equal(emul_string_io(&f.ctx, &rep_out2, &f.result), EMUL_RETRY);
+    assert_int_equal(emul_string_io(&f.ctx, &rep_in1, &f.result), EMUL_RETRY);
+    f.gpr[EMUL_RDX]++;
+    assert_int_equal(emul_string_io(&f.ctx, &rep_out1, &f.result), EMUL_RETRY);
+    assert_int_equal(f.events, 0);
+}
+
+/* E14: counts of 0, above the bound, and huge; the state in between is the architectural one. */
+static void test_counts(void **state)
+{
+    (void)state;
+    PREPARE(64, "\xf3\x6e");
+    assert_int_equal(emul_string_io(&f.ctx, &rep_out1, &f.result), EMUL_DONE);
+    assert_int_equal(f.ctx.rip, CODE + 2);
+    assert_int_equal(f.events, 0);
+    f.ctx.rip = CODE;
+    f.gpr[EMUL_RCX] = 5000;
+    assert_int_equal(emul_string_io(&f.ctx, &rep_out1, &f.result), EMUL_DONE);
+    assert_int_equal(f.ctx.rip, CODE);
+    assert_int_equal(f.result.iterations, EMUL_STRING_MAX);
+    assert_int_equal(f.gpr[EMUL_RCX], 5000 - EMUL_STRING_MAX);
+    assert_int_equal(f.gpr[EMUL_RSI], DATA + EMUL_STRING_MAX);
+    assert_int_equal(emul_string_io(&f.ctx, &rep_out1, &f.result), EMUL_DONE);
+    assert_int_equal(f.ctx.rip, CODE + 2);
+    assert_int_equal(f.events, 5000);
+    for (unsigned i = 0; i < 5000; i++)
+        expect_log(i, 'o', 1, i & 0xff);
+    f.ctx.rip = CODE;
+    f.gpr[EMUL_RCX] = ~0ull;
+    f.gpr[EMUL_RSI] = DATA;
+    assert_int_equal(emul_string_io(&f.ctx, &rep_out1, &f.result), EMUL_DONE);
+    assert_int_equal(f.gpr[EMUL_RCX], ~0ull - EMUL_STRING_MAX);
+    PREPARE(64, "\x67\xf3\x6e"); /* 32-bit registers: the upper halves are cleared */
+    f.gpr[EMUL_RCX] = 0x500000002;
+    f.gpr[EMUL_RSI] |= 0x700000000;
+    assert_int_equal(emul_string_io(&f.ctx, &rep_out1, &f.result), EMUL_DONE);
+    assert_int_equal(f.gpr[EMUL_RCX], 0);
+    assert_int_equal(f.gpr[EMUL_RSI], DATA + 2);
+}
+
+static void test_wrap16(void **state)
+{
+    (void)state;
+    PREPARE(16, "\xf3\x6e");
+    f.gpr[EMUL_RCX] = 0xabc0004;
+    f.gpr[EMUL_RSI] = 0xfffe;
+    f.ram[0xfffe] = 1;
+    f.ram[0xffff] = 2;
+    f.ram[0] = 3;
+    f.ram[1] = 4;
+    assert_int_equal(emul_string_io(&f.ctx, &rep_out1, &f.result), EMUL_DONE);
+    for (unsigned i = 0; i < 4; i++)
+        expect_log(i, 'o', 1, i + 1);
+    assert_int_equal(f.gpr[EMUL_RSI], 2);
+    assert_int_equal(f.gpr[EMUL_RCX], 0xabc0000);
+    PREPARE(16, "\xf3\x6e"); /* the same within a page, in a segment that does not end there */
+    f.seg[EMUL_DS].base = 0x10;
+    f.seg[EMUL_DS].limit = 0xffffffff;
+    f.gpr[EMUL_RCX] = 4;
+    f.gpr[EMUL_RSI] = 0xfffe;
+    memcpy(f.ram + 0x1000e, "\x01\x02\x99\x99", 4);
+    memcpy(f.ram + 0x10, "\x03\x04", 2);
+    assert_int_equal(emul_string_io(&f.ctx, &rep_out1, &f.result), EMUL_DONE);
+    for (unsigned i = 0; i < 4; i++)
+        expect_log(i, 'o', 1, i + 1);
+    PREPARE(16, "\x6f"); /* E8: a word across the end of the segment */
+    f.gpr[EMUL_RSI] = 0xffff;
+    expect_fault(&(struct emul_port_exit){ PORT, 2, 0, 0 }, EMUL_VECTOR_GP, 0);
+    PREPARE(16, "\x36\x6f");
+    f.gpr[EMUL_RSI] = 0xffff;
+    expect_fault(&(struct emul_port_exit){ PORT, 2, 0, 0 }, EMUL_VECTOR_SS, 0);
+    assert_int_equal(f.events, 0);
+}
+
+static void test_segments(void **state)
+{
+    (void)state;
+    PREPARE(32, "\xf3\x6e");
+    f.gpr[EMUL_RCX] = 100;
+    f.seg[EMUL_DS].limit = DATA + 9;
+    expect_fault(&rep_out1, EMUL_VECTOR_GP, 0);
+    assert_int_equal(f.gpr[EMUL_RCX], 90); /* ten were inside */
+    assert_int_equal(f.gpr[EMUL_RSI], DATA + 10);
+    PREPARE(32, "\x6e");
+    f.seg[EMUL_DS].attr |= 0x10000;
+    expect_fault(&out1, EMUL_VECTOR_GP, 0);
+    PREPARE(32, "\x6e"); /* expand-down: below and at the limit are outside */
+    f.seg[EMUL_DS].attr = 0xc097;
+    f.seg[EMUL_DS].limit = DATA;
+    expect_fault(&out1, EMUL_VECTOR_GP, 0);
+    f.gpr[EMUL_RSI]++;
+    assert_int_equal(emul_string_io(&f.ctx, &out1, &f.result), EMUL_DONE);
+    PREPARE(32, "\x6e"); /* execute-only code */
+    f.seg[EMUL_DS].attr = 0xc099;
+    expect_fault(&out1, EMUL_VECTOR_GP, 0);
+    PREPARE(32, "\x6d"); /* read-only data */
+    f.seg[EMUL_ES].attr = 0xc091;
+    expect_fault(&in4, EMUL_VECTOR_GP, 0);
+    assert_int_equal(f.events, 0);
+    PREPARE(64, "\x6e");
+    f.gpr[EMUL_RSI] = 0x800000000000;
+    expect_fault(&out1, EMUL_VECTOR_GP, 0);
+    PREPARE(32, "\x6f"); /* alignment check at CPL 3 */
+    f.seg[EMUL_SS].attr |= 0x60;
+    f.ctx.cr0 |= 0x40000;
+    f.ctx.rflags |= 0x40000;
+    f.gpr[EMUL_RSI]++;
+    expect_fault(&out4, EMUL_VECTOR_AC, 0);
+}
+
+/* E13: an element on the seam of two pages, of which the second is missing: no byte out, no byte in, CR2 at the seam. */
+static void test_seam(void **state)
+{
+    uint64_t *low = (uint64_t *)(f.ram + 0x32000), *table = (uint64_t *)(f.ram + 0x34000);
+
+    (void)state;
+    for (unsigned in = 0; in < 2; in++) {
+        prepare(64, in ? "\x6d" : "\x6f", 1);
+        low[0] = 0x34067;
+        for (unsigned i = 0; i < 64; i++)
+            table[i] = i << 12 | 0x67;
+        table[5] = 0;
+        f.gpr[EMUL_RSI] = f.gpr[EMUL_RDI] = 0x4ffe;
+        expect_fault(in ? &in4 : &out4, EMUL_VECTOR_PF, in ? 2 : 0);
+        assert_int_equal(f.result.cr2, 0x5000);
+        assert_int_equal(f.events, 0);
+        assert_int_equal(f.gpr[EMUL_RSI], 0x4ffe);
+        table[5] = 0x8067; /* elsewhere */
+        memcpy(f.ram + 0x4ffe, "\x11\x22", 2);
+        memcpy(f.ram + 0x8000, "\x33\x44", 2);
+        f.next_input = 0x88776655;
+        assert_int_equal(emul_string_io(&f.ctx, in ? &in4 : &out4, &f.result), EMUL_DONE);
+        if (in) {
+            assert_memory_equal(f.ram + 0x4ffe, "\x55\x66", 2);
+            assert_memory_equal(f.ram + 0x8000, "\x77\x88", 2);
+        } else {
+            expect_log(0, 'o', 4, 0x44332211);
+        }
+    }
+    PREPARE(64, "\xf3\x6e"); /* REP into a missing page: what came before it is done */
+    low[0] = 0x34067;
+    for (unsigned i = 0; i < 64; i++)
+        table[i] = i << 12 | 0x67;
+    table[5] = 0;
+    f.gpr[EMUL_RSI] = 0x4ff0;
+    f.gpr[EMUL_RCX] = 100;
+    expect_fault(&rep_out1, EMUL_VECTOR_PF, 0);
+    assert_int_equal(f.gpr[EMUL_RCX], 84);
+    assert_int_equal(f.gpr[EMUL_RSI], 0x5000);
+    assert_int_equal(f.result.cr2, 0x5000);
+    assert_int_equal(f.events, 16);
+}
+
+static void test_step(void **state)
+{
+    (void)state;
+    PREPARE(32, "\xf3\x6e");
+    f.gpr[EMUL_RCX] = 2;
+    f.ctx.rflags |= TF;
+    assert_int_equal(emul_string_io(&f.ctx, &rep_out1, &f.result), EMUL_DONE);
+    assert_int_equal(f.result.step, 1);
+    assert_int_equal(f.gpr[EMUL_RCX], 1);
+    assert_int_equal(f.ctx.rip, CODE);
+    assert_int_equal(emul_string_io(&f.ctx, &rep_out1, &f.result), EMUL_DONE);
+    assert_int_equal(f.result.step, 1);
+    assert_int_equal(f.ctx.rip, CODE + 2);
+}
+
+/* The source is a device's memory; and OUTS with each callback missing. */
+static void test_device(void **state)
+{
+    (void)state;
+    PREPARE(64, "\x6f");
+    f.gpr[EMUL_RSI] = FAKE_DEVICE;
+    assert_int_equal(emul_string_io(&f.ctx, &out4, &f.result), EMUL_DONE);
+    expect_log(0, 'r', 4, 0x8877665544332211);
+    expect_log(1, 'o', 4, 0x44332211);
+    for (unsigned hook = 0; hook < sizeof(f.ops) / sizeof(void *); hook++) {
+        PREPARE(64, "\xf3\x6e");
+        f.gpr[EMUL_RCX] = 10;
+        ((void **)&f.ops)[hook] = NULL;
+        assert_in_range(emul_string_io(&f.ctx, &rep_out1, &f.result), EMUL_DONE, EMUL_UNHANDLED);
+    }
+}
+
+/* Random instructions: with the bulk callbacks and direct memory, with neither, and in pieces, all must come to the same end. */
+static void random_case(unsigned variant)
+{
+    static const char codes[][4] = { "\xf3\x6e", "\xf3\x6f", "\xf3\x6c", "\xf3\x6d", "\x67\xf3\x6e", "\xf3\x67\x6d", "\x66\xf3\x6f" };
+    static const unsigned modes[] = { 16, 32, 64 };
+    unsigned pick = rand() % 7, bits = modes[rand() % 3], count = rand() % 3 ? rand() % 40 : rand() % 6000;
+    struct emul_port_exit want = { PORT, 1, pick == 2 || pick == 3 || pick == 5, 1 };
+    unsigned seed = rand();
+
+    prepare(bits, codes[pick], strlen(codes[pick]));
+    want.size = pick == 6 ? bits == 16 ? 4 : 2 : pick == 1 || pick == 3 || pick == 5 ? bits == 16 ? 2 : 4 : 1;
+    f.gpr[EMUL_RCX] = count;
+    f.gpr[EMUL_RSI] = f.gpr[EMUL_RDI] = DATA + seed % 0x2000;
+    f.ctx.rflags |= rand() % 4 ? 0 : DF;
+    if (seed & 0x100)
+        f.gpr[EMUL_RSI] = f.gpr[EMUL_RDI] = FAKE_HOLE - seed % 64;
+    f.seg[EMUL_DS].limit = f.seg[EMUL_ES].limit = seed & 0x200 ? 0xffffffff : 0x6000 + seed % 0x800;
+    if (variant == 1)
+        f.ops.port_read_many = NULL, f.ops.port_write_many = NULL;
+    if (variant == 2)
+        f.ops.phys_map = NULL;
+    for (unsigned calls = 0; calls < 4 && f.ctx.rip == CODE; calls++) {
+        if (emul_string_io(&f.ctx, &want, &f.result))
+            break;
+    }
+}
+
+static void test_variants(void **state)
+{
+    static struct fake first;
+    unsigned bulk = 0;
+
+    (void)state;
+    for (unsigned n = 0; n < 1500; n++) {
+        for (unsigned variant = 0; variant < 3; variant++) {
+            srand(n);
+            random_case(variant);
+            if (!variant) {
+                first = f;
+                bulk += f.bulk;
+                continue;
+            }
+            assert_int_equal(f.result.status, first.result.status);
+            assert_int_equal(f.events, first.events);
+            assert_memory_equal(f.log, first.log, sizeof(f.log));
+            assert_memory_equal(f.gpr, first.gpr, sizeof(f.gpr));
+            assert_memory_equal(f.ram, first.ram, sizeof(f.ram));
+            assert_int_equal(f.ctx.rip, first.ctx.rip);
+        }
+    }
+    assert_true(bulk > 500);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_single), cmocka_unit_test(test_override), cmocka_unit_test(test_retry), cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_wrap16), cmocka_unit_test(test_segments), cmocka_unit_test(test_seam), cmocka_unit_test(test_step),
+        cmocka_unit_test(test_device), cmocka_unit_test(test_variants),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,82 @@
+; One guest entry and the exit that ends it: the general registers go between the frame page and the CPU, RAX by way of the VMCB.
+; Ring 0, on the vcpu's supervisor stack, GIF = 0, IF = 0; called by the run loop alone. VMRUN switches RSP, RIP, RFLAGS and RAX itself;
+; the guest's FS, GS, TR, LDTR, KernelGSBase, STAR, LSTAR and SYSENTER MSRs are live before and after (APM2 15.5): no GS-relative access,
+; no interrupt and no IST vector may happen here, and none can while GIF = 0.
+
+%include "offsets.inc"
+bits 64
+section .text
+global svm_enter
+
+%define VMCB_RAX 0x5f8
+%define GPR(n)   n * 8              ; abi_frame.gpr[] in the order of the instruction encoding
+
+; void svm_enter(struct vcpu *rdi)
+; Stack during the guest: vcpu, r15, r14, r13, r12, rbp, rbx, return address (rising).
+svm_enter:
+    push    rbx
+    push    rbp
+    push    r12
+    push    r13
+    push    r14
+    push    r15
+    push    rdi
+    mov     rdx, [rdi + VCPU_FRAME]
+    mov     rcx, [rdi + VCPU_HVM]
+    mov     rax, [rdx + GPR(0)]
+    mov     [rcx + VMCB_RAX], rax
+    mov     rax, [rdi + VCPU_VMCB_PA]
+    mov     rcx, [rdx + GPR(1)]
+    mov     rbx, [rdx + GPR(3)]
+    mov     rbp, [rdx + GPR(5)]
+    mov     rsi, [rdx + GPR(6)]
+    mov     rdi, [rdx + GPR(7)]
+    mov     r8,  [rdx + GPR(8)]
+    mov     r9,  [rdx + GPR(9)]
+    mov     r10, [rdx + GPR(10)]
+    mov     r11, [rdx + GPR(11)]
+    mov     r12, [rdx + GPR(12)]
+    mov     r13, [rdx + GPR(13)]
+    mov     r14, [rdx + GPR(14)]
+    mov     r15, [rdx + GPR(15)]
+    mov     rdx, [rdx + GPR(2)]
+    sti                             ; with V_INTR_MASKING the host's IF lets physical interrupts end the guest's run (APM2 15.21.1);
+    vmrun                           ; GIF = 0 keeps them from being taken here. STI after CLGI: an emulator checks for them at STI
+    cli
+
+    push    rdi
+    mov     rdi, [rsp + 8]
+    mov     rax, [rdi + VCPU_FRAME]
+    mov     [rax + GPR(1)], rcx
+    mov     [rax + GPR(2)], rdx
+    mov     [rax + GPR(3)], rbx
+    mov     [rax + GPR(5)], rbp
+    mov     [rax + GPR(6)], rsi
+    mov     [rax + GPR(8)], r8
+    mov     [rax + GPR(9)], r9
+    mov     [rax + GPR(10)], r10
+    mov     [rax + GPR(11)], r11
+    mov     [rax + GPR(12)], r12
+    mov     [rax + GPR(13)], r13
+    mov     [rax + GPR(14)], r14
+    mov     [rax + GPR(15)], r15
+    pop     rcx
+    mov     [rax + GPR(7)], rcx
+    mov     rcx, [rdi + VCPU_HVM]
+    mov     rcx, [rcx + VMCB_RAX]
+    mov     [rax + GPR(0)], rcx
+    pop     rdi
+    pop     r15
+    pop     r14
+    pop     r13
+    pop     r12
+    pop     rbp
+    pop     rbx
+    xor     ecx, ecx                ; no guest value outlives the exit in a register, not even for a mispredicted path
+    xor     edx, edx
+    xor     esi, esi
+    xor     r8d, r8d
+    xor     r9d, r9d
+    xor     r10d, r10d
+    xor     r11d, r11d
+    ret

@@ -1,0 +1,329 @@
+/* SVM: what the CPU must offer, VMCB set-up, the run loop. Ring 0, interrupts off, on the vcpu's supervisor stack.
+ *
+ * From the first VMLOAD of a guest to the VMLOAD of the host, FS, GS, TR, LDTR, KernelGSBase and the SYSCALL and SYSENTER MSRs are the
+ * guest's. In that stretch GIF is 0: an interrupt, NMI or IST vector would find the guest's TR, and ring 3's SYSCALL would jump to an
+ * LSTAR that the guest chose. guest_arrive() begins it, guest_leave() ends it, and every exit that goes further than ring 0's own
+ * handlers leaves first. Ring 0 never uses GS. */
+#include "svm/svm.h"
+#include "depriv/gate.h"
+#include "kernel/frames.h"
+#include "kernel/paging.h"
+#include "kernel/trap.h"
+
+#define LEAF_SVM        0x8000000au
+#define IOPM_PAGES      3u
+#define MSRPM_PAGES     2u
+#define MSRPM_RANGE     0x2000u   /* MSRs in each range of the map, two bits each: read, write (APM2 15.11) */
+#define FMASK_ALL       0x3ffffdu /* every flag but the fixed one: ring 0 starts with IF, DF, TF, NT, RF, AC, IOPL clear (ATTACKS K8) */
+#define RESET_CR0       (CR0_CD | CR0_NW | CR0_ET)
+#define RESET_DR6       0xffff0ff0u
+#define RESET_DR7       0x400u
+#define RESET_RIP       0xfff0u
+
+struct svm_features svm_features;
+
+/* ---- The machine --------------------------------------------------------------------------------------------------------- */
+
+static const char *svm_probe(void)
+{
+    struct cpuid r;
+    if (cpuid(0x80000000, 0).eax < LEAF_SVM || !features.svm)
+        return "SVM is missing (CPUID.80000001h:ECX[2])";
+    if (rdmsr(MSR_VM_CR) & VM_CR_SVMDIS)
+        return "SVM is disabled by the firmware (VM_CR, MSR C001_0114h, bit 4)";
+    r = cpuid(LEAF_SVM, 0);
+    if (!(r.edx & BIT(0)))
+        return "nested paging is missing (CPUID.8000000Ah:EDX[0])";
+    if (r.ebx < 2)
+        return "there is no ASID for a guest (CPUID.8000000Ah:EBX)";
+    svm_features = (struct svm_features){
+        .nrips = r.edx & BIT(3), .clean = r.edx & BIT(5), .flush_asid = r.edx & BIT(6), .decode = r.edx & BIT(7), .asids = r.ebx,
+    };
+    return NULL;
+}
+
+/* The host's VMLOAD state is a constant of the CPU: taken once, after the MSRs that ring 3 enters by are right. SYSRET takes SS and CS
+ * from STAR[63:48] + 8 and + 16, SYSCALL CS from STAR[47:32] (APM2 6.1.1). */
+static int svm_cpu_enable(struct cpu *cpu)
+{
+    void *host_vmcb = pool_alloc(1);
+    u64 entry = (u64)gate_syscall_table + cpu->id * GATE_SYSCALL_STRIDE;
+    cpu->hvm_page = pool_alloc(1);
+    if (!host_vmcb || !cpu->hvm_page)
+        return -E_NOMEM;
+    if (rdmsr(MSR_VM_CR) & VM_CR_SVMDIS)
+        return -E_NODEV;
+    wrmsr(MSR_STAR, (u64)(SEL_UCODE32 | 3) << 48 | (u64)SEL_KCODE << 32);
+    wrmsr(MSR_LSTAR, entry);
+    wrmsr(MSR_CSTAR, entry); /* compatibility mode has no code segment here */
+    wrmsr(MSR_FMASK, FMASK_ALL);
+    wrmsr(MSR_SYSENTER_CS, 0); /* likewise: #GP */
+    wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME | EFER_SCE);
+    wrmsr(MSR_VM_HSAVE_PA, pool_phys(cpu->hvm_page));
+    cpu->hvm_page2 = pool_phys(host_vmcb);
+    __asm__ volatile("vmsave" : : "a"(cpu->hvm_page2) : "memory");
+    return 0;
+}
+
+/* ---- Domain -------------------------------------------------------------------------------------------------------------- */
+
+/* MSRs that VMLOAD and VMSAVE switch: the guest's own, no exit. */
+static const u32 msr_pass[] = {
+    MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK,
+    MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
+};
+
+static void msrpm_pass(u8 *map, u32 msr)
+{
+    u32 n = msr < MSRPM_RANGE ? msr : msr - 0xc0000000u + MSRPM_RANGE; /* second range: C000_0000h; the third has none to pass */
+    map[n / 4] &= (u8)~(3u << n % 4 * 2);
+}
+
+/* One run of pages: the I/O map, then the MSR map; a set bit intercepts. */
+static int svm_domain_init(struct domain *d)
+{
+    u8 *maps = pool_alloc(IOPM_PAGES + MSRPM_PAGES);
+    if (!maps)
+        return -E_NOMEM;
+    memset(maps, 0xff, (IOPM_PAGES + MSRPM_PAGES) * PAGE_SIZE);
+    for (u32 i = 0; i < ARRAY_SIZE(msr_pass); i++)
+        msrpm_pass(maps + IOPM_PAGES * PAGE_SIZE, msr_pass[i]);
+    d->hvm = maps;
+    return 0;
+}
+
+static void svm_domain_free(struct domain *d)
+{
+    pool_free(d->hvm, IOPM_PAGES + MSRPM_PAGES);
+    d->hvm = NULL;
+}
+
+/* ---- vcpu ---------------------------------------------------------------------------------------------------------------- */
+
+static void intercepts_init(struct vmcb *c)
+{
+    /* #DB and #AC can follow each other for ever inside one delivery, with no interrupt between (ATTACKS E22). */
+    c->intercept_exceptions = (u32)(BIT(VEC_DB) | BIT(VEC_AC) | BIT(VEC_MC));
+    c->intercept_misc1 = (u32)(INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_INIT | INTERCEPT_VINTR | INTERCEPT_RDPMC | INTERCEPT_CPUID |
+                               INTERCEPT_RSM | INTERCEPT_INVD | INTERCEPT_HLT | INTERCEPT_INVLPGA | INTERCEPT_IOIO | INTERCEPT_MSR |
+                               INTERCEPT_FERR_FREEZE | INTERCEPT_SHUTDOWN);
+    c->intercept_misc2 = (u32)(INTERCEPT_VMRUN | INTERCEPT_VMMCALL | INTERCEPT_VMLOAD | INTERCEPT_VMSAVE | INTERCEPT_STGI | INTERCEPT_CLGI |
+                               INTERCEPT_SKINIT | INTERCEPT_MONITOR | INTERCEPT_MWAIT | INTERCEPT_MWAIT_ARMED | INTERCEPT_XSETBV |
+                               INTERCEPT_RDPRU);
+    c->intercept_misc3 = (u32)INTERCEPT_MCOMMIT;
+    /* TCG reports INVD as WBINVD, which ring 3's decoder then refuses as another instruction. WBINVD may as well run (it is slow, not
+     * wrong), so it is intercepted only where nobody decodes it: with next RIP, which TCG does not have. */
+    if (svm_features.nrips)
+        c->intercept_misc2 |= (u32)INTERCEPT_WBINVD;
+}
+
+/* Task switches, CR, DR and CR8 accesses are not intercepted: with nested paging the CPU does them on the VMCB's own copies, and
+ * V_INTR_MASKING gives the guest a TPR of its own (APM2 15.21.1). Guest CR0.CD makes this guest's accesses uncached (15.25.10), slow and
+ * coherent. */
+static void controls_init(struct vcpu *v, struct vmcb *c)
+{
+    struct domain *d = v->domain;
+    intercepts_init(c);
+    c->iopm_base = pool_phys(d->hvm);
+    c->msrpm_base = c->iopm_base + IOPM_PAGES * PAGE_SIZE;
+    /* An ASID per vcpu if there are enough: translations are tagged with it alone, and two vcpus have two CR3s. Else they share. */
+    c->asid = 1 + ((d->asid - 1) * ABI_VCPUS_MAX + v->index) % (svm_features.asids - 1);
+    c->int_control = V_INTR_MASKING;
+    c->nested_control = VMCB_NP_ENABLE;
+    c->nested_cr3 = pool_phys(d->nested_root);
+    c->own_shadow_rip = ~0ull;
+}
+
+static bool asids_shared(void) { return svm_features.asids <= DOMAINS_MAX * ABI_VCPUS_MAX; }
+
+/* A CPU after RESET (APM2 14.1.3). */
+static void save_reset(struct vmcb_save *g)
+{
+    const struct vmcb_segment data = { .attrib = 0x93, .limit = 0xffff };
+    g->es = g->ss = g->ds = g->fs = g->gs = data;
+    g->cs = (struct vmcb_segment){ .selector = 0xf000, .attrib = 0x9b, .limit = 0xffff, .base = 0xffff0000 };
+    g->gdtr.limit = g->idtr.limit = 0xffff;
+    g->ldtr = (struct vmcb_segment){ .attrib = 0x82, .limit = 0xffff };
+    g->tr = (struct vmcb_segment){ .attrib = 0x8b, .limit = 0xffff };
+    g->cr0 = RESET_CR0;
+    g->efer = EFER_SVME;
+    g->dr6 = RESET_DR6;
+    g->dr7 = RESET_DR7;
+    g->rflags = RFLAGS_FIXED;
+    g->rip = RESET_RIP;
+}
+
+static int svm_vcpu_init(struct vcpu *v)
+{
+    v->hvm = pool_alloc(1);
+    if (!v->hvm)
+        return -E_NOMEM;
+    v->vmcb_pa = pool_phys(v->hvm);
+    controls_init(v, v->hvm);
+    save_reset(&vcpu_vmcb(v)->save);
+    return 0;
+}
+
+static void svm_vcpu_free(struct vcpu *v)
+{
+    pool_free(v->hvm, 1);
+    v->hvm = NULL;
+}
+
+static void svm_sync(struct vcpu *v)
+{
+    struct vmcb *c = vcpu_vmcb(v);
+    c->tsc_offset = v->tsc_offset;
+    c->save.g_pat = v->pat;
+    c->clean &= ~(u32)(CLEAN_INTERCEPTS | CLEAN_NP);
+}
+
+/* The TLB of this CPU may hold what the vcpu has since invalidated on another, or what the ASID's former owner left (APM2 15.16). */
+static void svm_vcpu_load(struct vcpu *v)
+{
+    struct vmcb *c = vcpu_vmcb(v);
+    struct cpu *cpu = this_cpu();
+    v->host_vmcb_pa = cpu->hvm_page2;
+    if (asids_shared() || c->own_cpu != cpu->id + 1)
+        c->tlb_control = svm_features.flush_asid ? TLB_FLUSH_ASID : TLB_FLUSH_ALL;
+    c->own_cpu = cpu->id + 1;
+    svm_sync(v);
+    c->clean = 0; /* this CPU may have an older copy (APM2 15.15.1) */
+    if (features.rdtscp)
+        wrmsr(MSR_TSC_AUX, v->msr_live[0]);
+}
+
+static void svm_vcpu_save(struct vcpu *v)
+{
+    if (features.rdtscp)
+        v->msr_live[0] = rdmsr(MSR_TSC_AUX);
+}
+
+/* ---- Events -------------------------------------------------------------------------------------------------------------- */
+
+static bool svm_intr_ready(struct vcpu *v)
+{
+    const struct vmcb *c = vcpu_vmcb(v);
+    return c->save.rflags & RFLAGS_IF && !(c->int_shadow & VMCB_SHADOW) && !v->event;
+}
+
+/* A virtual interrupt that is never delivered: VINTR is intercepted, so it exits when the guest could take it (APM2 15.21.4). */
+static void svm_intr_window(struct vcpu *v, bool on)
+{
+    struct vmcb *c = vcpu_vmcb(v);
+    c->int_control = on ? c->int_control | V_IRQ | V_IGN_TPR : c->int_control & ~(V_IRQ | V_IGN_TPR);
+    c->clean &= ~(u32)CLEAN_TPR;
+}
+
+/* VMX types to EVENTINJ's (APM2 15.20): 0, 2, 3 are the same, and INT1, INT3, INTO are exceptions. INT n is never asked for: see below. */
+static void event_inject(struct vcpu *v, struct vmcb *c)
+{
+    u32 type = v->event & HVM_EVENT_TYPE;
+    if (type == HVM_EVENT_PRIV_SOFT || type == HVM_EVENT_SOFT_EXC)
+        type = EVENT_EXCEPTION;
+    c->event_inj = EVENT_VALID | type | (v->event & 0xff);
+    if (v->event & ABI_INJECT_ERROR)
+        c->event_inj |= EVENT_HAS_ERROR | (u64)v->event_error << 32;
+    v->event = 0;
+}
+
+/* The exit came while an event was delivered: it goes back. INT n, INT3 and INTO need not, RIP still points to them: they are run again. */
+static void event_interrupted(struct vcpu *v, u64 info)
+{
+    u32 type = info & EVENT_TYPE, vector = info & 0xff;
+    if (type == EVENT_SOFT || (type == EVENT_EXCEPTION && (vector == VEC_BP || vector == VEC_OF)))
+        return;
+    v->event = ABI_INJECT_VALID | type | vector | (info & EVENT_HAS_ERROR ? ABI_INJECT_ERROR : 0);
+    v->event_error = (u32)(info >> 32);
+    v->event_length = 0;
+}
+
+/* Past an instruction that was done for the guest, as the CPU leaves it: no shadow, RF clear, a trap if it was single-stepped. */
+static void svm_advance(struct vcpu *v, struct vmcb *c)
+{
+    struct vmcb_save *g = &c->save;
+    u64 rip = g->rip + v->exit.length;
+    g->rip = g->efer & EFER_LMA && g->cs.attrib & VMCB_SEG_L ? rip : (u32)rip;
+    c->int_shadow &= ~VMCB_SHADOW;
+    g->rflags &= ~RFLAGS_RF;
+    if (unlikely(g->rflags & RFLAGS_TF)) {
+        g->dr6 |= DR6_BS;
+        c->clean &= ~(u32)CLEAN_DR;
+        inject_exception(v, VEC_DB, false, 0);
+    }
+    if (unlikely(v->exit.kind == EXIT_HLT && v->exit.flags & SVM_HALT_AWAKE))
+        __atomic_and_fetch(&v->hazards, ~HAZARD_HALT, __ATOMIC_SEQ_CST);
+}
+
+/* ---- Run ----------------------------------------------------------------------------------------------------------------- */
+
+static void guest_arrive(const struct vcpu *v)
+{
+    count_event(COUNT_VMLOAD);
+    __asm__ volatile("clgi\n\tvmload" : : "a"(v->vmcb_pa) : "memory");
+}
+
+/* With STGI an NMI that waited is taken, by the host's IDT with the host's TR; interrupts wait on, IF is 0. */
+static void guest_leave(const struct vcpu *v)
+{
+    count_event(COUNT_VMLOAD);
+    __asm__ volatile("vmsave" : : "a"(v->vmcb_pa) : "memory");
+    __asm__ volatile("vmload\n\tstgi" : : "a"(v->host_vmcb_pa) : "memory");
+}
+
+static void guest_run(struct vcpu *v, struct vmcb *c)
+{
+    if (unlikely(v->event))
+        event_inject(v, c);
+    svm_enter(v);
+    c->event_inj = 0;
+    c->tlb_control = TLB_FLUSH_NONE;
+    c->clean = svm_features.clean ? CLEAN_ALL : 0;
+    if (unlikely(c->exit_int_info & EVENT_VALID))
+        event_interrupted(v, c->exit_int_info);
+}
+
+/* What was the host's and waited for GIF: interrupts now, a machine check by its own vector. */
+static void host_events(const struct vcpu *v)
+{
+    if (v->exit.kind == EXIT_INTERRUPT)
+        irq_poll();
+    else if (v->exit.reason == VMEXIT_EXCP + VEC_MC)
+        __asm__ volatile("int $18" ::: "memory");
+}
+
+/* live: the guest's VMLOAD state is in the CPU and GIF is 0. It is never true where the vcpu could be switched out. An exit that ring 0
+ * handles alone keeps it and saves two VMLOADs and a VMSAVE; hazards are looked at, and leave, before each entry either way. */
+static void svm_run(struct vcpu *v)
+{
+    struct vmcb *c = vcpu_vmcb(v);
+    bool live = false, stay;
+    for (;;) {
+        if (unlikely(READ_ONCE(v->hazards))) {
+            if (live)
+                guest_leave(v);
+            live = false;
+            if (!vcpu_ready_slow(v))
+                return;
+        }
+        if (!live)
+            guest_arrive(v);
+        guest_run(v, c);
+        stay = svm_exit_decode(v);
+        vcpu_record(v, v->exit.reason, v->exit.kind, c->exit_info1, c->exit_info2);
+        if (!stay) {
+            guest_leave(v);
+            host_events(v);
+        }
+        live = stay;
+        if (exit_dispatch(v) == EXIT_ADVANCE)
+            svm_advance(v, c);
+    }
+}
+
+const struct hvm_ops svm_ops = {
+    .name = "svm", .probe = svm_probe, .cpu_enable = svm_cpu_enable, .domain_init = svm_domain_init, .domain_free = svm_domain_free,
+    .vcpu_init = svm_vcpu_init, .vcpu_free = svm_vcpu_free, .vcpu_load = svm_vcpu_load, .vcpu_save = svm_vcpu_save, .run = svm_run,
+    .state_get = svm_state_get, .state_set = svm_state_set, .intr_ready = svm_intr_ready, .intr_window = svm_intr_window,
+    .sync = svm_sync, .nested_entry = svm_nested_entry,
+};

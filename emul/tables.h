@@ -63,10 +63,9 @@
     X(AL_Xb, A_BYTE) X(rAX_Xv, 0) X(Iw_near, A_IW | A_NEAR) X(Iw, A_IW) X(Gv_Mp, A_MODRM | A_MEM) X(Iw_Ib, A_IW_IB | A_D64) \
     X(Eb_1, A_MODRM | A_BYTE) X(Ev_1, A_MODRM) X(Eb_CL, A_MODRM | A_BYTE) X(Ev_CL, A_MODRM) X(rAX_Ib, A_IB | A_IO) \
     X(Ib_AL, A_IB | A_BYTE) X(Ib_rAX, A_IB | A_IO) X(AL_DX, A_BYTE) X(rAX_DX, A_IO) X(DX_AL, A_BYTE) X(DX_rAX, A_IO) \
-    X(M, A_MODRM | A_MEM) X(Mp, A_MODRM | A_MEM) X(Ew, A_MODRM) X(Ms, A_MODRM | A_MEM | A_F64) X(Rd_Cd, \
-    A_MODRM | A_NATURAL | A_CHECK | A_RR) \
-    X(Cd_Rd, A_MODRM | A_NATURAL | A_CHECK | A_RR) X(Rd_Dd, A_MODRM | A_NATURAL | A_CHECK | A_RR) X(Dd_Rd, \
-    A_MODRM | A_NATURAL | A_CHECK | A_RR) \
+    X(M, A_MODRM | A_MEM) X(Mp, A_MODRM | A_MEM) X(Ew, A_MODRM) X(Ms, A_MODRM | A_MEM | A_F64) \
+    X(Rd_Cd, A_MODRM | A_NATURAL | A_CHECK | A_RR) X(Cd_Rd, A_MODRM | A_NATURAL | A_CHECK | A_RR) \
+    X(Rd_Dd, A_MODRM | A_NATURAL | A_CHECK | A_RR) X(Dd_Rd, A_MODRM | A_NATURAL | A_CHECK | A_RR) \
     X(Ev_Gv_Ib, A_MODRM | A_IB) X(Ev_Gv_CL, A_MODRM) X(Gv_Eb, A_MODRM) X(Gv_Ew, A_MODRM) X(Ey_Gy, A_MODRM | A_NATURAL) \
     X(Gy_Ey, A_MODRM | A_Y) X(My_Gy, A_MODRM | A_MEM | A_Y) X(My, A_MODRM | A_MEM | A_Y) \
     X(Gv_Mv, A_MODRM | A_MEM) X(Mv_Gv, A_MODRM | A_MEM) X(Gd_Eb, A_MODRM) X(Gd_Ev, A_MODRM) X(Rv, A_MODRM | A_REG) \

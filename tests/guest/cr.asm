@@ -1,4 +1,5 @@
 ; Control registers: bits that the host may own read back as written, illegal combinations fault, CR2 and CR8 are the guest's.
+; variants: cr, cr_strict -DSTRICT
 ; STRICT adds the faults that the CPU itself raises and QEMU's TCG does not.
 %define MODE 64
 %define GUEST "cr"

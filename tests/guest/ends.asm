@@ -1,4 +1,5 @@
 ; Ends in the way that HOW names, after a line that says so. What the hypervisor reports is the test's business.
+; variants: end_triple -DHOW=1, end_i8042 -DHOW=2, end_cf9 -DHOW=3, end_port92 -DHOW=4, end_hlt -DHOW=5, end_spin -DHOW=6
 %define MODE 64
 %define GUEST "ends"
 %include "guest.inc"

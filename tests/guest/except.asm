@@ -1,4 +1,5 @@
 ; Exceptions as the guest's own: faults with the right error code and RIP, software interrupts, and #UD for every instruction
+; variants: except, except_strict -DSTRICT
 ; of a virtualisation extension that this virtual CPU does not have. STRICT adds what QEMU's TCG itself gets wrong.
 %define MODE 64
 %define GUEST "except"

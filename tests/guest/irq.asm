@@ -1,4 +1,5 @@
 ; Interrupts through the 8259 pair: PIT ticks with STI and HLT, RTC periodic interrupts, UART interrupts and loopback.
+; variants: irq, irq_strict -DSTRICT
 %define MODE 32
 %define GUEST "irq"
 %include "guest.inc"

@@ -1,4 +1,5 @@
 ; Holds SEED's pattern in every register that belongs to a vcpu and checks it over thousands of exits; two of these with
+; variants: leak_a -DSEED=0x35, leak_b -DSEED=0x4a
 ; different seeds share a CPU, so any value that stays behind at a switch is found (ATTACKS K11, K12). Its MSR values are
 ; hostile on purpose: ring 3's own SYSCALL or SYSENTER must not use them.
 %define MODE 64

@@ -103,7 +103,9 @@ static const char *different_field(const struct emul_insn *insn, const struct an
     if (insn->addrsize * 8 != t->address_width && insn->op != EMUL_SGX) /* SGX has no operand but Zydis' implicit one */
         return "addrsize";
 
-        if (insn->disp_size * 8 != t->raw.disp.size || (insn->disp_size && (uint64_t)(insn->disp ^ t->raw.disp.value) << (64 - t->raw.disp.size)))
+    if (insn->disp_size * 8 != t->raw.disp.size)
+        return "disp_size";
+    if (insn->disp_size && (uint64_t)(insn->disp ^ t->raw.disp.value) << (64 - t->raw.disp.size))
         return "disp";
     if (insn->op == EMUL_AMD3DNOW)
         return NULL; /* the last byte is an opcode to Zydis, an immediate here */
@@ -229,7 +231,6 @@ static void test_vex_exhaustive(void **state)
             unsigned map = (n >> 8 & 3) ? n >> 8 & 3 : 1;
 
             bytes[1] = (bytes[0] == 0x8f ? 8 + word % 3 : map) | (k < 3 ? 0xe0 : word >> 16 & 0xe0);
-            bytes[2] = (n >> 10 & 0x87) | (n >> 13 & 8 ? 0x78 : word >> 24 & 0x78);
             bytes[2] = (n >> 10 & 1) << 7 | (n >> 11 & 1) << 2 | (n >> 12 & 3) | (n >> 14 & 1 ? 0x78 : word >> 24 & 0x78);
             bytes[3] = n;
             fill_tail(bytes, 4);

@@ -232,7 +232,7 @@ static void test_races(void **state)
     assert_int_equal(walk(0, EMUL_PF_W, &gpa), 0);
     assert_int_equal(get(0x4000, 8), 0x5067);
     set_mode(0, 0);
-    put(0x1000, 4, 0x2007);
+    put(0x1000, 4, 0x2027);
     put(0x2000, 4, 0x5007);
     f.lose = 1000;
     assert_int_equal(emul_walk(&f.ctx, 0x10, 0, &gpa, &f.result), EMUL_RETRY);

@@ -145,18 +145,34 @@ void console_log(const char *bytes, u32 n, bool screen)
     spin_unlock(&lock);
 }
 
-/* With several domains each line begins with its owner's name, and a change of owner begins a new line. */
-static void guest_byte(struct domain *d, char c)
+/* With several domains each line begins with its owner's name, and lines do not mix: a line is held until it is complete, until it
+ * fills its buffer, or until its domain has nothing to do (a prompt). */
+static void line_flush(struct domain *d)
 {
-    if (domain_config_count > 1 && line_owner != d->id) {
-        if (line_owner)
-            uart_write(&com[0], "\r\n", 2);
+    if (!d->line_length)
+        return;
+    if (line_owner && line_owner != d->id)
+        uart_write(&com[0], "\r\n", 2);
+    if (line_owner != d->id) {
         uart_write(&com[0], "[", 1);
         uart_write(&com[0], d->name, (u32)strlen(d->name));
         uart_write(&com[0], "] ", 2);
     }
-    line_owner = c == '\n' ? 0 : d->id;
-    uart_put(&com[0], (u8)c);
+    line_owner = d->line[d->line_length - 1] == '\n' ? 0 : d->id;
+    uart_write(&com[0], d->line, d->line_length);
+    d->line_length = 0;
+}
+
+static void guest_byte(struct domain *d, char c)
+{
+    if (domain_config_count <= 1) {
+        line_owner = c == '\n' ? 0 : d->id;
+        uart_put(&com[0], (u8)c);
+        return;
+    }
+    d->line[d->line_length++] = c;
+    if (c == '\n' || d->line_length == sizeof(d->line))
+        line_flush(d);
 }
 
 void console_guest(struct domain *d, const char *bytes, u32 n)
@@ -165,6 +181,15 @@ void console_guest(struct domain *d, const char *bytes, u32 n)
     for (u32 i = 0; com[0].present && i < n; i++)
         guest_byte(d, bytes[i]);
     uart_flush(&com[0]);
+    spin_unlock(&lock);
+}
+
+void console_idle(struct domain *d)
+{
+    if (!d->line_length)
+        return;
+    spin_lock(&lock);
+    line_flush(d);
     spin_unlock(&lock);
 }
 

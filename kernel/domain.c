@@ -243,6 +243,7 @@ void domain_kill(struct domain *d, const char *format, ...)
 static void report(struct domain *d)
 {
     u64 total = 0;
+    console_idle(d);
     if (d->end == DOMAIN_KILLED) {
         vcpu_print_state(d->vcpu[0]);
         vcpu_print_ring(d->vcpu[0]);

@@ -40,6 +40,8 @@ struct domain {
     u32 modules;
 
     struct console_ring input;  /* bytes for CONSOLE_READ, under console.c's lock */
+    char line[256];             /* of its console, not yet out; console.c */
+    u32 line_length;
     char kill_reason[ABI_TEXT_BYTES];
     u64 exits[32];              /* by neutral cause, enum exit_kind */
     u32 vcpus_alive;            /* threads that still run */

@@ -157,6 +157,7 @@ static void wait_halted(struct vcpu *v)
         domain_kill(v->domain, "halted with interrupts off: nothing can wake it");
         return;
     }
+    console_idle(v->domain);
     sched_block(&v->events);
 }
 

@@ -4,7 +4,8 @@
 
 #define MB1_LOADER_MAGIC 0x2badb002u
 #define MB2_LOADER_MAGIC 0x36d76289u
-#define MBI_MAX          (64u * 1024)
+#define MBI_MAX          (128u * 1024)
+#define VGA_TEXT         0xb8000u
 #define REACH            (4 * GIB) /* what the boot tables map */
 
 struct boot_info boot;
@@ -49,72 +50,86 @@ static void add_range(u64 start, u64 length, u32 type)
 /* ---- multiboot2 (specification 2.0, 3.6) ------------------------------------------------------------------------------------- */
 
 struct mb2_tag { u32 type, size; };
-enum { MB2_END, MB2_LINE, MB2_LOADER, MB2_MODULE, MB2_MMAP = 6, MB2_SCREEN = 8, MB2_RSDP1 = 14, MB2_RSDP2 };
-
 struct mb2_module { struct mb2_tag tag; u32 start, end; char line[]; };
-struct mb2_mmap { struct mb2_tag tag; u32 entry_size, version; u8 entries[]; };
+struct mb2_mmap { struct mb2_tag tag; u32 entry_size, version; };
 struct mb2_entry { u64 start, length; u32 type, reserved; };
 struct mb2_screen { struct mb2_tag tag; u64 address; u32 pitch, width, height; u8 bpp, kind; u16 reserved; };
+enum { SCREEN_RGB = 1, SCREEN_TEXT = 2 }; /* mb2_screen.kind */
 
-static void need(const struct mb2_tag *t, u64 size, const char *name)
+static void mb2_line(const struct mb2_tag *t)
 {
-    if (t->size < size)
-        stop("boot information: multiboot2 tag %u (%s) has %u bytes, at least %lu are needed", t->type, name, t->size, size);
+    copy_line(boot.line, (const char *)(t + 1), t->size - sizeof(*t), "the command line");
 }
 
-static void mb2_mmap(const struct mb2_mmap *m)
+static void mb2_loader(const struct mb2_tag *t)
 {
-    need(&m->tag, sizeof(*m), "memory map");
-    if (m->entry_size < sizeof(struct mb2_entry))
-        stop("boot information: multiboot2 memory map entries have %u bytes", m->entry_size);
-    for (u32 at = sizeof(*m); at + m->entry_size <= m->tag.size; at += m->entry_size) {
+    u64 n = min_u64(t->size - sizeof(*t), sizeof(boot.loader) - 1);
+    memcpy(boot.loader, t + 1, n);
+    boot.loader[n] = 0;
+}
+
+static void mb2_module(const struct mb2_tag *t)
+{
+    const struct mb2_module *m = (const void *)t;
+    add_module(m->start, m->end, m->line, t->size - sizeof(*m));
+}
+
+static void mb2_mmap(const struct mb2_tag *t)
+{
+    const struct mb2_mmap *m = (const void *)t;
+    if (m->entry_size < sizeof(struct mb2_entry) || m->entry_size > t->size)
+        stop("boot information: multiboot2 tag 6 (memory map) has entries of %u bytes", m->entry_size);
+    for (u32 at = sizeof(*m); at + m->entry_size <= t->size; at += m->entry_size) {
         const struct mb2_entry *e = (const void *)((const u8 *)m + at);
         add_range(e->start, e->length, e->type);
     }
 }
 
-static void mb2_screen(const struct mb2_screen *s)
+static void mb2_screen(const struct mb2_tag *t)
 {
-    need(&s->tag, sizeof(*s), "framebuffer");
+    const struct mb2_screen *s = (const void *)t;
     boot.screen.address = s->address;
     boot.screen.pitch = s->pitch;
     boot.screen.width = s->width;
     boot.screen.height = s->height;
     boot.screen.bpp = s->bpp;
-    boot.screen.text = s->kind == 2;
-    boot.screen.present = s->kind == 1 || s->kind == 2;
+    boot.screen.text = s->kind == SCREEN_TEXT;
+    boot.screen.present = s->kind == SCREEN_RGB || s->kind == SCREEN_TEXT;
 }
 
-static void mb2_tag(const struct mb2_tag *t)
+static void mb2_rsdp(const struct mb2_tag *t)
 {
-    const char *text = (const char *)(t + 1);
-    const struct mb2_module *m = (const void *)t;
-    switch (t->type) {
-    case MB2_LINE:
-        copy_line(boot.line, text, t->size - sizeof(*t), "the command line");
-        break;
-    case MB2_LOADER:
-        str_copy(boot.loader, t->size > sizeof(*t) ? text : "", sizeof(boot.loader));
-        break;
-    case MB2_MODULE:
-        need(t, sizeof(*m) + 1, "module");
-        add_module(m->start, m->end, m->line, t->size - sizeof(*m));
-        break;
-    case MB2_MMAP:
-        mb2_mmap((const void *)t);
-        break;
-    case MB2_SCREEN:
-        mb2_screen((const void *)t);
-        break;
-    case MB2_RSDP1:
-    case MB2_RSDP2:
-        need(t, sizeof(*t) + 20, "RSDP");
-        memcpy(boot.rsdp_copy, text, min_u64(t->size - sizeof(*t), sizeof(boot.rsdp_copy)));
-        boot.has_rsdp = true;
-        break;
-    default: /* a tag that Rung has no use for */
-        break;
-    }
+    memcpy(boot.rsdp_copy, t + 1, min_u64(t->size - sizeof(*t), sizeof(boot.rsdp_copy)));
+    boot.has_rsdp = true;
+}
+
+/* The tags that Rung uses; least is the smallest size that holds what is read of it. Others are passed over. */
+static const struct mb2_row {
+    u32 type, least;
+    const char *name;
+    void (*take)(const struct mb2_tag *t);
+} mb2_rows[] = {
+    { 1,  sizeof(struct mb2_tag) + 1,    "command line", mb2_line },
+    { 2,  sizeof(struct mb2_tag) + 1,    "loader name",  mb2_loader },
+    { 3,  sizeof(struct mb2_module) + 1, "module",       mb2_module },
+    { 6,  sizeof(struct mb2_mmap),       "memory map",   mb2_mmap },
+    { 8,  sizeof(struct mb2_screen),     "framebuffer",  mb2_screen },
+    { 14, sizeof(struct mb2_tag) + 20,   "RSDP 1.0",     mb2_rsdp },
+    { 15, sizeof(struct mb2_tag) + 36,   "RSDP 2.0",     mb2_rsdp },
+};
+#define MB2_END 0u
+
+static void mb2_tag(const struct mb2_tag *t, u32 at, u32 left)
+{
+    const struct mb2_row *row = NULL;
+    for (u32 i = 0; i < ARRAY_SIZE(mb2_rows) && !row; i++)
+        if (mb2_rows[i].type == t->type)
+            row = &mb2_rows[i];
+    if (t->size > left || t->size < (row ? row->least : sizeof(*t)))
+        stop("boot information: multiboot2 tag %u (%s) at byte %u has size %u; %lu to %u are possible", t->type,
+             row ? row->name : "not used by Rung", at, t->size, row ? row->least : sizeof(*t), left);
+    if (row)
+        row->take(t);
 }
 
 static void mb2_parse(const u8 *info)
@@ -127,9 +142,7 @@ static void mb2_parse(const u8 *info)
         const struct mb2_tag *t = (const void *)(info + at);
         if (t->type == MB2_END)
             return;
-        if (t->size < sizeof(*t) || t->size > total - at)
-            stop("boot information: multiboot2 tag %u at byte %u has size %u of %u", t->type, at, t->size, total);
-        mb2_tag(t);
+        mb2_tag(t, at, total - at);
         at += (u32)ALIGN_UP(t->size, 8ul);
     }
     stop("boot information: multiboot2 structure of %u bytes has no end tag", total);
@@ -148,17 +161,19 @@ static void mb1_parse(const struct mb1_info *i)
 {
     const struct mb1_module *m = BOOT_PHYSICAL(i->module_list);
     str_copy(boot.loader, "multiboot 1", sizeof(boot.loader));
+    boot.screen.address = VGA_TEXT; /* who starts Rung this way leaves the BIOS's text mode */
+    boot.screen.present = boot.screen.text = true;
     if (i->flags & MB1_LINE)
         copy_line(boot.line, BOOT_PHYSICAL(i->line), BOOT_LINE_MAX, "the command line");
     for (u32 k = 0; i->flags & MB1_MODULES && k < i->modules; k++)
         add_module(m[k].start, m[k].end, BOOT_PHYSICAL(m[k].line), BOOT_LINE_MAX);
     if (!(i->flags & MB1_MMAP) || i->mmap_length > MBI_MAX)
-        stop("boot information: no multiboot memory map");
+        stop("boot information: multiboot flags %x, memory map of %u bytes: a memory map (flag 6) is needed", i->flags, i->mmap_length);
     for (u32 at = 0; at + sizeof(struct mb1_entry) <= i->mmap_length;) {
         const struct mb1_entry *e = BOOT_PHYSICAL(i->mmap + at);
         add_range(e->start, e->length, e->type);
-        if (e->size < sizeof(*e) - 4)
-            stop("boot information: multiboot memory map entry of %u bytes", e->size);
+        if (e->size < sizeof(*e) - 4 || e->size > MBI_MAX)
+            stop("boot information: multiboot memory map has an entry of %u bytes", e->size);
         at += e->size + 4;
     }
 }

@@ -76,6 +76,7 @@ static void pull_input(struct abi_frame *f, const struct abi_info *info)
 {
     unsigned room = platform_input_room(&platform);
     long n;
+    input_left = true;
     if (!room)
         return;
     n = abi_call(info, ABI_CALL_CONSOLE_READ, room < ABI_CONSOLE_BYTES ? room : ABI_CONSOLE_BYTES);

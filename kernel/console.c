@@ -12,7 +12,7 @@
 enum { UART_DATA, UART_IER, UART_FCR, UART_LCR, UART_MCR, UART_LSR, UART_MSR, UART_SCR };
 #define IER_RX        0x01
 #define IER_TX        0x02
-#define FCR_ON        0x07
+#define FCR_ON        0x01 /* FIFOs on, trigger at one byte */
 #define LCR_8N1       0x03
 #define LCR_DLAB      0x80
 #define MCR_DTR       0x01
@@ -22,7 +22,7 @@ enum { UART_DATA, UART_IER, UART_FCR, UART_LCR, UART_MCR, UART_LSR, UART_MSR, UA
 #define LSR_THRE      0x20
 #define LSR_EMPTY     0x40
 #define FIFO_BYTES    16u
-#define TX_WAIT       2000000u /* polls until the port counts as stuck */
+#define TX_WAIT       1000000u /* polls until the port counts as stuck: a second, where a FIFO takes 1.4 ms */
 #define TX_RING       8192u
 #define FOCUS_KEY     0x1d /* Ctrl-], then a digit: that domain; twice: the key itself */
 
@@ -30,7 +30,9 @@ struct uart_port {
     u16 base;
     bool present;
     bool irq;                   /* transmitter interrupts empty the ring */
-    u8 ier;
+    bool stuck;                 /* did not become empty in TX_WAIT polls: not waited for until it does */
+    bool receive;               /* the receiver's interrupt is wanted */
+    u8 ier;                     /* as the port has it */
     u32 head, tail;
     u8 ring[TX_RING];
 };
@@ -40,6 +42,9 @@ static struct spinlock lock;
 static u32 focus = 1;
 static bool focus_pending;
 static u32 line_owner;          /* domain whose line COM1 is in the middle of, 0: none */
+static u8 early[FIFO_BYTES];    /* what COM1 received before the FIFO was switched on, which empties it */
+static u32 early_count;
+static bool booted;
 
 static u8 uart_in(const struct uart_port *p, u32 reg) { return in8((u16)(p->base + reg)); }
 static void uart_out(const struct uart_port *p, u32 reg, u8 v) { out8((u16)(p->base + reg), v); }
@@ -50,6 +55,8 @@ static void uart_init(struct uart_port *p)
     p->present = uart_in(p, UART_SCR) == 0x5a;
     if (!p->present)
         return;
+    while (p == &com[0] && early_count < FIFO_BYTES && uart_in(p, UART_LSR) & LSR_DATA)
+        early[early_count++] = uart_in(p, UART_DATA);
     uart_out(p, UART_IER, 0);
     uart_out(p, UART_LCR, LCR_DLAB);
     uart_out(p, UART_DATA, 1); /* 115200 baud */
@@ -59,8 +66,10 @@ static void uart_init(struct uart_port *p)
     uart_out(p, UART_MCR, MCR_DTR | MCR_RTS | MCR_OUT2);
 }
 
-static void uart_ier(struct uart_port *p, u8 ier)
+/* Interrupts for what is left to do: bytes to send, bytes that may come. */
+static void uart_ier(struct uart_port *p)
 {
+    u8 ier = (p->receive ? IER_RX : 0) | (p->head != p->tail ? IER_TX : 0);
     if (p->ier != ier) {
         p->ier = ier;
         uart_out(p, UART_IER, ier);
@@ -76,25 +85,38 @@ static void uart_pump(struct uart_port *p)
         uart_out(p, UART_DATA, p->ring[p->tail++ % TX_RING]);
 }
 
-/* A full ring waits for the port, at most TX_WAIT polls; a stuck port loses bytes, not the machine. */
+/* Sends until at most `left` bytes are in the ring. A stuck port costs its bytes, not the machine. Bound: TX_WAIT polls for each FIFO. */
+static void uart_wait(struct uart_port *p, u32 left)
+{
+    for (u32 i = 0; p->head - p->tail > left && i < (p->stuck ? 1 : TX_WAIT); i++) {
+        u32 tail = p->tail;
+        uart_pump(p);
+        if (p->tail != tail) {
+            p->stuck = false;
+            i = 0;
+        }
+    }
+    if (p->head - p->tail > left) {
+        p->stuck = true;
+        p->tail = p->head - left;
+    }
+}
+
 static void uart_put(struct uart_port *p, u8 c)
 {
-    for (u32 i = 0; p->head - p->tail == TX_RING && i < TX_WAIT; i++)
-        uart_pump(p);
     if (p->head - p->tail == TX_RING)
-        p->tail++;
+        uart_wait(p, TX_RING - 1);
     p->ring[p->head++ % TX_RING] = c;
 }
 
 static void uart_flush(struct uart_port *p)
 {
-    uart_pump(p);
     if (p->irq) {
-        uart_ier(p, (p->ier & IER_RX) | (p->head != p->tail ? IER_TX : 0));
-        return;
-    }
-    for (u32 i = 0; p->head != p->tail && i < TX_WAIT; i++)
         uart_pump(p);
+        uart_ier(p);
+    } else {
+        uart_wait(p, 0);
+    }
 }
 
 static void uart_write(struct uart_port *p, const char *bytes, u32 n)
@@ -122,8 +144,9 @@ void console_irq_init(void)
     u32 apic = cpus[0].apic_id;
     com[0].irq = com[0].present && !ioapic_route(4, VECTOR_SERIAL, apic);
     com[1].irq = com[1].present && !ioapic_route(3, VECTOR_SERIAL, apic);
-    if (com[0].irq)
-        uart_ier(&com[0], IER_RX);
+    com[0].receive = com[0].irq;
+    uart_flush(&com[0]);
+    booted = true;
 }
 
 static struct uart_port *log_port(void)
@@ -140,7 +163,7 @@ void console_log(const char *bytes, u32 n, bool screen)
         line_owner = 0;
     }
     uart_write(p, bytes, n);
-    if (screen)
+    if (screen || !booted)
         screen_write(bytes, n);
     spin_unlock(&lock);
 }
@@ -200,13 +223,24 @@ u32 console_room(void)
 
 /* ---- Input ----------------------------------------------------------------------------------------------------------------- */
 
+/* The domain in focus, or, when it is gone, the next that is left; NULL when none is. */
 static struct domain *focus_domain(void)
 {
-    if (focus <= DOMAINS_MAX && domains[focus])
-        return domains[focus];
-    for (focus = 1; focus < DOMAINS_MAX && !domains[focus]; focus++)
-        ;
+    for (u32 i = 0; !domains[focus] && i < DOMAINS_MAX; i++)
+        focus = focus % DOMAINS_MAX + 1;
     return domains[focus];
+}
+
+static void focus_set(u32 id)
+{
+    static const char text[] = "\r\nrung: console of ";
+    struct domain *d;
+    focus = id;
+    d = focus_domain();
+    uart_write(&com[0], text, sizeof(text) - 1);
+    uart_write(&com[0], d->name, (u32)strlen(d->name));
+    uart_write(&com[0], "\r\n", 2);
+    line_owner = 0;
 }
 
 static bool ring_full(const struct console_ring *r)
@@ -214,60 +248,64 @@ static bool ring_full(const struct console_ring *r)
     return r->head - r->tail == sizeof(r->bytes);
 }
 
+/* Ctrl-] and a digit move the focus; Ctrl-] twice is one Ctrl-]; one before anything else is dropped. */
 static void input_byte(struct domain *d, u8 c)
 {
-    if (focus_pending) {
-        focus_pending = false;
-        if (c >= '1' && c <= '9') {
-            focus = (u32)(c - '0');
-            return;
-        }
-    } else if (c == FOCUS_KEY) {
-        focus_pending = true;
+    bool was_pending = focus_pending;
+    focus_pending = !was_pending && c == FOCUS_KEY;
+    if (focus_pending)
         return;
-    }
-    d->input.bytes[d->input.head++ % sizeof(d->input.bytes)] = c;
+    if (was_pending && c >= '1' && c <= '9')
+        focus_set((u32)(c - '0'));
+    else
+        d->input.bytes[d->input.head++ % sizeof(d->input.bytes)] = c;
 }
 
 /* A full ring leaves bytes in the UART, takes RTS away and masks the receiver: the sender waits, nothing is lost. */
 static void receiver(struct uart_port *p, bool on)
 {
     uart_out(p, UART_MCR, MCR_DTR | MCR_OUT2 | (on ? MCR_RTS : 0));
-    uart_ier(p, (u8)((p->ier & ~IER_RX) | (on ? IER_RX : 0)));
+    p->receive = on;
 }
 
-static struct domain *receive(struct uart_port *p)
+/* COM1's bytes go to the domain in focus; with none left they have no reader. Bound: what one interrupt may bring. */
+static void receive(struct uart_port *p)
 {
-    struct domain *d = focus_domain(), *got = NULL;
-    for (u32 i = 0; i < 4 * FIFO_BYTES && uart_in(p, UART_LSR) & LSR_DATA; i++) {
-        d = focus_domain();
+    u32 taken = 0;
+    for (u32 i = 0; i < 4 * FIFO_BYTES && (taken < early_count || uart_in(p, UART_LSR) & LSR_DATA); i++) {
+        struct domain *d = focus_domain();
         if (d && ring_full(&d->input)) {
             receiver(p, false);
             break;
         }
+        u8 c = taken < early_count ? early[taken++] : uart_in(p, UART_DATA);
         if (d)
-            input_byte(d, uart_in(p, UART_DATA));
-        else
-            uart_in(p, UART_DATA);
-        got = d;
+            input_byte(d, c);
+        if (d && d->end == DOMAIN_RUNS)
+            vcpu_event(d->vcpu[0], ABI_EVENT_INPUT);
     }
-    return got;
+    early_count = 0;
+}
+
+/* The ISA line is an edge: with every source masked for the while it is low, and a source that is left raises it anew at the end. */
+static void port_interrupt(struct uart_port *p)
+{
+    if (!p->irq)
+        return;
+    uart_out(p, UART_IER, 0);
+    p->ier = 0;
+    if (p == &com[0])
+        receive(p);
+    uart_pump(p);
+    uart_ier(p);
 }
 
 void console_interrupt(void)
 {
-    struct domain *got;
     spin_lock(&lock);
-    got = receive(&com[0]);
-    for (u32 i = 0; i < 2; i++) {
-        if (!com[i].irq)
-            continue;
-        uart_in(&com[i], UART_FCR); /* reading IIR takes the transmitter's request back */
-        uart_flush(&com[i]);
-    }
+    port_interrupt(&com[0]);
+    port_interrupt(&com[1]);
     spin_unlock(&lock);
-    if (got && got->end == DOMAIN_RUNS)
-        vcpu_event(got->vcpu[0], ABI_EVENT_INPUT);
 }
 
 u32 console_input(struct domain *d, u8 *to, u32 max)
@@ -278,8 +316,10 @@ u32 console_input(struct domain *d, u8 *to, u32 max)
     was_full = ring_full(&d->input);
     while (n < max && d->input.head != d->input.tail)
         to[n++] = d->input.bytes[d->input.tail++ % sizeof(d->input.bytes)];
-    if (was_full && n && com[0].irq)
+    if (was_full && n && com[0].irq) {
         receiver(&com[0], true);
+        uart_ier(&com[0]);
+    }
     spin_unlock(&lock);
     return n;
 }
@@ -287,6 +327,22 @@ u32 console_input(struct domain *d, u8 *to, u32 max)
 bool console_input_waiting(const struct domain *d)
 {
     return d->input.head != d->input.tail;
+}
+
+void console_forget(struct domain *d)
+{
+    spin_lock(&lock);
+    if (domains[d->id] == d)
+        domains[d->id] = NULL;
+    if (line_owner == d->id) {
+        uart_write(&com[0], "\r\n", 2);
+        line_owner = 0;
+    }
+    if (com[0].irq && !com[0].receive) { /* its ring may have been the full one */
+        receiver(&com[0], true);
+        uart_ier(&com[0]);
+    }
+    spin_unlock(&lock);
 }
 
 /* ---- End ------------------------------------------------------------------------------------------------------------------- */

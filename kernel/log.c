@@ -108,6 +108,9 @@ static void line(const char *domain, bool screen, const char *format, va_list ar
         put_text(&o, "] ", 0);
     }
     o.len += log_format(text + o.len, o.size - o.len, format, args);
+    for (u32 i = 0; i < o.len; i++)
+        if ((u8)text[i] < ' ' || text[i] == 0x7f)
+            text[i] = '?';
     text[o.len++] = '\r';
     text[o.len++] = '\n';
     console_log(text, o.len, screen);
@@ -116,6 +119,16 @@ static void line(const char *domain, bool screen, const char *format, va_list ar
 void log_line(const char *format, ...)
 {
     va_list args;
+    va_start(args, format);
+    line(NULL, false, format, args);
+    va_end(args);
+}
+
+void log_info(const char *format, ...)
+{
+    va_list args;
+    if (options.quiet)
+        return;
     va_start(args, format);
     line(NULL, false, format, args);
     va_end(args);

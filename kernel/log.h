@@ -6,8 +6,12 @@
 
 #include "kernel/base.h"
 
-/* Prints "rung: " + text + newline. Formats: %s %c %d %u %x %lu %lx %ld %p with width and 0; no floating point. Any context, NMI excepted. */
+/* Prints "rung: " + text + newline; control characters become '?', so that no guest's text can look like another line. Formats: %s %c %d %u %x %lu %lx %ld %p with
+ * width and 0; no floating point. Any context, NMI excepted. */
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The same, for progress that option quiet leaves out. */
+void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* A line that is one domain's: "rung: [name] " + text. */
 void log_domain(const char *domain, const char *format, ...) __attribute__((format(printf, 2, 3)));

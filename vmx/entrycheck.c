@@ -229,7 +229,7 @@ static bool selector_bad(u32 field) { return vmcs_read(field) & 7; } /* RPL and 
 /* High half of a capability MSR: bits that may be 1; low half: bits that must be (A.3.1). */
 static bool control_bad(u32 field, u32 msr)
 {
-    u64 cap = rdmsr(rdmsr(MSR_VMX_BASIC) & VMX_BASIC_TRUE && msr != MSR_VMX_PROC2 ? msr + MSR_VMX_TRUE : msr), value = vmcs_read(field);
+    u64 cap = vmx_capability(msr), value = vmcs_read(field);
     return (value & (u32)cap) != (u32)cap || value & ~(cap >> 32);
 }
 
@@ -265,13 +265,18 @@ static bool event_length(void)
     return event_valid() && event_type() >= HVM_EVENT_SOFT_INT && (vmcs_read(VMCS_ENTRY_LENGTH) - 1) > 14;
 }
 
-static bool host_cr0(void) { return (vmcs_read(VMCS_HOST_CR0) & rdmsr(MSR_VMX_CR0_FIXED0)) != rdmsr(MSR_VMX_CR0_FIXED0); }
+static bool host_cr0(void)
+{
+    u64 must = vmx_capability(MSR_VMX_CR0_FIXED0);
+    return (vmcs_read(VMCS_HOST_CR0) & must) != must;
+}
+
 static bool host_cr3(void) { return vmcs_read(VMCS_HOST_CR3) >> features.physical_bits; }
 
 static bool host_cr4(void)
 {
-    u64 cr4 = vmcs_read(VMCS_HOST_CR4), must = rdmsr(MSR_VMX_CR4_FIXED0) | CR4_PAE;
-    return (cr4 & must) != must || cr4 & ~rdmsr(MSR_VMX_CR4_FIXED1);
+    u64 cr4 = vmcs_read(VMCS_HOST_CR4), must = vmx_capability(MSR_VMX_CR4_FIXED0) | CR4_PAE;
+    return (cr4 & must) != must || cr4 & ~vmx_capability(MSR_VMX_CR4_FIXED1);
 }
 
 static bool host_selectors(void)

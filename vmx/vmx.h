@@ -34,6 +34,8 @@ struct vmx_config {
 };
 extern struct vmx_config vmx_config;
 
+u64 vmx_capability(u32 msr); /* MSR_VMX_*, of controls the form without default-1 bits where the CPU has it */
+
 static inline struct vmx_vcpu *vmx_of(struct vcpu *v) { return (struct vmx_vcpu *)((char *)v->hvm + PAGE_SIZE); }
 
 /* state.c, on the current VMCS. */
@@ -50,7 +52,7 @@ const char *entry_failure(u32 reason);                /* why the last VM entry f
 bool canonical(u64 address);
 
 /* exits.c: fills v->exit from the exit that just happened. */
-void vmx_decode(struct vcpu *v, u32 reason);
+void vmx_decode(struct vcpu *v);
 void vmx_advance(struct vcpu *v);
 
 /* enter.asm: 0: the guest ran and exited; 1: VMfailValid, 2: VMfailInvalid. */

@@ -259,15 +259,15 @@ on_tick:
     align 16
 msrs:
     dq 0x174, SEED << 2                         ; SYSENTER_CS
-    dq 0x175, 0xffff800000000000 + SEED << 12   ; SYSENTER_ESP
-    dq 0x176, 0xffff800000000000 + SEED << 13
+    dq 0x175, 0xffff800000000000 + (SEED << 12)   ; SYSENTER_ESP
+    dq 0x176, 0xffff800000000000 + (SEED << 13)
     dq 0xc0000081, SEED << 48 | SEED << 32      ; STAR
-    dq 0xc0000082, 0xffff800000000000 + SEED << 14
-    dq 0xc0000083, 0xffff800000000000 + SEED << 15
+    dq 0xc0000082, 0xffff800000000000 + (SEED << 14)
+    dq 0xc0000083, 0xffff800000000000 + (SEED << 15)
     dq 0xc0000084, SEED                         ; FMASK
     dq 0xc0000100, SEED << 24                   ; FS_BASE
     dq 0xc0000101, SEED << 25
-    dq 0xc0000102, 0xffff800000000000 + SEED << 16
+    dq 0xc0000102, 0xffff800000000000 + (SEED << 16)
     dq 0x277, 0x0007040600070400 | (SEED & 1) * 6
 msrs_end:
 

@@ -15,6 +15,15 @@ struct boot_info boot;
 #define BOOT_PHYSICAL(pa) ((const void *)(u64)(pa))
 #endif
 
+/* Multiboot 1 has the file's name before the words that the user wrote. */
+static const char *behind_name(const char *line, u64 max)
+{
+    u64 n = 0;
+    while (n < max && line[n] && line[n] != ' ')
+        n++;
+    return line + n;
+}
+
 static void copy_line(char *to, const char *from, u64 max, const char *what)
 {
     u64 n = 0;
@@ -164,9 +173,9 @@ static void mb1_parse(const struct mb1_info *i)
     boot.screen.address = VGA_TEXT; /* who starts Rung this way leaves the BIOS's text mode */
     boot.screen.present = boot.screen.text = true;
     if (i->flags & MB1_LINE)
-        copy_line(boot.line, BOOT_PHYSICAL(i->line), BOOT_LINE_MAX, "the command line");
+        copy_line(boot.line, behind_name(BOOT_PHYSICAL(i->line), BOOT_LINE_MAX), BOOT_LINE_MAX, "the command line");
     for (u32 k = 0; i->flags & MB1_MODULES && k < i->modules; k++)
-        add_module(m[k].start, m[k].end, BOOT_PHYSICAL(m[k].line), BOOT_LINE_MAX);
+        add_module(m[k].start, m[k].end, behind_name(BOOT_PHYSICAL(m[k].line), BOOT_LINE_MAX), BOOT_LINE_MAX);
     if (!(i->flags & MB1_MMAP) || i->mmap_length > MBI_MAX)
         stop("boot information: multiboot flags %x, memory map of %u bytes: a memory map (flag 6) is needed", i->flags, i->mmap_length);
     for (u32 at = 0; at + sizeof(struct mb1_entry) <= i->mmap_length;) {

@@ -140,10 +140,10 @@ struct abi_frame {
     uint32_t vector;            /* 0x0cc ABI_OP_INTACK */
     uint32_t inject;            /* 0x0d0 with ABI_FAULT */
     uint32_t inject_error;      /* 0x0d4 */
-    uint32_t intr;              /* 0x0d8 level: an interrupt controller asks for this vcpu (persists between operations) */
+    uint32_t console_len;       /* 0x0d8 bytes in console[]; ring 0 takes them and sets 0 */
     uint32_t life;              /* 0x0dc enum abi_life */
     uint64_t timer;             /* 0x0e0 host TSC of the next ABI_EVENT_TIMER, or ABI_TIMER_NEVER (persists) */
-    uint32_t console_len;       /* 0x0e8 bytes in console[]; ring 0 takes them and sets 0 */
+    uint32_t intr;              /* 0x0e8 level: an interrupt controller asks for this vcpu (persists between operations) */
     uint32_t pad1;              /* 0x0ec */
 
     struct abi_state state;     /* 0x0f0 */
@@ -222,7 +222,8 @@ struct abi_image {
 
 _Static_assert(sizeof(struct abi_state) == 32 + 24 * ABI_SEGS + 32 + 40 + 16 + 24, "abi_state has holes");
 _Static_assert(__builtin_offsetof(struct abi_frame, op) == 0x80, "abi_frame.op");
-_Static_assert(__builtin_offsetof(struct abi_frame, status) == 0xc0, "abi_frame.status");
+_Static_assert(__builtin_offsetof(struct abi_frame, status) == 0xc0 && __builtin_offsetof(struct abi_frame, state_out) == 0xc4, "read as one");
+_Static_assert(__builtin_offsetof(struct abi_frame, console_len) == 0xd8 && __builtin_offsetof(struct abi_frame, life) == 0xdc, "read as one");
 _Static_assert(__builtin_offsetof(struct abi_frame, state) == 0xf0, "abi_frame.state");
 _Static_assert(sizeof(struct abi_frame) <= ABI_PAGE, "abi_frame is one page");
 _Static_assert(sizeof(struct abi_info) <= ABI_PAGE, "abi_info is one page");

@@ -51,34 +51,20 @@ static void reply_state(struct vcpu *v, u32 groups)
         domain_kill(v->domain, "ring 3: bad reply: guest state breaks the rule: %s", broken);
 }
 
-static int reply_commit(struct vcpu *v)
+int depriv_reply(struct vcpu *v)
 {
     struct abi_frame *f = v->frame;
-    u32 groups = READ_ONCE(f->state_out);
-    u64 timer = READ_ONCE(f->timer);
-    if (unlikely(groups))
-        reply_state(v, groups);
-    if (unlikely(READ_ONCE(f->console_len) | READ_ONCE(f->life)))
-        reply_rare(v);
-    if (unlikely(timer != v->timer))
-        reply_timer(v, timer);
-    v->intr = READ_ONCE(f->intr);
-    if (unlikely(v->intr))
-        v->hazards |= HAZARD_INTR;
-    return unlikely(READ_ONCE(v->hazards) & HAZARD_KILL) ? -E_KILLED : (int)(READ_ONCE(f->status) & 0xff);
-}
-
-int depriv_call(struct vcpu *v, enum abi_op op, u32 groups)
-{
-    struct abi_frame *f = v->frame;
-    int rc;
-    f->op = op;
-    f->state_in = groups;
-    f->state_out = 0;
-    f->status = ABI_OK;
+    u64 status = FRAME_PAIR(&f->status), timer = READ_ONCE(f->timer);
+    u32 groups = (u32)(status >> 32);
     if (groups)
-        hvm->state_get(v, &f->state, groups);
-    count_event(COUNT_CROSSING);
-    rc = features.vmx ? gate_down_sysexit(v) : gate_down_sysret(v);
-    return unlikely(rc) ? rc : reply_commit(v);
+        reply_state(v, groups);
+    if (FRAME_PAIR(&f->console_len))
+        reply_rare(v);
+    if (timer != v->timer)
+        reply_timer(v, timer);
+    if (v->intr)
+        v->hazards |= HAZARD_INTR;
+    if (READ_ONCE(v->hazards) & HAZARD_KILL)
+        return -E_KILLED;
+    return (u32)status <= ABI_REFUSE ? (int)(u32)status : DEPRIV_BAD_STATUS;
 }

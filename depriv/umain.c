@@ -22,12 +22,10 @@ static uint64_t clock_tsc(struct platform *p)
     return (uint64_t)d << 32 | a;
 }
 
-/* What the devices want of ring 0 after any operation. */
-static void reply_devices(struct abi_frame *f)
+/* Console bytes and the end of the guest. */
+static void reply_rare(struct abi_frame *f)
 {
-    f->intr = platform.intr;
-    f->timer = platform.deadline;
-    if (__builtin_expect(platform.out_len, 0)) {
+    if (platform.out_len) {
         bool full = platform.out_len == platform.room;
         memcpy(f->console, platform.out, platform.out_len);
         f->console_len = platform.out_len;
@@ -35,8 +33,7 @@ static void reply_devices(struct abi_frame *f)
         if (full)
             platform_output_room(&platform, ABI_CONSOLE_BYTES);
     }
-    if (__builtin_expect(platform.life, 0))
-        f->life = platform.life;
+    f->life = platform.life;
 }
 
 static void op_port(struct abi_frame *f)
@@ -96,14 +93,9 @@ static void op_event(struct abi_frame *f, const struct abi_info *info)
         platform_output_room(&platform, f->console_room);
 }
 
-void component_main(struct abi_frame *f, const struct abi_info *info)
+static void op_other(struct abi_frame *f, const struct abi_info *info)
 {
     switch (f->op) {
-    case ABI_OP_PORT:
-        op_port(f);
-        if (__builtin_expect(input_left && platform.input_wanted, 0))
-            pull_input(f, info);
-        break;
     case ABI_OP_EVENT:
         op_event(f, info);
         break;
@@ -120,7 +112,21 @@ void component_main(struct abi_frame *f, const struct abi_info *info)
         break;
     case ABI_OP_NULL:
     default:
-        return;
+        break;
     }
-    reply_devices(f);
+}
+
+void component_main(struct abi_frame *f, const struct abi_info *info)
+{
+    if (__builtin_expect(f->op == ABI_OP_PORT, 1)) {
+        op_port(f);
+        if (__builtin_expect(input_left && platform.input_wanted, 0))
+            pull_input(f, info);
+    } else {
+        op_other(f, info);
+    }
+    f->intr = platform.intr;
+    f->timer = platform.deadline;
+    if (__builtin_expect(platform.out_len | platform.life, 0))
+        reply_rare(f);
 }

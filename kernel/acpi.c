@@ -11,6 +11,7 @@ _Static_assert(sizeof(struct header) == 36, "ACPI 6.4 table 5.4");
 #define BIOS_START   0xe0000ul
 #define BIOS_END     0x100000ul
 #define RSDP1_BYTES  20u
+#define RSDP2_BYTES  36u
 
 #ifndef ACPI_PHYSICAL
 static const u8 *physical(u64 pa, u64 bytes)
@@ -58,7 +59,10 @@ enum { MADT_LAPIC, MADT_IOAPIC, MADT_OVERRIDE, MADT_LAPIC_ADDRESS = 5, MADT_X2AP
 
 static void add_cpu(u32 apic_id, u32 flags)
 {
-    if (flags & LAPIC_ENABLED && acpi.cpu_count < CPUS_MAX)
+    bool known = false;
+    for (u32 i = 0; i < acpi.cpu_count; i++) /* a CPU may be listed as local APIC and as x2APIC */
+        known |= acpi.cpu_apic_id[i] == apic_id;
+    if (flags & LAPIC_ENABLED && !known && acpi.cpu_count < CPUS_MAX)
         acpi.cpu_apic_id[acpi.cpu_count++] = apic_id;
 }
 
@@ -97,6 +101,7 @@ static void madt_parse(const struct header *h)
 #define FADT_PM1A_CNT 64u
 #define AML_PACKAGE   0x12
 #define AML_BYTE      0x0a
+#define SLP_TYP_MASK  7u
 
 /* \_S5_ is Package () { SLP_TYPa, ... }; the first element is a byte constant, Zero or One. A short look, not an AML interpreter. */
 static void s5_find(const struct header *dsdt)
@@ -108,7 +113,7 @@ static void s5_find(const struct header *dsdt)
             continue;
         at += 1 + (b[at + 1] >> 6) + 1 + 1; /* package length bytes, element count */
         if (at + 1 < dsdt->length)
-            acpi.slp_typ_s5 = b[at] == AML_BYTE ? b[at + 1] : b[at];
+            acpi.slp_typ_s5 = (b[at] == AML_BYTE ? b[at + 1] : b[at]) & SLP_TYP_MASK;
         return;
     }
 }
@@ -127,11 +132,16 @@ static void fadt_parse(const struct header *h)
 
 /* ---- RSDP, RSDT, XSDT --------------------------------------------------------------------------------------------------------- */
 
+static bool is_rsdp(const u8 *bytes)
+{
+    return !memcmp(bytes, "RSD PTR ", 8) && sums_to_zero(bytes, RSDP1_BYTES);
+}
+
 static const u8 *rsdp_search(void)
 {
     const u8 *area = physical(BIOS_START, BIOS_END - BIOS_START);
-    for (u32 at = 0; area && at + RSDP1_BYTES <= BIOS_END - BIOS_START; at += 16)
-        if (!memcmp(area + at, "RSD PTR ", 8) && sums_to_zero(area + at, RSDP1_BYTES))
+    for (u32 at = 0; area && at + RSDP2_BYTES <= BIOS_END - BIOS_START; at += 16)
+        if (is_rsdp(area + at))
             return area + at;
     return NULL;
 }
@@ -152,7 +162,7 @@ void acpi_init(const u8 *rsdp)
     const struct header *root = NULL;
     bool xsdt;
     acpi = (struct acpi_machine){ .slp_typ_s5 = 0xffff, .lapic = 0xfee00000 };
-    if (!rsdp)
+    if (!rsdp || !is_rsdp(rsdp))
         rsdp = rsdp_search();
     xsdt = rsdp && rsdp[15] >= 2 && field(rsdp + 24, 8);
     if (rsdp)

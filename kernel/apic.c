@@ -22,6 +22,7 @@ enum { APIC_ID = 0x20, APIC_TPR = 0x80, APIC_EOI = 0xb0, APIC_SVR = 0xf0, APIC_I
 #define ICR_STARTUP     0x4600u
 #define ICR_FIXED       0x4000u
 #define IPI_WAIT        100000u
+#define CALIBRATE_US    10000u
 
 static volatile u32 *mmio;
 static u64 timer_khz;           /* of the counter at divide by 1 */
@@ -50,13 +51,16 @@ void apic_init(u64 base)
 
 static void timer_calibrate(void)
 {
+    u64 tsc;
     u32 start, end;
     reg_write(APIC_TIMER_INITIAL, ~0u);
     start = reg_read(APIC_TIMER_CURRENT);
-    time_delay_us(10000);
+    tsc = rdtsc();
+    time_delay_us(CALIBRATE_US);
     end = reg_read(APIC_TIMER_CURRENT);
+    tsc = rdtsc() - tsc; /* longer than asked for where an outer hypervisor took the CPU away */
     reg_write(APIC_TIMER_INITIAL, 0);
-    timer_khz = (start - end) / 10;
+    timer_khz = (u64)(start - end) * features.tsc_khz / tsc;
     if (!timer_khz)
         stop("the local APIC timer does not count");
 }
@@ -73,6 +77,7 @@ void apic_enable(void)
     reg_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
     if (features.tsc_deadline) {
         reg_write(APIC_LVT_TIMER, LVT_DEADLINE | VECTOR_TIMER);
+        __asm__ volatile("mfence" ::: "memory"); /* the mode is set before the first deadline: SDM 3A 10.5.4.1 */
         return;
     }
     reg_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
@@ -95,6 +100,7 @@ void apic_eoi(void)
 static void icr_write(u32 apic, u32 command)
 {
     if (features.x2apic) {
+        __asm__ volatile("mfence; lfence" ::: "memory"); /* what was stored is seen before the IPI is: SDM 3A 10.12.3 */
         wrmsr(MSR_X2APIC + APIC_ICR / 16, (u64)apic << 32 | command);
         return;
     }
@@ -107,6 +113,11 @@ static void icr_write(u32 apic, u32 command)
 void apic_ipi(u32 apic, u8 vector)
 {
     icr_write(apic, ICR_FIXED | vector);
+}
+
+void apic_stop(u32 apic)
+{
+    icr_write(apic, ICR_INIT);
 }
 
 void apic_start(u32 apic, u8 page)

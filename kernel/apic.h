@@ -16,6 +16,7 @@ u32 apic_id(void);
 void apic_eoi(void);
 void apic_ipi(u32 apic_id, u8 vector);
 void apic_start(u32 apic_id, u8 page);   /* INIT, SIPI, SIPI at page << 12; SDM 3A 8.4.4.1 */
+void apic_stop(u32 apic_id);             /* INIT alone: back to waiting for a SIPI */
 void apic_timer_set(u64 tsc);        /* one shot at this TSC (TSC deadline where CPUID offers it, else the counter); ~0: off */
 void ioapic_init(void);              /* from acpi.h's tables; all masked */
 int ioapic_route(u32 isa_irq, u8 vector, u32 apic_id); /* honours MADT overrides; -E_NODEV without an I/O APIC */

@@ -78,13 +78,15 @@ static bool insn_length(struct vcpu *v, enum abi_insn want, enum exit_action *ac
     return true;
 }
 
+_Static_assert(offsetof(struct exit_info, flags) - offsetof(struct exit_info, port) == offsetof(struct abi_frame, flags) - offsetof(struct abi_frame, port) &&
+               offsetof(struct exit_info, size) - offsetof(struct exit_info, port) == offsetof(struct abi_frame, size) - offsetof(struct abi_frame, port),
+               "exit_port copies them as one word");
+
 static enum exit_action exit_port(struct vcpu *v)
 {
     struct abi_frame *f = v->frame;
     int status;
-    f->port = v->exit.port;
-    f->size = v->exit.size;
-    f->flags = v->exit.flags;
+    __builtin_memcpy(&f->port, &v->exit.port, sizeof(u32)); /* port, size, flags: laid out alike (below) */
     if (unlikely(v->exit.flags & ABI_PORT_STRING)) {
         give_insn_bytes(v);
         return answer(v, depriv_call(v, ABI_OP_STRING, STATE_INSN));

@@ -12,6 +12,7 @@ struct module_words { /* what one module line says */
     struct domain_config config;
     u32 role;
     bool has_kind;
+    char image_word[48];        /* the last of the words that only an image may have */
     const char *rest;           /* behind "--", or NULL */
 };
 
@@ -41,11 +42,13 @@ static const struct word_row option_words[] = {
     { "pool", NULL, 4, 256, 10, offsetof(struct options, pool), 8 },
 };
 
+#define OPTIONS_FIRST 2u /* log and end: they say where a complaint about the others goes, and how it ends */
+
 static const struct word_row module_words[] = {
     { "role",  role_choices, 0, 0, 0, offsetof(struct module_words, role), 4 },
     { "kind",  kind_choices, 0, 0, 0, offsetof(struct module_words, config.kind), 4 },
     { "mem",   NULL, 2, 16384, 10, offsetof(struct module_words, config.mem), 8 },
-    { "vcpus", NULL, 1, 1, 10, offsetof(struct module_words, config.vcpus), 4 },
+    { "vcpus", NULL, 1, ABI_VCPUS_MAX, 10, offsetof(struct module_words, config.vcpus), 4 },
     { "load",  NULL, 0, 0xffffffff, 16, offsetof(struct module_words, config.load), 8 },
     { "entry", NULL, 0, 0xffffffff, 16, offsetof(struct module_words, config.entry), 8 },
     { "bits",  NULL, 16, 64, 10, offsetof(struct module_words, config.bits), 4 },
@@ -125,27 +128,26 @@ static const struct word_row *word_take(const char *word, const struct word_row 
     return NULL;
 }
 
-/* The first word of a line is the image's path when QEMU, not GRUB, wrote the line. */
-static bool is_path(const char *word, bool first)
+/* Some put the file's name before the words, as Linux's boot loaders do; multiboot 1 does it always, and boot/mbi.c takes it away. */
+static bool is_path(const char *word)
 {
-    const char *p = word;
-    while (first && *p && *p != '=')
-        p++;
-    return first && !*p && (word[0] == '/' || word[0] == '.' || word[0] == '(' || strlen(word) > 4);
+    return word[0] == '/';
 }
 
-static void options_line(void)
+/* Takes the words that the first `rows` rows know, and unless all of them are asked for leaves the others alone. */
+static void options_words(u32 rows)
 {
     static char line[BOOT_LINE_MAX];
     char *at = line, *word;
     str_copy(line, boot.line, sizeof(line));
     for (bool first = true; (word = next_word(&at)) != NULL; first = false) {
+        if (first && is_path(word))
+            continue;
         if (str_equal(word, "quiet"))
             options.quiet = true;
-        else if (!word_take(word, option_words, ARRAY_SIZE(option_words), &options) && !is_path(word, first))
+        else if (!word_take(word, option_words, rows, &options) && rows == ARRAY_SIZE(option_words))
             stop("unknown option %s: log= end= cpus= pool= and quiet are known", word);
     }
-    options.pool *= MIB;
 }
 
 static struct domain_config *find_config(const char *name)
@@ -156,28 +158,46 @@ static struct domain_config *find_config(const char *name)
     return NULL;
 }
 
+static void module_name(struct domain_config *c, const char *word)
+{
+    const char *name = word + strlen("domain=");
+    if (!*name || strlen(name) >= DOMAIN_NAME)
+        stop("%s: a name of 1 to %u characters is needed", word, DOMAIN_NAME - 1);
+    for (const char *n = name; *n; n++)
+        if (*n <= ' ' || *n > '~')
+            stop("%s: a name of letters, digits and punctuation is needed", word);
+    str_copy(c->name, name, DOMAIN_NAME);
+}
+
+static void module_word(struct module_words *m, const char *word)
+{
+    const struct word_row *row;
+    if (starts(word, "domain")) {
+        module_name(&m->config, word);
+        return;
+    }
+    row = word_take(word, module_words, ARRAY_SIZE(module_words), m);
+    if (!row)
+        stop("unknown module option %s: domain= role= kind= mem= vcpus= load= entry= bits= cpu= and -- are known", word);
+    m->has_kind |= row->offset == offsetof(struct module_words, config.kind);
+    if (row->offset != offsetof(struct module_words, role))
+        str_copy(m->image_word, word, sizeof(m->image_word));
+}
+
+/* Cuts the words of a line, up to "--" or its end. */
 static void module_line(char *line, struct module_words *m)
 {
     char *at = line, *word;
     *m = (struct module_words){ .config = { .mem = 256, .vcpus = 1, .load = 0x100000, .entry = ~0ul, .bits = 64, .cpu = ~0u } };
     for (bool first = true; (word = next_word(&at)) != NULL; first = false) {
-        const struct word_row *row;
         if (str_equal(word, "--")) {
             while (*at == ' ')
                 at++;
             m->rest = at;
             return;
         }
-        if (starts(word, "domain")) {
-            if (!word[7] || strlen(word + 7) >= DOMAIN_NAME)
-                stop("%s: a name of 1 to %u characters is needed", word, DOMAIN_NAME - 1);
-            str_copy(m->config.name, word + 7, DOMAIN_NAME);
-            continue;
-        }
-        row = word_take(word, module_words, ARRAY_SIZE(module_words), m);
-        if (!row && !is_path(word, first))
-            stop("unknown module option %s: domain= role= kind= mem= vcpus= load= entry= bits= cpu= and -- are known", word);
-        m->has_kind |= row && str_equal(row->name, "kind");
+        if (!first || !is_path(word))
+            module_word(m, word);
     }
 }
 
@@ -190,6 +210,8 @@ static void add_image(const struct module_words *m, const struct boot_module *b)
         stop("domain=%s: kind= is missing: linux multiboot pvh flat firmware", m->config.name);
     if (domain_config_count == DOMAINS_MAX)
         stop("domain=%s: more than %u domains", m->config.name, DOMAINS_MAX);
+    if (m->config.vcpus != 1)
+        stop("vcpus=%u: guests with several vcpus are not supported yet, use vcpus=1", m->config.vcpus);
     if (m->config.bits != 16 && m->config.bits != 32 && m->config.bits != 64)
         stop("bits=%u: 16, 32 or 64 is needed", m->config.bits);
     if (m->config.kind != ABI_KIND_FLAT && m->config.mem < 32)
@@ -210,6 +232,10 @@ static void attach(const struct module_words *m, const struct boot_module *b, co
     struct module_range r = { b->start, b->end - b->start, rest };
     if (!c)
         stop("domain=%s: no module with role=image has this name", m->config.name);
+    if (m->image_word[0])
+        stop("%s: domain %s has it in the line of a module without role=image, where it has no meaning", m->image_word, c->name);
+    if (m->role == ROLE_COMPONENT && c->component_size)
+        stop("domain=%s: two modules with role=component", c->name);
     if (m->role == ROLE_COMPONENT) {
         c->component_pa = r.start;
         c->component_size = r.size;
@@ -234,7 +260,9 @@ void options_parse(void)
 {
     static char line[BOOT_LINE_MAX];
     static struct module_words m;
-    options_line();
+    options_words(OPTIONS_FIRST);
+    options_words(ARRAY_SIZE(option_words));
+    options.pool *= MIB;
     for (u32 pass = 0; pass < 2; pass++) {
         for (u32 i = 0; i < boot.modules; i++) {
             struct boot_module *b = &boot.module[i];

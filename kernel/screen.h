@@ -4,7 +4,8 @@
 
 #include "kernel/base.h"
 
-void screen_init(void);                             /* maps it; no effect without one */
-void screen_write(const char *bytes, u32 n);
+void screen_early_init(void);                       /* on the boot tables, behind boot_parse(): until paging_init() */
+void screen_init(void);                             /* behind paging_init(): maps it; no effect without one */
+void screen_write(const char *bytes, u32 n);        /* not locked: the console's lock */
 
 #endif

@@ -10,9 +10,10 @@
 #include "kernel/paging.h"
 #include "kernel/time.h"
 
+#define XAPIC_BROADCAST 0xffu /* xAPIC IDs have 8 bits (SDM 3A 10.6.2.1) */
 #define LOW_START  0x1000ul
 #define LOW_END    0x9f000ul
-#define ANSWER_MS  200u
+#define ANSWER_MS  500u
 
 extern const u8 ap_trampoline[], ap_trampoline_end[];
 
@@ -45,6 +46,8 @@ static bool start_one(struct cpu *cpu)
     apic_start(cpu->apic_id, (u8)(trampoline_page >> 12));
     for (u32 ms = 0; ms < ANSWER_MS && !READ_ONCE(cpu->online); ms++)
         time_delay_us(1000);
+    if (!READ_ONCE(cpu->online))
+        apic_stop(cpu->apic_id); /* one that would come late must not meet the next one's stack */
     return cpu->online;
 }
 
@@ -55,13 +58,17 @@ void smp_start(void)
         struct cpu *cpu = &cpus[cpus_online];
         if (acpi.cpu_apic_id[i] == cpus[0].apic_id)
             continue;
+        if (!features.x2apic && acpi.cpu_apic_id[i] >= XAPIC_BROADCAST)
+            continue;
         *cpu = (struct cpu){ .id = cpus_online, .apic_id = acpi.cpu_apic_id[i] };
         if (start_one(cpu))
             cpus_online++;
         else
             log_line("CPU with APIC ID %u did not start, going on without it", acpi.cpu_apic_id[i]);
     }
-    log_line("%u of %u CPUs", cpus_online, acpi.cpu_count);
+    if (!trampoline_page)
+        log_line("no usable page below 640 KiB: the other CPUs stay off");
+    log_info("%u of %u CPUs", cpus_online, acpi.cpu_count);
 }
 
 void smp_ap_main(struct cpu *cpu)

@@ -209,11 +209,6 @@ void inject_exception(struct vcpu *v, u32 vector, bool has_error, u32 error)
 
 /* ---- Records ------------------------------------------------------------------------------------------------------------- */
 
-void vcpu_record(struct vcpu *v, u32 reason, u32 kind, u64 a, u64 b)
-{
-    v->ring[v->ring_next++ % VCPU_RING] = (struct exit_record){ reason, kind, a, b };
-}
-
 void vcpu_print_ring(const struct vcpu *v)
 {
     u32 n = (u32)min_u64(v->ring_next, 16);

@@ -74,7 +74,10 @@ void vcpu_start(struct vcpu *v, struct cpu *cpu);
 void vcpu_event(struct vcpu *v, u32 event);   /* any CPU: deliver ABI_EVENT_* and wake */
 void vcpu_switch_in(struct vcpu *v);          /* scheduler: make v the loaded vcpu of this CPU */
 void vcpu_unload(struct cpu *cpu);            /* save what cpu->loaded left in the registers */
-void vcpu_record(struct vcpu *v, u32 reason, u32 kind, u64 a, u64 b);
+static inline void vcpu_record(struct vcpu *v, u32 reason, u32 kind, u64 a, u64 b)
+{
+    v->ring[v->ring_next++ % VCPU_RING] = (struct exit_record){ reason, kind, a, b };
+}
 void vcpu_print_ring(const struct vcpu *v);   /* its last exits, newest first */
 void vcpu_print_state(struct vcpu *v);        /* guest registers */
 

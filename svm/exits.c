@@ -23,7 +23,7 @@ static void decode_port(struct exit_info *e, struct vmcb *c)
     e->port = (u16)(info >> IOIO_PORT_SHIFT);
     e->size = info >> IOIO_SIZE_SHIFT & 7;
     e->flags = (info & IOIO_IN ? ABI_PORT_IN : 0) | (info & IOIO_STRING ? ABI_PORT_STRING : 0) | (info & IOIO_REP ? ABI_PORT_REP : 0);
-    e->length = (u32)(c->exit_info2 - c->save.rip);
+    e->length = (u32)(c->exit_info2 - c->save.rip) & LENGTH_MAX;
 }
 
 static void decode_msr(struct exit_info *e, struct vmcb *c)
@@ -159,10 +159,8 @@ static const struct vmexit_row *row_find(u32 code)
     return code == VMEXIT_INVALID ? &failed : &unknown;
 }
 
-bool svm_exit_decode(struct vcpu *v)
+static bool exit_decode_any(struct vmcb *c, struct exit_info *e)
 {
-    struct vmcb *c = vcpu_vmcb(v);
-    struct exit_info *e = &v->exit;
     const struct vmexit_row *row = row_find((u32)c->exit_code);
     e->reason = (u32)c->exit_code;
     e->kind = row->kind;
@@ -181,4 +179,17 @@ bool svm_exit_decode(struct vcpu *v)
     else if (unlikely(row->kind == EXIT_FAILED))
         e->text = svm_entry_broken(c);
     return row->stay == STAY || (row->stay == STAY_LENGTH && e->length);
+}
+
+bool svm_exit_decode(struct vcpu *v)
+{
+    struct vmcb *c = vcpu_vmcb(v);
+    struct exit_info *e = &v->exit;
+    if (likely((u32)c->exit_code == VMEXIT_IOIO && !(c->exit_info1 & IOIO_STRING) && !c->int_shadow)) { /* the hot cause, without the table */
+        e->reason = VMEXIT_IOIO;
+        e->kind = EXIT_PORT;
+        decode_port(e, c);
+        return false;
+    }
+    return exit_decode_any(c, e);
 }

@@ -193,10 +193,16 @@ static void svm_vcpu_load(struct vcpu *v)
         wrmsr(MSR_TSC_AUX, v->msr_live[0]);
 }
 
+/* XSETBV is intercepted and v->xcr0 up to date, but TCG ignores that intercept: XCR0 is read back before the next vcpu's replaces it. */
 static void svm_vcpu_save(struct vcpu *v)
 {
+    u32 low, high;
     if (features.rdtscp)
         v->msr_live[0] = rdmsr(MSR_TSC_AUX);
+    if (features.xsave) {
+        __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+        v->xcr0 = ((u64)high << 32 | low) & features.xcr0_all;
+    }
 }
 
 /* ---- Events -------------------------------------------------------------------------------------------------------------- */
@@ -251,7 +257,7 @@ static void svm_advance(struct vcpu *v, struct vmcb *c)
         c->clean &= ~(u32)CLEAN_DR;
         inject_exception(v, VEC_DB, false, 0);
     }
-    if (unlikely(v->exit.kind == EXIT_HLT && v->exit.flags & SVM_HALT_AWAKE))
+    if (unlikely(v->exit.kind == EXIT_HLT) && v->exit.flags & SVM_HALT_AWAKE)
         __atomic_and_fetch(&v->hazards, ~HAZARD_HALT, __ATOMIC_SEQ_CST);
 }
 

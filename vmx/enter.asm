@@ -43,17 +43,12 @@ vmx_enter:
     mov     r15, [rax + GPR(15)]
     mov     rax, [rax + GPR(0)]
     je      .launch
-; The entry is made with RFLAGS.IF = 1, in the shadow of STI, so that no interrupt is taken in ring 0. By the manual a host interrupt
-; causes an exit whatever IF is (SDM 3C 25.2); Bochs 2.7 looks again only when IF changes, and misses it when host and guest have IF = 0.
-    sti
     vmresume
     jmp     .failed
 .launch:
-    sti
     vmlaunch
 .failed:
-    cli                             ; CF and ZF are as VMfail left them (30.2)
-    mov     eax, 2
+    mov     eax, 2                  ; CF or ZF says how (SDM 3C 30.2)
     jc      .back
     mov     eax, 1
     jmp     .back

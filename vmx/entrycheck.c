@@ -162,11 +162,18 @@ static bool ldtr_form(const struct abi_state *s)
 #define SYS  ABI_STATE_SYSTEM
 #define CR   ABI_STATE_CR
 
+/* groups: a change of these can break the rule. Where RIP changes alone, RFLAGS.VM as it was, the first RIP_RULES are enough. */
 static const struct guest_rule {
-    u32 groups;                 /* that broken() reads */
+    u32 groups;
     bool (*broken)(const struct abi_state *s);
     const char *text;
 } guest_rules[] = {
+    { RIP | CS | CR, rip_range,          "RIP must be canonical in 64-bit mode, below 4 GiB otherwise" },
+    { RIP,           rflags_bits,        "RFLAGS: bit 1 must be 1, reserved bits 0" },
+    { RIP | CR,      rflags_vm,          "RFLAGS.VM needs protected mode outside IA-32e mode" },
+    { RIP,           shadow_bits,        "interruptibility: at most one of blocking by STI and by MOV SS, nothing else" },
+    { RIP,           shadow_sti,         "interruptibility: blocking by STI needs RFLAGS.IF" },
+#define RIP_RULES 5u
     { CR,            cr0_bits,           "CR0: bits 63:32 must be 0" },
     { CR,            cr0_paging,         "CR0.PG needs CR0.PE" },
     { CR,            cr0_cache,          "CR0.NW needs CR0.CD" },
@@ -179,21 +186,16 @@ static const struct guest_rule {
     { ABI_STATE_DR,  dr_high,            "DR6, DR7: bits 63:32 must be 0" },
     { ABI_STATE_SYSENTER, sysenter_cs,   "SYSENTER_CS: bits 63:32 must be 0" },
     { ABI_STATE_SYSENTER, sysenter_canonical, "SYSENTER_ESP, SYSENTER_EIP must be canonical" },
-    { RIP | CS | CR, rip_range,          "RIP must be canonical in 64-bit mode, below 4 GiB otherwise" },
-    { RIP,           rflags_bits,        "RFLAGS: bit 1 must be 1, reserved bits 0" },
-    { RIP | CR,      rflags_vm,          "RFLAGS.VM needs protected mode outside IA-32e mode" },
-    { RIP,           shadow_bits,        "interruptibility: at most one of blocking by STI and by MOV SS, nothing else" },
-    { RIP,           shadow_sti,         "interruptibility: blocking by STI needs RFLAGS.IF" },
-    { RIP | CS,      code_stack_vm86,    "CS, SS in virtual-8086 mode: base = selector * 16, limit FFFFh, attributes F3h" },
-    { RIP | CS,      cs_form,            "CS: must be usable, present, a code or data segment, no reserved bit, G to fit the limit" },
-    { RIP | CS,      cs_type,            "CS: type must be 3, 9, 11, 13 or 15" },
-    { RIP | CS,      cs_dpl,             "CS: DPL does not fit its type and SS" },
+    { CS,            code_stack_vm86,    "CS, SS in virtual-8086 mode: base = selector * 16, limit FFFFh, attributes F3h" },
+    { CS,            cs_form,            "CS: must be usable, present, a code or data segment, no reserved bit, G to fit the limit" },
+    { CS,            cs_type,            "CS: type must be 3, 9, 11, 13 or 15" },
+    { CS,            cs_dpl,             "CS: DPL does not fit its type and SS" },
     { CS | CR,       cs_long,            "CS: D/B must be 0 where L is 1 in IA-32e mode" },
-    { RIP | CS,      ss_form,            "SS: type must be 3 or 7, present, no reserved bit, G to fit the limit" },
-    { RIP | CS | CR, ss_dpl,             "SS: DPL must be 0 in real mode" },
+    { CS,            ss_form,            "SS: type must be 3 or 7, present, no reserved bit, G to fit the limit" },
+    { CS | CR,       ss_dpl,             "SS: DPL must be 0 in real mode" },
     { CS,            code_stack_base,    "CS, SS: base must be below 4 GiB" },
-    { RIP | SEGS,    data_vm86,          "DS, ES, FS, GS in virtual-8086 mode: base = selector * 16, limit FFFFh, attributes F3h" },
-    { RIP | SEGS,    data_form,          "DS, ES, FS, GS: must be accessed, readable, present, no reserved bit, G to fit the limit" },
+    { SEGS,          data_vm86,          "DS, ES, FS, GS in virtual-8086 mode: base = selector * 16, limit FFFFh, attributes F3h" },
+    { SEGS,          data_form,          "DS, ES, FS, GS: must be accessed, readable, present, no reserved bit, G to fit the limit" },
     { SEGS,          data_base,          "DS, ES: base must be below 4 GiB; FS, GS: canonical" },
     { SYS | CR,      tr_form,            "TR: must be a busy TSS (in IA-32e mode a 64-bit one) of the GDT, present, base canonical" },
     { SYS,           ldtr_form,          "LDTR: must be an LDT of the GDT, present, base canonical" },
@@ -203,15 +205,15 @@ static const struct guest_rule {
 
 u32 guest_rule_inputs(u32 groups)
 {
-    u32 inputs = 0;
-    for (u32 i = 0; i < ARRAY_SIZE(guest_rules); i++)
-        inputs |= guest_rules[i].groups & groups ? guest_rules[i].groups : 0;
-    return inputs;
+    if (groups & (CS | SEGS | SYS | CR))
+        return RIP | CS | SEGS | SYS | CR;
+    return groups & RIP ? RIP | CS | CR : 0;
 }
 
 const char *guest_rule_broken(const struct abi_state *s, u32 groups)
 {
-    for (u32 i = 0; i < ARRAY_SIZE(guest_rules); i++)
+    u32 n = groups == RIP ? RIP_RULES : ARRAY_SIZE(guest_rules);
+    for (u32 i = 0; i < n; i++)
         if (guest_rules[i].groups & groups && guest_rules[i].broken(s))
             return guest_rules[i].text;
     return NULL;
@@ -219,126 +221,106 @@ const char *guest_rule_broken(const struct abi_state *s, u32 groups)
 
 /* ---- Rules about what ring 0 alone writes, on the current VMCS ------------------------------------------------------------ */
 
-#define REAL_EVENT_TYPES 0x7du /* bit n: type n can be injected: 0, 2 to 6 (24.8.3) */
-
-static bool event_valid(void) { return vmcs_read(VMCS_ENTRY_EVENT) & ABI_INJECT_VALID; }
-static u64 event_type(void) { return vmcs_read(VMCS_ENTRY_EVENT) & HVM_EVENT_TYPE; }
-static bool external(void) { return event_valid() && event_type() == HVM_EVENT_EXTERNAL; }
-static bool selector_bad(u32 field) { return vmcs_read(field) & 7; } /* RPL and TI */
+static bool has(u32 field, u64 bits) { return (vmcs_read(field) & bits) == bits; }
+static bool any(u32 field, u64 bits) { return vmcs_read(field) & bits; }
 
 /* High half of a capability MSR: bits that may be 1; low half: bits that must be (A.3.1). */
-static bool control_bad(u32 field, u32 msr)
+static bool control_fits(u32 field, u32 msr)
 {
-    u64 cap = vmx_capability(msr), value = vmcs_read(field);
-    return (value & (u32)cap) != (u32)cap || value & ~(cap >> 32);
+    u64 cap = vmx_capability(msr);
+    return has(field, (u32)cap) && !any(field, ~(cap >> 32));
 }
 
-static bool pin_bits(void) { return control_bad(VMCS_PIN, MSR_VMX_PIN); }
-static bool proc_bits(void) { return control_bad(VMCS_PROC, MSR_VMX_PROC); }
-static bool proc2_bits(void) { return control_bad(VMCS_PROC2, MSR_VMX_PROC2); }
-static bool exit_bits(void) { return control_bad(VMCS_EXIT, MSR_VMX_EXIT); }
-static bool entry_bits(void) { return control_bad(VMCS_ENTRY, MSR_VMX_ENTRY); }
-static bool nmi_bits(void) { return (vmcs_read(VMCS_PIN) & (PIN_NMI | PIN_VIRTUAL_NMI)) == PIN_VIRTUAL_NMI; }
-static bool bitmap_address(void) { return vmcs_read(VMCS_MSR_BITMAP) & (PAGE_SIZE - 1); }
-static bool apic_address(void) { return vmcs_read(VMCS_VIRTUAL_APIC) & (PAGE_SIZE - 1) || vmcs_read(VMCS_TPR_THRESHOLD) >> 4; }
-static bool vpid_zero(void) { return vmcs_read(VMCS_PROC2) & PROC2_VPID && !vmcs_read(VMCS_VPID); }
-static bool eptp_bits(void) { return (vmcs_read(VMCS_EPTP) & (PAGE_SIZE - 1) & ~EPTP_DIRTY) != (EPTP_WB | EPTP_4LEVEL); }
-static bool event_known(void) { return event_valid() && !(REAL_EVENT_TYPES >> (event_type() >> 8) & 1); }
-static bool event_nmi(void) { return event_valid() && event_type() == HVM_EVENT_NMI && (vmcs_read(VMCS_ENTRY_EVENT) & EVENT_VECTOR) != VEC_NMI; }
-
-static bool event_exception(void)
-{
-    return event_valid() && event_type() == HVM_EVENT_EXCEPTION && (vmcs_read(VMCS_ENTRY_EVENT) & EVENT_VECTOR) > 31;
-}
-
-/* An error code goes with #DF, #TS, #NP, #SS, #GP, #PF, #AC (and #CP), in protected mode, and only there (26.2.1.3). */
-static bool event_error(void)
-{
-    const u64 vectors = BIT(VEC_DF) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP) | BIT(VEC_PF) | BIT(VEC_AC) | BIT(VEC_CP);
-    u64 event = vmcs_read(VMCS_ENTRY_EVENT);
-    bool want = event_type() == HVM_EVENT_EXCEPTION && vectors >> (event & 31) & 1 && vmcs_read(VMCS_GUEST_CR0) & CR0_PE;
-    return event_valid() && want != !!(event & ABI_INJECT_ERROR);
-}
-
-static bool event_length(void)
-{
-    return event_valid() && event_type() >= HVM_EVENT_SOFT_INT && (vmcs_read(VMCS_ENTRY_LENGTH) - 1) > 14;
-}
-
-static bool host_cr0(void)
-{
-    u64 must = vmx_capability(MSR_VMX_CR0_FIXED0);
-    return (vmcs_read(VMCS_HOST_CR0) & must) != must;
-}
-
-static bool host_cr3(void) { return vmcs_read(VMCS_HOST_CR3) >> features.physical_bits; }
-
-static bool host_cr4(void)
-{
-    u64 cr4 = vmcs_read(VMCS_HOST_CR4), must = vmx_capability(MSR_VMX_CR4_FIXED0) | CR4_PAE;
-    return (cr4 & must) != must || cr4 & ~vmx_capability(MSR_VMX_CR4_FIXED1);
-}
-
-static bool host_selectors(void)
-{
-    return selector_bad(VMCS_HOST_CS) || selector_bad(VMCS_HOST_SS) || selector_bad(VMCS_HOST_DS) || selector_bad(VMCS_HOST_ES) ||
-           selector_bad(VMCS_HOST_FS) || selector_bad(VMCS_HOST_GS) || selector_bad(VMCS_HOST_TR) || !vmcs_read(VMCS_HOST_CS) ||
-           !vmcs_read(VMCS_HOST_TR);
-}
-
-static bool host_canonical(void)
-{
-    static const u32 fields[] = { VMCS_HOST_FS_BASE, VMCS_HOST_GS_BASE, VMCS_HOST_TR_BASE, VMCS_HOST_GDTR_BASE, VMCS_HOST_IDTR_BASE,
-                                  VMCS_HOST_SYSENTER_ESP, VMCS_HOST_SYSENTER_EIP, VMCS_HOST_RIP };
-    for (u32 i = 0; i < ARRAY_SIZE(fields); i++)
-        if (!canonical(vmcs_read(fields[i])))
-            return true;
-    return false;
-}
-
-static bool host_efer(void)
-{
-    return (vmcs_read(VMCS_HOST_EFER) & (EFER_LMA | EFER_LME)) != (EFER_LMA | EFER_LME) || !(vmcs_read(VMCS_EXIT) & EXIT_CTL_HOST64);
-}
-
-static bool pat_bad(u32 field)
+static bool pat_fits(u32 field)
 {
     u64 pat = vmcs_read(field);
     for (u32 i = 0; i < 8; i++, pat >>= 8)
         if ((pat & 0xff) > 7 || (pat & 0xff) == 2 || (pat & 0xff) == 3)
+            return false;
+    return true;
+}
+
+#define SELECTOR_LOW 7u     /* RPL and TI */
+#define LOW_12       0xfffu
+
+static bool controls_fixed(void)
+{
+    return !control_fits(VMCS_PIN, MSR_VMX_PIN) || !control_fits(VMCS_PROC, MSR_VMX_PROC) || !control_fits(VMCS_PROC2, MSR_VMX_PROC2) ||
+           !control_fits(VMCS_EXIT, MSR_VMX_EXIT) || !control_fits(VMCS_ENTRY, MSR_VMX_ENTRY);
+}
+
+static bool controls_nmi(void) { return has(VMCS_PIN, PIN_VIRTUAL_NMI) && !has(VMCS_PIN, PIN_NMI); }
+static bool controls_address(void)
+{
+    return any(VMCS_MSR_BITMAP, LOW_12) || any(VMCS_VIRTUAL_APIC, LOW_12) || vmcs_read(VMCS_TPR_THRESHOLD) >> 4;
+}
+
+static bool controls_vpid(void) { return has(VMCS_PROC2, PROC2_VPID) && !vmcs_read(VMCS_VPID); }
+static bool controls_eptp(void) { return (vmcs_read(VMCS_EPTP) & LOW_12 & ~EPTP_DIRTY) != (EPTP_WB | EPTP_4LEVEL); }
+
+/* Injection, 26.2.1.3. */
+static bool event_is(u32 type) { return (vmcs_read(VMCS_ENTRY_EVENT) & (ABI_INJECT_VALID | HVM_EVENT_TYPE)) == (ABI_INJECT_VALID | type); }
+static u32 event_vector(void) { return vmcs_read(VMCS_ENTRY_EVENT) & EVENT_VECTOR; }
+
+static bool event_type(void)
+{
+    return event_is(HVM_EVENT_RESERVED) || event_is(HVM_EVENT_OTHER) || (event_is(HVM_EVENT_NMI) && event_vector() != VEC_NMI) ||
+           (event_is(HVM_EVENT_EXCEPTION) && event_vector() > 31);
+}
+
+static bool event_error(void)
+{
+    const u64 vectors = BIT(VEC_DF) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP) | BIT(VEC_PF) | BIT(VEC_AC) | BIT(VEC_CP);
+    bool want = event_is(HVM_EVENT_EXCEPTION) && vectors >> (event_vector() & 31) & 1 && has(VMCS_GUEST_CR0, CR0_PE);
+    return has(VMCS_ENTRY_EVENT, ABI_INJECT_VALID) && want != has(VMCS_ENTRY_EVENT, ABI_INJECT_ERROR);
+}
+
+static bool event_length(void)
+{
+    bool software = event_is(HVM_EVENT_SOFT_INT) || event_is(HVM_EVENT_PRIV_SOFT) || event_is(HVM_EVENT_SOFT_EXC);
+    return software && vmcs_read(VMCS_ENTRY_LENGTH) - 1 > 14;
+}
+
+static bool host_control(void)
+{
+    return !has(VMCS_HOST_CR0, vmx_capability(MSR_VMX_CR0_FIXED0)) || !has(VMCS_HOST_CR4, vmx_capability(MSR_VMX_CR4_FIXED0) | CR4_PAE) ||
+           any(VMCS_HOST_CR4, ~vmx_capability(MSR_VMX_CR4_FIXED1)) || vmcs_read(VMCS_HOST_CR3) >> features.physical_bits;
+}
+
+static bool host_selectors(void)
+{
+    for (u32 field = VMCS_HOST_ES; field <= VMCS_HOST_TR; field += 2)
+        if (any(field, SELECTOR_LOW))
+            return true;
+    return !vmcs_read(VMCS_HOST_CS) || !vmcs_read(VMCS_HOST_TR);
+}
+
+static bool host_canonical(void)
+{
+    for (u32 field = VMCS_HOST_FS_BASE; field <= VMCS_HOST_RIP; field += 2) /* bases, SYSENTER, RSP (not checked by the CPU), RIP */
+        if (!canonical(vmcs_read(field)))
             return true;
     return false;
 }
 
-static bool host_pat(void) { return pat_bad(VMCS_HOST_PAT); }
-static bool guest_pat(void) { return pat_bad(VMCS_GUEST_PAT); }
-static bool guest_fixed0(void) { return (vmcs_read(VMCS_GUEST_CR0) & vmx_config.cr0_fixed) != vmx_config.cr0_fixed; }
-static bool guest_fixed4(void) { return (vmcs_read(VMCS_GUEST_CR4) & vmx_config.cr4_fixed) != vmx_config.cr4_fixed; }
-static bool guest_debugctl(void) { return vmcs_read(VMCS_GUEST_DEBUGCTL); }
-static bool guest_ia32e(void) { return !(vmcs_read(VMCS_ENTRY) & ENTRY_CTL_IA32E) != !(vmcs_read(VMCS_GUEST_EFER) & EFER_LMA); }
-static bool guest_activity(void) { return vmcs_read(VMCS_ACTIVITY); }
-static bool guest_interruptibility(void) { return vmcs_read(VMCS_INTERRUPTIBILITY) >> 4; }
-static bool guest_link(void) { return vmcs_read(VMCS_LINK) != ~0ull; }
-
-static bool event_blocked(void)
-{
-    return external() && (vmcs_read(VMCS_INTERRUPTIBILITY) & (ABI_SHADOW_STI | ABI_SHADOW_MOVSS) || !(vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_IF));
-}
-
-static bool guest_pending(void)
-{
-    bool shadow = vmcs_read(VMCS_INTERRUPTIBILITY) & (ABI_SHADOW_STI | ABI_SHADOW_MOVSS);
-    bool step = vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_TF;
-    return shadow && step != !!(vmcs_read(VMCS_PENDING_DEBUG) & DEBUG_BS);
-}
+static bool host_efer(void) { return !has(VMCS_HOST_EFER, EFER_LMA | EFER_LME) || !has(VMCS_EXIT, EXIT_CTL_HOST64); }
+static bool host_pat(void) { return !pat_fits(VMCS_HOST_PAT); }
+static bool guest_pat(void) { return !pat_fits(VMCS_GUEST_PAT); }
+static bool guest_fixed(void) { return !has(VMCS_GUEST_CR0, vmx_config.cr0_fixed) || !has(VMCS_GUEST_CR4, vmx_config.cr4_fixed); }
+static bool guest_ia32e(void) { return has(VMCS_ENTRY, ENTRY_CTL_IA32E) != has(VMCS_GUEST_EFER, EFER_LMA); }
+static bool guest_zero(void) { return vmcs_read(VMCS_GUEST_DEBUGCTL) || vmcs_read(VMCS_ACTIVITY) || vmcs_read(VMCS_INTERRUPTIBILITY) >> 4; }
+static bool guest_link(void) { return ~vmcs_read(VMCS_LINK); }
+static bool guest_shadow(void) { return any(VMCS_INTERRUPTIBILITY, ABI_SHADOW_STI | ABI_SHADOW_MOVSS); }
+static bool event_blocked(void) { return event_is(HVM_EVENT_EXTERNAL) && (guest_shadow() || !has(VMCS_GUEST_RFLAGS, RFLAGS_IF)); }
+static bool guest_pending(void) { return guest_shadow() && has(VMCS_GUEST_RFLAGS, RFLAGS_TF) != has(VMCS_PENDING_DEBUG, DEBUG_BS); }
 
 static bool guest_pdpte(void)
 {
     u64 reserved = ~(BIT(features.physical_bits) - 1) | 0x1e6; /* bits 2:1, 8:5 (table 4-8) */
-    if (!(vmcs_read(VMCS_GUEST_CR0) & CR0_PG) || !(vmcs_read(VMCS_GUEST_CR4) & CR4_PAE) || vmcs_read(VMCS_GUEST_EFER) & EFER_LMA)
+    if (!has(VMCS_GUEST_CR0, CR0_PG) || !has(VMCS_GUEST_CR4, CR4_PAE) || has(VMCS_GUEST_EFER, EFER_LMA))
         return false;
-    for (u32 i = 0; i < 4; i++)
-        if (vmcs_read(VMCS_GUEST_PDPTE0 + 2 * i) & 1 && vmcs_read(VMCS_GUEST_PDPTE0 + 2 * i) & reserved)
+    for (u32 field = VMCS_GUEST_PDPTE0; field <= VMCS_GUEST_PDPTE3; field += 2)
+        if (any(field, 1) && any(field, reserved))
             return true;
     return false;
 }
@@ -346,42 +328,30 @@ static bool guest_pdpte(void)
 struct vmcs_rule { bool (*broken)(void); const char *text; };
 
 static const struct vmcs_rule control_rules[] = { /* 26.2: VMfail, instruction errors 7 and 8 */
-    { pin_bits,        "pin-based controls: a bit that this CPU fixes (IA32_VMX_PINBASED_CTLS)" },
-    { proc_bits,       "processor-based controls: a bit that this CPU fixes (IA32_VMX_PROCBASED_CTLS)" },
-    { proc2_bits,      "secondary controls: a bit that this CPU fixes (IA32_VMX_PROCBASED_CTLS2)" },
-    { exit_bits,       "VM-exit controls: a bit that this CPU fixes (IA32_VMX_EXIT_CTLS)" },
-    { entry_bits,      "VM-entry controls: a bit that this CPU fixes (IA32_VMX_ENTRY_CTLS)" },
-    { nmi_bits,        "virtual NMIs need NMI exiting" },
-    { bitmap_address,  "MSR bitmap: address must be a page's" },
-    { apic_address,    "virtual-APIC page: address must be a page's, threshold below 16" },
-    { vpid_zero,       "VPID must not be 0" },
-    { eptp_bits,       "EPT pointer: memory type must be WB, walk length 4, reserved bits 0" },
-    { event_known,     "event injection: type 1 or 7" },
-    { event_nmi,       "event injection: an NMI has vector 2" },
-    { event_exception, "event injection: an exception has a vector below 32" },
-    { event_error,     "event injection: error code where there is none, or none where there is one" },
-    { event_length,    "event injection: a software event has an instruction length of 1 to 15" },
-    { host_cr0,        "host CR0: a bit that VMX fixes" },
-    { host_cr3,        "host CR3: bits beyond the physical-address width must be 0" },
-    { host_cr4,        "host CR4: a bit that VMX fixes" },
-    { host_selectors,  "host selectors: RPL and TI must be 0, CS and TR not null" },
-    { host_canonical,  "host FS, GS, TR, GDTR, IDTR, SYSENTER, RIP: must be canonical" },
-    { host_efer,       "host EFER: LMA and LME must be the host address-space size" },
-    { host_pat,        "host PAT: memory type 2, 3 or above 7" },
+    { controls_fixed,   "controls: a bit that this CPU fixes (IA32_VMX_PINBASED_CTLS and so on)" },
+    { controls_nmi,     "controls: virtual NMIs need NMI exiting" },
+    { controls_address, "controls: MSR bitmap and virtual-APIC page must be pages, the threshold below 16" },
+    { controls_vpid,    "controls: VPID must not be 0" },
+    { controls_eptp,    "controls: EPT pointer: memory type must be WB, walk length 4, reserved bits 0" },
+    { event_type,       "event injection: type or vector" },
+    { event_error,      "event injection: error code where there is none, or none where there is one" },
+    { event_length,     "event injection: a software event has an instruction length of 1 to 15" },
+    { host_control,     "host CR0, CR3, CR4: a bit that VMX or the CPU fixes" },
+    { host_selectors,   "host selectors: RPL and TI must be 0, CS and TR not null" },
+    { host_canonical,   "host FS, GS, TR, GDTR, IDTR, SYSENTER, RIP: must be canonical" },
+    { host_efer,        "host EFER: LMA and LME must be the host address-space size" },
+    { host_pat,         "host PAT: memory type 2, 3 or above 7" },
 };
 
 static const struct vmcs_rule state_rules[] = { /* 26.3, besides guest_rules: exit reason 33 */
-    { guest_fixed0,    "CR0: a bit that VMX fixes" },
-    { guest_fixed4,    "CR4: a bit that VMX fixes" },
-    { guest_debugctl,  "DEBUGCTL must be 0 here" },
-    { guest_ia32e,     "VM-entry control IA-32e mode guest must be EFER.LMA" },
-    { guest_pat,       "PAT: memory type 2, 3 or above 7" },
-    { guest_activity,  "activity state must be active here" },
-    { guest_interruptibility, "interruptibility: reserved bits must be 0" },
-    { event_blocked,   "event injection: an external interrupt needs RFLAGS.IF and no blocking by STI or MOV SS" },
-    { guest_pending,   "pending debug exceptions: BS must be RFLAGS.TF where there is blocking by STI or MOV SS" },
-    { guest_link,      "VMCS link pointer must be all ones" },
-    { guest_pdpte,     "PDPTE: reserved bits must be 0" },
+    { guest_fixed,      "CR0, CR4: a bit that VMX fixes" },
+    { guest_zero,       "DEBUGCTL and activity must be 0 here, interruptibility below 16" },
+    { guest_ia32e,      "VM-entry control IA-32e mode guest must be EFER.LMA" },
+    { guest_pat,        "PAT: memory type 2, 3 or above 7" },
+    { event_blocked,    "event injection: an external interrupt needs RFLAGS.IF and no blocking by STI or MOV SS" },
+    { guest_pending,    "pending debug exceptions: BS must be RFLAGS.TF where there is blocking by STI or MOV SS" },
+    { guest_link,       "VMCS link pointer must be all ones" },
+    { guest_pdpte,      "PDPTE: reserved bits must be 0" },
 };
 
 static const char *vmcs_rule_broken(const struct vmcs_rule *rules, u32 n)
@@ -415,10 +385,12 @@ static const char *instruction_failure(void)
         rule = vmcs_rule_broken(control_rules, ARRAY_SIZE(control_rules));
     if (rule)
         return rule;
-    return error < ARRAY_SIZE(instruction_errors) && instruction_errors[error] ? instruction_errors[error] : "no VM-instruction error is known by this number";
+    if (error < ARRAY_SIZE(instruction_errors) && instruction_errors[error])
+        return instruction_errors[error];
+    return "VM-instruction error without a name";
 }
 
-const char *entry_failure(u32 reason)
+const char *entry_failure(struct vcpu *v, u32 reason)
 {
     struct abi_state s = { 0 };
     const char *rule;
@@ -426,7 +398,7 @@ const char *entry_failure(u32 reason)
         return instruction_failure();
     if ((reason & REASON_BASIC) != REASON_FAILED_STATE)
         return "loading of MSRs, or a machine check";
-    vmx_state_get(this_cpu()->loaded, &s, ABI_STATE_ALL);
+    vmx_state_get(v, &s, ABI_STATE_ALL);
     rule = guest_rule_broken(&s, ABI_STATE_ALL);
     if (!rule)
         rule = vmcs_rule_broken(state_rules, ARRAY_SIZE(state_rules));

@@ -6,49 +6,22 @@
 
 #define SHADOWS (ABI_SHADOW_STI | ABI_SHADOW_MOVSS) /* bits 0 and 1 of the interruptibility field, table 24-3 */
 
-/* Fields that are copied as they are. */
-static const struct field_row {
-    u32 group;
-    u16 field;
-    u16 offset;
-    u16 size;
-} fields[] = {
-#define FIELD(group, field, member) { group, field, offsetof(struct abi_state, member), sizeof(((struct abi_state *)0)->member) }
-    FIELD(ABI_STATE_RIP, VMCS_GUEST_RIP, rip),
-    FIELD(ABI_STATE_RIP, VMCS_GUEST_RSP, rsp),
-    FIELD(ABI_STATE_RIP, VMCS_GUEST_RFLAGS, rflags),
-    FIELD(ABI_STATE_SYSTEM, VMCS_GUEST_GDTR_BASE, gdtr.base),
-    FIELD(ABI_STATE_SYSTEM, VMCS_GUEST_GDTR_LIMIT, gdtr.limit),
-    FIELD(ABI_STATE_SYSTEM, VMCS_GUEST_IDTR_BASE, idtr.base),
-    FIELD(ABI_STATE_SYSTEM, VMCS_GUEST_IDTR_LIMIT, idtr.limit),
-    FIELD(ABI_STATE_CR, VMCS_GUEST_CR3, cr3),
-    FIELD(ABI_STATE_CR, VMCS_GUEST_EFER, efer),
-    FIELD(ABI_STATE_DR, VMCS_GUEST_DR7, dr7),
-    FIELD(ABI_STATE_SYSENTER, VMCS_GUEST_SYSENTER_CS, sysenter_cs),
-    FIELD(ABI_STATE_SYSENTER, VMCS_GUEST_SYSENTER_ESP, sysenter_esp),
-    FIELD(ABI_STATE_SYSENTER, VMCS_GUEST_SYSENTER_EIP, sysenter_eip),
-#undef FIELD
-};
+/* Fields that are copied as they are, by group: X(field, member of struct abi_state). */
+#define RIP_FIELDS(X)      X(VMCS_GUEST_RIP, rip) X(VMCS_GUEST_RSP, rsp) X(VMCS_GUEST_RFLAGS, rflags)
+#define SYSTEM_FIELDS(X)   X(VMCS_GUEST_GDTR_BASE, gdtr.base) X(VMCS_GUEST_GDTR_LIMIT, gdtr.limit) \
+                           X(VMCS_GUEST_IDTR_BASE, idtr.base) X(VMCS_GUEST_IDTR_LIMIT, idtr.limit)
+#define CR_FIELDS(X)       X(VMCS_GUEST_CR3, cr3) X(VMCS_GUEST_EFER, efer)
+#define DR_FIELDS(X)       X(VMCS_GUEST_DR7, dr7)
+#define SYSENTER_FIELDS(X) X(VMCS_GUEST_SYSENTER_CS, sysenter_cs) X(VMCS_GUEST_SYSENTER_ESP, sysenter_esp) \
+                           X(VMCS_GUEST_SYSENTER_EIP, sysenter_eip)
+#define FETCH(field, member) s->member = (__typeof__(s->member))vmcs_read(field);
+#define STORE(field, member) put(field, old->member, s->member);
 
 static const u32 segment_group[ABI_SEGS] = {
     [ABI_CS] = ABI_STATE_CS, [ABI_SS] = ABI_STATE_CS, [ABI_DS] = ABI_STATE_SEGS, [ABI_ES] = ABI_STATE_SEGS,
     [ABI_FS] = ABI_STATE_SEGS, [ABI_GS] = ABI_STATE_SEGS, [ABI_LDTR] = ABI_STATE_SYSTEM, [ABI_TR] = ABI_STATE_SYSTEM,
 };
-
-static u64 member_get(const struct abi_state *s, const struct field_row *f)
-{
-    const char *p = (const char *)s + f->offset;
-    return f->size == sizeof(u32) ? *(const u32 *)p : *(const u64 *)p;
-}
-
-static void member_set(struct abi_state *s, const struct field_row *f, u64 value)
-{
-    char *p = (char *)s + f->offset;
-    if (f->size == sizeof(u32))
-        *(u32 *)p = (u32)value;
-    else
-        *(u64 *)p = value;
-}
+#define SEGMENT_GROUPS (ABI_STATE_CS | ABI_STATE_SEGS | ABI_STATE_SYSTEM)
 
 /* An advance ends the shadow that the exited instruction may have run in, but clearing it there would cost two accesses on every exit.
  * It is cleared before anything that depends on it: here (state, acceptance of an interrupt), while a window exit is armed, and for
@@ -77,40 +50,50 @@ static void fetch_segment(struct abi_segment *g, u32 i)
 /* Bits that the host owns are in the read shadow as the guest wrote them (24.6.6). */
 static void fetch_control(struct vcpu *v, struct abi_state *s)
 {
+    CR_FIELDS(FETCH)
     s->cr0 = (vmcs_read(VMCS_GUEST_CR0) & ~vmx_config.cr0_mask) | (vmcs_read(VMCS_CR0_SHADOW) & vmx_config.cr0_mask);
     s->cr4 = (vmcs_read(VMCS_GUEST_CR4) & ~vmx_config.cr4_mask) | (vmcs_read(VMCS_CR4_SHADOW) & vmx_config.cr4_mask);
     s->cr2 = vmx_of(v)->live ? read_cr2() : v->msr_live[LIVE_CR2];
 }
 
-static u64 dr6_read(struct vcpu *v)
+static void fetch_debug(struct vcpu *v, struct abi_state *s)
 {
-    u64 value = v->dr6;
+    DR_FIELDS(FETCH)
+    s->dr6 = v->dr6;
     if (vmx_of(v)->live)
-        __asm__ volatile("mov %%db6, %0" : "=r"(value));
-    return value;
+        __asm__ volatile("mov %%db6, %0" : "=r"(s->dr6));
+}
+
+static void fetch_rip(struct vmx_vcpu *x, struct abi_state *s)
+{
+    RIP_FIELDS(FETCH)
+    vmx_shadow_settle(x);
+    s->shadow = vmcs_read(VMCS_INTERRUPTIBILITY) & SHADOWS;
 }
 
 void vmx_fetch(struct vcpu *v, u32 groups)
 {
     struct vmx_vcpu *x = vmx_of(v);
+    struct abi_state *s = &x->cache;
     u32 missing = groups & ~x->valid;
     if (!missing)
         return;
-    for (u32 i = 0; i < ARRAY_SIZE(fields); i++)
-        if (fields[i].group & missing)
-            member_set(&x->cache, &fields[i], vmcs_read(fields[i].field));
-    for (u32 i = 0; i < ABI_SEGS; i++)
-        if (segment_group[i] & missing)
-            fetch_segment(&x->cache.seg[i], i);
-    if (missing & ABI_STATE_RIP) {
-        vmx_shadow_settle(x);
-        x->cache.shadow = vmcs_read(VMCS_INTERRUPTIBILITY) & SHADOWS;
-    }
-    if (missing & ABI_STATE_CR)
-        fetch_control(v, &x->cache);
-    if (missing & ABI_STATE_DR)
-        x->cache.dr6 = dr6_read(v);
     x->valid |= missing;
+    if (missing & ABI_STATE_RIP)
+        fetch_rip(x, s);
+    for (u32 i = 0; missing & SEGMENT_GROUPS && i < ABI_SEGS; i++)
+        if (segment_group[i] & missing)
+            fetch_segment(&s->seg[i], i);
+    if (missing & ABI_STATE_CR)
+        fetch_control(v, s);
+    if (missing & ABI_STATE_SYSTEM) {
+        SYSTEM_FIELDS(FETCH)
+    }
+    if (missing & ABI_STATE_DR)
+        fetch_debug(v, s);
+    if (missing & ABI_STATE_SYSENTER) {
+        SYSENTER_FIELDS(FETCH)
+    }
 }
 
 /* Copies groups from one state to another; what is in none of them stays. */
@@ -118,10 +101,9 @@ static void state_copy(struct abi_state *to, const struct abi_state *from, u32 g
 {
     if (groups & ABI_STATE_RIP)
         memcpy(&to->rip, &from->rip, offsetof(struct abi_state, seg));
-    if (groups & (ABI_STATE_CS | ABI_STATE_SEGS | ABI_STATE_SYSTEM))
-        for (u32 i = 0; i < ABI_SEGS; i++)
-            if (segment_group[i] & groups)
-                to->seg[i] = from->seg[i];
+    for (u32 i = 0; groups & SEGMENT_GROUPS && i < ABI_SEGS; i++)
+        if (segment_group[i] & groups)
+            to->seg[i] = from->seg[i];
     if (groups & ABI_STATE_SYSTEM) {
         to->gdtr = from->gdtr;
         to->idtr = from->idtr;
@@ -162,7 +144,7 @@ static void store_segment(const struct abi_segment *old, const struct abi_segmen
 static void store_control(struct vcpu *v, const struct abi_state *old, const struct abi_state *s)
 {
     struct vmx_vcpu *x = vmx_of(v);
-    u64 entry = vmx_config.entry | (s->efer & EFER_LMA ? ENTRY_CTL_IA32E : 0);
+    CR_FIELDS(STORE)
     if (old->cr0 != s->cr0) {
         vmcs_write(VMCS_GUEST_CR0, (s->cr0 & ~vmx_config.cr0_mask) | vmx_config.cr0_fixed);
         vmcs_write(VMCS_CR0_SHADOW, s->cr0);
@@ -172,7 +154,7 @@ static void store_control(struct vcpu *v, const struct abi_state *old, const str
         vmcs_write(VMCS_CR4_SHADOW, s->cr4);
     }
     if ((old->efer ^ s->efer) & EFER_LMA)
-        vmcs_write(VMCS_ENTRY, entry);
+        vmcs_write(VMCS_ENTRY, vmx_config.entry | (s->efer & EFER_LMA ? ENTRY_CTL_IA32E : 0));
     if (x->vpid && (old->cr0 != s->cr0 || old->cr3 != s->cr3 || old->cr4 != s->cr4 || old->efer != s->efer))
         invvpid(vmx_config.vpid_single ? VPID_SINGLE : VPID_ALL, x->vpid);
     if (old->cr2 == s->cr2)
@@ -183,19 +165,22 @@ static void store_control(struct vcpu *v, const struct abi_state *old, const str
         v->msr_live[LIVE_CR2] = s->cr2;
 }
 
-static void store_debug(struct vcpu *v, u64 dr6)
+static void store_debug(struct vcpu *v, const struct abi_state *old, const struct abi_state *s)
 {
-    if (vmx_of(v)->live)
-        __asm__ volatile("mov %0, %%db6" : : "r"(dr6));
-    else
-        v->dr6 = dr6;
+    DR_FIELDS(STORE)
+    if (!vmx_of(v)->live)
+        v->dr6 = s->dr6;
+    else if (old->dr6 != s->dr6)
+        __asm__ volatile("mov %0, %%db6" : : "r"(s->dr6));
 }
 
 /* With blocking by STI or MOV SS, VM entry wants a single step that is due to be pending (26.3.1.5). */
-static void store_shadow(const struct abi_state *s)
+static void store_rip(const struct abi_state *old, const struct abi_state *s)
 {
-    u64 now = vmcs_read(VMCS_INTERRUPTIBILITY);
-    put(VMCS_INTERRUPTIBILITY, now, (now & ~(u64)SHADOWS) | s->shadow);
+    RIP_FIELDS(STORE)
+    if (!(old->shadow | s->shadow))
+        return;
+    vmcs_write(VMCS_INTERRUPTIBILITY, (vmcs_read(VMCS_INTERRUPTIBILITY) & ~(u64)SHADOWS) | s->shadow);
     if (s->shadow)
         vmcs_write(VMCS_PENDING_DEBUG, s->rflags & RFLAGS_TF ? DEBUG_BS : 0);
 }
@@ -203,18 +188,21 @@ static void store_shadow(const struct abi_state *s)
 static void store(struct vcpu *v, const struct abi_state *s, u32 groups)
 {
     const struct abi_state *old = &vmx_of(v)->cache;
-    for (u32 i = 0; i < ARRAY_SIZE(fields); i++)
-        if (fields[i].group & groups)
-            put(fields[i].field, member_get(old, &fields[i]), member_get(s, &fields[i]));
-    for (u32 i = 0; i < ABI_SEGS; i++)
+    if (groups & ABI_STATE_RIP)
+        store_rip(old, s);
+    for (u32 i = 0; groups & SEGMENT_GROUPS && i < ABI_SEGS; i++)
         if (segment_group[i] & groups)
             store_segment(&old->seg[i], &s->seg[i], i);
-    if (groups & ABI_STATE_RIP && (old->shadow | s->shadow))
-        store_shadow(s);
     if (groups & ABI_STATE_CR)
         store_control(v, old, s);
-    if (groups & ABI_STATE_DR && old->dr6 != s->dr6)
-        store_debug(v, s->dr6);
+    if (groups & ABI_STATE_SYSTEM) {
+        SYSTEM_FIELDS(STORE)
+    }
+    if (groups & ABI_STATE_DR)
+        store_debug(v, old, s);
+    if (groups & ABI_STATE_SYSENTER) {
+        SYSENTER_FIELDS(STORE)
+    }
 }
 
 static bool pae_paging(const struct abi_state *s)
@@ -232,18 +220,22 @@ static bool pdptes_unknown(const struct abi_state *old, const struct abi_state *
 const char *vmx_state_set(struct vcpu *v, const struct abi_state *s, u32 groups)
 {
     struct vmx_vcpu *x = vmx_of(v);
-    struct abi_state merged;
+    struct abi_state new;
     const char *rule;
-    vmx_fetch(v, groups | guest_rule_inputs(groups));
-    merged = x->cache;
-    state_copy(&merged, s, groups);
-    rule = guest_rule_broken(&merged, groups);
-    if (!rule && groups & ABI_STATE_CR && pdptes_unknown(&x->cache, &merged))
+    u32 changed = groups;
+    vmx_fetch(v, groups);
+    if (groups & ABI_STATE_RIP && (x->cache.rflags ^ s->rflags) & RFLAGS_VM)
+        changed |= ABI_STATE_CS | ABI_STATE_SEGS; /* other rules hold for them from here on */
+    vmx_fetch(v, guest_rule_inputs(changed));
+    new = x->cache;
+    state_copy(&new, s, groups);
+    rule = guest_rule_broken(&new, changed);
+    if (!rule && groups & ABI_STATE_CR && pdptes_unknown(&x->cache, &new))
         rule = "PAE paging cannot be turned on from outside: ring 0 does not read the PDPTEs";
     if (rule)
         return rule;
-    store(v, &merged, groups);
-    state_copy(&x->cache, &merged, groups);
+    store(v, &new, groups);
+    state_copy(&x->cache, &new, groups);
     return NULL;
 }
 

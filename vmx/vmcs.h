@@ -1,4 +1,5 @@
-/* The VMCS by the manual's names: field encodings (SDM 3D appendix B), controls (3C 24.6-24.8), exit reasons (3D appendix C), capability MSRs (3D appendix A). */
+/* The VMCS by the manual's names: field encodings (SDM 3D appendix B), controls (3C 24.6 to 24.8), capability MSRs
+ * (3D appendix A). Exit reasons are rows of exits.c. */
 #ifndef VMX_VMCS_H
 #define VMX_VMCS_H
 
@@ -28,7 +29,8 @@ enum vmcs_field {
     VMCS_GUEST_DEBUGCTL    = 0x2802,
     VMCS_GUEST_PAT         = 0x2804,
     VMCS_GUEST_EFER        = 0x2806,
-    VMCS_GUEST_PDPTE0      = 0x280a, /* 0x280a, c, e, 2810 */
+    VMCS_GUEST_PDPTE0      = 0x280a,
+    VMCS_GUEST_PDPTE3      = 0x2810,
     VMCS_HOST_PAT          = 0x2c00,
     VMCS_HOST_EFER         = 0x2c02,
     /* 32 bits */
@@ -62,6 +64,7 @@ enum vmcs_field {
     VMCS_INTERRUPTIBILITY  = 0x4824,
     VMCS_ACTIVITY          = 0x4826,
     VMCS_GUEST_SYSENTER_CS = 0x482a,
+    VMCS_TIMER             = 0x482e, /* VMX-preemption timer */
     VMCS_HOST_SYSENTER_CS  = 0x4c00,
     /* natural width */
     VMCS_CR0_MASK          = 0x6000,
@@ -100,6 +103,7 @@ enum vmcs_field {
 #define PIN_INTERRUPT     BIT(0)
 #define PIN_NMI           BIT(3)
 #define PIN_VIRTUAL_NMI   BIT(5)
+#define PIN_TIMER         BIT(6)
 /* Primary processor-based controls, 24.6.2. */
 #define PROC_WINDOW       BIT(2)
 #define PROC_TSC_OFFSET   BIT(3)
@@ -127,6 +131,7 @@ enum vmcs_field {
 #define EXIT_CTL_LOAD_PAT   BIT(19)
 #define EXIT_CTL_SAVE_EFER  BIT(20)
 #define EXIT_CTL_LOAD_EFER  BIT(21)
+#define EXIT_CTL_SAVE_TIMER BIT(22)
 /* VM-entry controls, 24.8.1. */
 #define ENTRY_CTL_LOAD_DEBUG BIT(2)
 #define ENTRY_CTL_IA32E      BIT(9)
@@ -135,6 +140,8 @@ enum vmcs_field {
 
 /* Interruption information: as v->event (kernel/hvm.h), 24.8.3, 24.9.2, 24.9.3. */
 #define EVENT_VECTOR      0xffu
+#define HVM_EVENT_RESERVED 0x100u
+#define HVM_EVENT_OTHER   0x700u
 #define EVENT_FIELDS      0x80000fffu /* bit 12 says nothing about the event; 30:13 are reserved */
 
 /* Pending debug exceptions and the qualification of a #DB exit, tables 24-4 and 27-1: laid out as DR6. */
@@ -171,6 +178,7 @@ enum vmcs_field {
 #define MSR_VMX_TRUE      0xc     /* 48Dh-490h: the four above without the default-1 bits, if BASIC[55] */
 #define VMX_BASIC_TRUE    BIT(55)
 #define VMX_REVISION      0x7fffffffu
+#define VMX_MISC_TIMER    0x1fu   /* the timer counts at the TSC's rate shifted right by this */
 #define EPT_CAP_DIRTY     BIT(21)
 #define VPID_CAP_SINGLE   BIT(41)
 #define FEATURE_LOCK      BIT(0)

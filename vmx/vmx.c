@@ -6,6 +6,7 @@
 #include "kernel/log.h"
 #include "kernel/paging.h"
 #include "kernel/policy.h"
+#include "kernel/time.h"
 #include "vmx/access.h"
 #include "vmx/ept.h"
 #include "vmx/vmcs.h"
@@ -14,6 +15,7 @@
 #define GDT_WINDOW (KSTACK_BASE + BIT(38)) /* one GDT page every 64 KiB */
 #define GDT_STRIDE 0x10000ull
 #define GDT_ACCESSED BIT(40)
+#define TIMER_US   1000u
 
 struct vmx_config vmx_config;
 static u8 msr_bitmap[PAGE_SIZE] __attribute__((aligned(4096))); /* one for all: bit set: exit (24.6.9) */
@@ -36,7 +38,7 @@ static const struct required_row { u32 msr; u32 shift; u64 bits; const char *tex
     { MSR_VMX_PROC,  32, PROC_TPR_SHADOW, "TPR shadow (IA32_VMX_PROCBASED_CTLS, MSR 482h, bit 53)" },
     { MSR_VMX_PROC,  32, PROC_MSR_BITMAP, "MSR bitmaps (IA32_VMX_PROCBASED_CTLS, MSR 482h, bit 60)" },
     { MSR_VMX_PROC,  32, PROC_HLT | PROC_MWAIT | PROC_RDPMC | PROC_IO | PROC_MONITOR,
-                         "HLT, MWAIT, RDPMC, I/O, MONITOR exiting (IA32_VMX_PROCBASED_CTLS, MSR 482h, bits 39, 42, 43, 56, 61)" },
+      "HLT, MWAIT, RDPMC, I/O, MONITOR exiting (IA32_VMX_PROCBASED_CTLS, MSR 482h, bits 39, 42, 43, 56, 61)" },
     { MSR_VMX_PROC2, 32, PROC2_EPT, "EPT (IA32_VMX_PROCBASED_CTLS2, MSR 48Bh, bit 33)" },
     { MSR_VMX_PROC2, 32, PROC2_UNRESTRICTED, "unrestricted guest (IA32_VMX_PROCBASED_CTLS2, MSR 48Bh, bit 39)" },
     { MSR_VMX_EPT_VPID, 0, BIT(6), "EPT with a walk of 4 levels (IA32_VMX_EPT_VPID_CAP, MSR 48Ch, bit 6)" },
@@ -47,7 +49,7 @@ static const struct required_row { u32 msr; u32 shift; u64 bits; const char *tex
     { MSR_VMX_EXIT,  32, EXIT_CTL_ACK, "acknowledge interrupt on exit (IA32_VMX_EXIT_CTLS, MSR 483h, bit 47)" },
     { MSR_VMX_EXIT,  32, EXIT_CTL_LOAD_PAT, "loading of PAT on exit (IA32_VMX_EXIT_CTLS, MSR 483h, bit 51)" },
     { MSR_VMX_EXIT,  32, EXIT_CTL_SAVE_EFER | EXIT_CTL_LOAD_EFER,
-                         "saving and loading of EFER on exit (IA32_VMX_EXIT_CTLS, MSR 483h, bits 52, 53)" },
+      "saving and loading of EFER on exit (IA32_VMX_EXIT_CTLS, MSR 483h, bits 52, 53)" },
     { MSR_VMX_ENTRY, 32, ENTRY_CTL_LOAD_PAT, "loading of PAT on entry (IA32_VMX_ENTRY_CTLS, MSR 484h, bit 46)" },
     { MSR_VMX_ENTRY, 32, ENTRY_CTL_LOAD_EFER, "loading of EFER on entry (IA32_VMX_ENTRY_CTLS, MSR 484h, bit 47)" },
     { MSR_VMX_MISC,  0, BIT(5), "storing of EFER.LMA in the entry controls (IA32_VMX_MISC, MSR 485h, bit 5)" },
@@ -77,17 +79,18 @@ static void config_init(void)
     u64 ept = rdmsr(MSR_VMX_EPT_VPID);
     u64 vpid = ept & BIT(32) && ept & BIT(42) ? PROC2_VPID : 0; /* INVVPID, of all contexts */
     c->revision = rdmsr(MSR_VMX_BASIC) & VMX_REVISION;
-    c->pin = control(MSR_VMX_PIN, PIN_INTERRUPT | PIN_NMI, PIN_VIRTUAL_NMI);
+    c->pin = control(MSR_VMX_PIN, PIN_INTERRUPT | PIN_NMI, PIN_VIRTUAL_NMI | PIN_TIMER);
+    c->timer = (u32)(time_us_to_tsc(TIMER_US, features.tsc_khz) >> (rdmsr(MSR_VMX_MISC) & VMX_MISC_TIMER));
     c->proc = control(MSR_VMX_PROC, PROC_TSC_OFFSET | PROC_HLT | PROC_MWAIT | PROC_RDPMC | PROC_TPR_SHADOW | PROC_IO | PROC_MSR_BITMAP |
                       PROC_MONITOR | PROC_SECONDARY, 0);
     c->proc2 = control(MSR_VMX_PROC2, PROC2_EPT | PROC2_UNRESTRICTED, vpid | PROC2_WBINVD | (features.rdtscp ? PROC2_RDTSCP : 0) |
                        (features.invpcid ? PROC2_INVPCID : 0));
     c->exit = control(MSR_VMX_EXIT, EXIT_CTL_SAVE_DEBUG | EXIT_CTL_HOST64 | EXIT_CTL_ACK | EXIT_CTL_LOAD_PAT | EXIT_CTL_SAVE_EFER |
-                      EXIT_CTL_LOAD_EFER, 0);
+                      EXIT_CTL_LOAD_EFER, c->pin & PIN_TIMER ? EXIT_CTL_SAVE_TIMER : 0);
     c->entry = control(MSR_VMX_ENTRY, ENTRY_CTL_LOAD_DEBUG | ENTRY_CTL_LOAD_PAT | ENTRY_CTL_LOAD_EFER, 0);
     c->eptp = ept_pointer(ept);
     c->vpid_single = ept & VPID_CAP_SINGLE;
-    /* PE and PG are the guest's: unrestricted guest (23.8). CD and NW of the guest are storage: VM entry leaves the CPU's alone (26.3.2.1). */
+    /* PE and PG are the guest's: unrestricted guest (23.8). Its CD and NW are storage: VM entry leaves the CPU's alone (26.3.2.1). */
     c->cr0_fixed = rdmsr(MSR_VMX_CR0_FIXED0) & ~(CR0_PE | CR0_PG);
     c->cr0_mask = c->cr0_fixed | CR0_NE | CR0_NW | CR0_CD;
     c->cr4_fixed = rdmsr(MSR_VMX_CR4_FIXED0) | CR4_MCE; /* a machine check is the host's, whatever the guest says */
@@ -173,12 +176,10 @@ static void vmx_domain_free(struct domain *d)
 
 /* ---- The VMCS of a vcpu -------------------------------------------------------------------------------------------------- */
 
-/* Makes v's VMCS current for a while if it is not loaded; vmcs_return() undoes it. False: it is loaded on another CPU. */
+/* Makes the VMCS of a vcpu that is not loaded current for a while; vmcs_return() undoes it. False: it is loaded on another CPU. */
 static bool vmcs_borrow(struct vcpu *v)
 {
     u64 pa = pool_phys(v->hvm);
-    if (this_cpu()->loaded == v)
-        return true;
     if (vmx_of(v)->live)
         return false;
     vmcs_load(&pa);
@@ -189,8 +190,6 @@ static void vmcs_return(struct vcpu *v)
 {
     struct vcpu *loaded = this_cpu()->loaded;
     u64 pa = pool_phys(v->hvm);
-    if (loaded == v)
-        return;
     vmcs_clear(&pa);
     if (loaded) {
         pa = pool_phys(loaded->hvm);
@@ -277,6 +276,8 @@ static int vmx_vcpu_init(struct vcpu *v)
     vmcs_write(VMCS_INTERRUPTIBILITY, 0);
     vmcs_write(VMCS_ACTIVITY, 0);
     vmcs_write(VMCS_PENDING_DEBUG, 0);
+    if (vmx_config.pin & PIN_TIMER)
+        vmcs_write(VMCS_TIMER, vmx_config.timer);
     vmx_reset_state(v);
     vmcs_return(v);
     return 0;
@@ -357,7 +358,7 @@ static void entry_refused(struct vcpu *v)
 {
     v->exit.kind = EXIT_FAILED;
     v->exit.reason = 0;
-    v->exit.text = entry_failure(0);
+    v->exit.text = entry_failure(v, 0);
     vcpu_record(v, 0, EXIT_FAILED, vmcs_read(VMCS_INSTRUCTION_ERROR), 0);
 }
 
@@ -401,25 +402,17 @@ static void vmx_intr_window(struct vcpu *v, bool on)
     vmcs_write(VMCS_PROC, proc);
 }
 
-/* A report may ask for the state of a vcpu that is not loaded here. */
+/* A report may ask for the state of a vcpu that is not loaded here; all other operations are on the loaded one. */
 static void state_get(struct vcpu *v, struct abi_state *s, u32 groups)
 {
-    if (!vmcs_borrow(v)) {
+    if (likely(this_cpu()->loaded == v)) {
+        vmx_state_get(v, s, groups);
+    } else if (vmcs_borrow(v)) {
+        vmx_state_get(v, s, groups);
+        vmcs_return(v);
+    } else {
         memset(s, 0, sizeof(*s));
-        return;
     }
-    vmx_state_get(v, s, groups);
-    vmcs_return(v);
-}
-
-static const char *state_set(struct vcpu *v, const struct abi_state *s, u32 groups)
-{
-    const char *rule;
-    if (!vmcs_borrow(v))
-        return "the vcpu is loaded on another CPU";
-    rule = vmx_state_set(v, s, groups);
-    vmcs_return(v);
-    return rule;
 }
 
 const struct hvm_ops vmx_ops = {
@@ -434,7 +427,7 @@ const struct hvm_ops vmx_ops = {
     .vcpu_save = vmx_vcpu_save,
     .run = vmx_run,
     .state_get = state_get,
-    .state_set = state_set,
+    .state_set = vmx_state_set,
     .intr_ready = vmx_intr_ready,
     .intr_window = vmx_intr_window,
     .sync = vmx_sync,

@@ -30,6 +30,7 @@ struct vmx_config {
     u64 cr0_mask, cr0_fixed;    /* owned; the value that owned bits really have */
     u64 cr4_mask, cr4_fixed;
     u64 eptp;                   /* but for the table's address */
+    u32 timer;                  /* VMX-preemption timer: see exits.c */
     bool vpid_single;
 };
 extern struct vmx_config vmx_config;
@@ -48,7 +49,7 @@ void vmx_shadow_settle(struct vmx_vcpu *x);           /* clears the interruptibi
 /* entrycheck.c */
 u32 guest_rule_inputs(u32 groups);                    /* what guest_rule_broken() reads when these groups change */
 const char *guest_rule_broken(const struct abi_state *s, u32 groups); /* the first rule about these groups that s breaks, or NULL */
-const char *entry_failure(u32 reason);                /* why the last VM entry failed; reason: exit reason, 0: VMfail */
+const char *entry_failure(struct vcpu *v, u32 reason); /* why the last VM entry failed; reason: exit reason, 0: VMfail */
 bool canonical(u64 address);
 
 /* exits.c: fills v->exit from the exit that just happened. */

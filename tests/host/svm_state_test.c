@@ -1,0 +1,318 @@
+/* Guest state in and out of a VMCB: every rule refuses by its name and changes nothing, what is legal comes back as it was given.
+ *
+ * gcc -std=gnu11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=all -I. -o svm_state_test \
+ *     tests/host/svm_state_test.c svm/state.c svm/entrycheck.c svm/exits.c -lcmocka
+ */
+// sources: svm/state.c svm/entrycheck.c svm/exits.c
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include "kernel/policy.h"
+#include "svm/svm.h"
+
+struct cpu_features features = { .physical_bits = 40 };
+struct svm_features svm_features = { .asids = 16 };
+static struct vmcb vmcb;
+static struct vcpu vcpu;
+
+u64 policy_cr4_guest(void) { return 0x3f1fff; }
+
+#define ATTR_CODE64 0xa09bu
+#define ATTR_CODE32 0xc09bu
+#define ATTR_DATA   0xc093u
+
+/* 64-bit mode, CPL 0. */
+static struct abi_state long_mode(void)
+{
+    struct abi_state s = {
+        .rip = 0xffff800000001000, .rsp = 0x7000, .rflags = 0x202, .cr0 = 0x80050033, .cr3 = 0x1000, .cr4 = 0x20,
+        .efer = 0xd01, .dr6 = 0xffff0ff0, .dr7 = 0x400, .gdtr = { .base = 0x1000, .limit = 0x7f },
+        .idtr = { .base = 0x2000, .limit = 0xfff },
+        .sysenter_cs = 0x10, .sysenter_esp = 0x8000, .sysenter_eip = 0xffff800000002000,
+    };
+    for (unsigned i = 0; i < ABI_SEGS; i++)
+        s.seg[i] = (struct abi_segment){ .selector = 0x10, .limit = 0xffffffff, .attr = ATTR_DATA };
+    s.seg[ABI_CS] = (struct abi_segment){ .selector = 8, .limit = 0xffffffff, .attr = ATTR_CODE64 };
+    s.seg[ABI_LDTR] = (struct abi_segment){ .attr = ABI_SEG_UNUSABLE };
+    s.seg[ABI_TR] = (struct abi_segment){ .selector = 0x40, .limit = 0x67, .attr = 0x8b, .base = 0xffff800000003000 };
+    return s;
+}
+
+static int reset(void **state)
+{
+    struct abi_state s = long_mode();
+    (void)state;
+    memset(&vmcb, 0, sizeof(vmcb));
+    svm_features = (struct svm_features){ .asids = 16 };
+    vcpu.hvm = &vmcb;
+    vmcb.clean = CLEAN_ALL;
+    vmcb.asid = 1;
+    vmcb.intercept_misc1 = (u32)(INTERCEPT_IOIO | INTERCEPT_MSR);
+    vmcb.intercept_misc2 = (u32)INTERCEPT_VMRUN;
+    vmcb.save.g_pat = 0x0007040600070406;
+    return svm_state_set(&vcpu, &s, ABI_STATE_ALL) != NULL;
+}
+
+static void test_round_trip(void **state)
+{
+    struct abi_state in = long_mode(), out;
+    (void)state;
+    in.shadow = ABI_SHADOW_STI;
+    in.seg[ABI_SS].attr = ATTR_DATA | 3 << 5;
+    assert_null(svm_state_set(&vcpu, &in, ABI_STATE_ALL));
+    memset(&out, 0, sizeof(out));
+    svm_state_get(&vcpu, &out, ABI_STATE_ALL);
+    assert_memory_equal(&in, &out, sizeof(in));
+    assert_int_equal(vmcb.save.cpl, 3);
+    assert_true(vmcb.save.efer & EFER_SVME);
+    assert_int_equal(vmcb.save.cs.attrib, 0xa9b);
+    assert_int_equal(vmcb.save.ldtr.attrib & VMCB_SEG_P, 0);
+    assert_string_equal(svm_entry_broken(&vmcb), "none that is known by name");
+}
+
+/* One group in, no other group touched; the others' memory in the caller's struct is left alone on the way out. */
+static void test_groups(void **state)
+{
+    (void)state;
+    for (u32 g = 1; g <= ABI_STATE_SYSENTER; g <<= 1) {
+        struct abi_state before, after, poison;
+        reset(NULL);
+        svm_state_get(&vcpu, &before, ABI_STATE_ALL);
+        memset(&poison, 0xa5, sizeof(poison));
+        svm_state_get(&vcpu, &poison, g);
+        assert_null(svm_state_set(&vcpu, &poison, g)); /* reads only the group it got */
+        svm_state_get(&vcpu, &after, ABI_STATE_ALL);
+        assert_memory_equal(&before, &after, sizeof(before));
+    }
+}
+
+/* One field of a legal state made illegal: the rule's text must hold `text`, and not a byte of the VMCB may change. */
+static void refused(struct abi_state s, u32 groups, const char *text)
+{
+    struct vmcb before = vmcb;
+    const char *rule = svm_state_set(&vcpu, &s, groups);
+    if (!rule || !strstr(rule, text)) {
+        printf("expected a rule with \"%s\", got %s\n", text, rule ? rule : "none");
+        fail();
+    }
+    assert_memory_equal(&before, &vmcb, sizeof(vmcb));
+}
+
+#define BROKEN(group, text, ...) do { struct abi_state s = long_mode(); __VA_ARGS__; refused(s, ABI_STATE_##group, text); } while (0)
+
+static void test_control_rules(void **state)
+{
+    (void)state;
+    BROKEN(ALL, "EFER.SVME is not", s.efer |= EFER_SVME);
+    BROKEN(ALL, "EFER has a reserved", s.efer |= BIT(1));
+    BROKEN(ALL, "EFER.LMA", s.efer &= ~EFER_LMA);
+    BROKEN(ALL, "EFER.LMA", s.efer &= ~EFER_LME);
+    BROKEN(ALL, "CR0.NW", s.cr0 |= CR0_NW);
+    BROKEN(ALL, "CR0[63:32]", s.cr0 |= BIT(32));
+    BROKEN(ALL, "CR0.PG", s.cr0 &= ~CR0_PE);
+    BROKEN(ALL, "CR3", s.cr3 |= BIT(40));
+    BROKEN(ALL, "CR4 has a bit", s.cr4 |= CR4_VMXE);
+    BROKEN(ALL, "CR4 has a bit", s.cr4 |= BIT(40));
+    BROKEN(ALL, "CR4.PAE", s.cr4 &= ~CR4_PAE);
+    BROKEN(ALL, "CR4.PCIDE", s.cr4 |= CR4_PCIDE; s.cr0 &= ~CR0_PG; s.efer &= ~EFER_LMA);
+    BROKEN(ALL, "DR6", s.dr6 |= BIT(32));
+    BROKEN(ALL, "DR7", s.dr7 |= BIT(63));
+    BROKEN(ALL, "CS.L and CS.D", s.seg[ABI_CS].attr |= BIT(14));
+    BROKEN(CS, "CS.L and CS.D", s.seg[ABI_CS].attr |= BIT(14)); /* against the CR0 and EFER that are there */
+    BROKEN(CR, "EFER.LMA", s.cr0 &= ~CR0_PG);
+}
+
+static void test_address_rules(void **state)
+{
+    (void)state;
+    BROKEN(ALL, "RIP", s.rip = 0x800000000000);
+    BROKEN(RIP, "RIP", s.rip = 0x800000000000);
+    BROKEN(CS, "RIP", s.seg[ABI_CS].attr = ATTR_CODE32); /* the RIP that is there is above 4 GiB */
+    BROKEN(ALL, "RFLAGS has", s.rflags = 0);
+    BROKEN(ALL, "RFLAGS has", s.rflags |= BIT(15));
+    BROKEN(ALL, "RFLAGS has", s.rflags |= BIT(63));
+    BROKEN(ALL, "RFLAGS.VM", s.rflags |= RFLAGS_VM);
+    BROKEN(ALL, "interrupt shadow", s.shadow = 4);
+    BROKEN(ALL, "CS is unusable", s.seg[ABI_CS].attr |= ABI_SEG_UNUSABLE);
+    BROKEN(ALL, "CS or SS base", s.seg[ABI_SS].base = BIT(32));
+    BROKEN(ALL, "DS or ES base", s.seg[ABI_ES].base = BIT(32));
+    BROKEN(ALL, "FS or GS base", s.seg[ABI_GS].base = BIT(47));
+    BROKEN(ALL, "LDTR or TR base", s.seg[ABI_TR].base = BIT(63));
+    BROKEN(ALL, "GDTR or IDTR base", s.idtr.base = BIT(47));
+    BROKEN(ALL, "GDTR or IDTR limit", s.gdtr.limit = 0x10000);
+    BROKEN(ALL, "SYSENTER_ESP", s.sysenter_eip = BIT(47));
+    BROKEN(ALL, "segment attributes", s.seg[ABI_DS].attr |= BIT(8));
+    BROKEN(ALL, "segment attributes", s.seg[ABI_DS].attr |= BIT(31));
+}
+
+/* 57-bit addresses are canonical only with CR4.LA57. */
+static void test_la57(void **state)
+{
+    struct abi_state s = long_mode();
+    (void)state;
+    s.rip = 0x800000000000;
+    s.cr4 |= CR4_LA57;
+    assert_null(svm_state_set(&vcpu, &s, ABI_STATE_ALL));
+    s.rip = BIT(56);
+    refused(s, ABI_STATE_RIP, "RIP");
+}
+
+static void test_cpl(void **state)
+{
+    struct abi_state s = long_mode();
+    (void)state;
+    s.seg[ABI_SS].attr = ATTR_DATA | 3 << 5;
+    assert_null(svm_state_set(&vcpu, &s, ABI_STATE_ALL));
+    assert_int_equal(vmcb.save.cpl, 3);
+    assert_null(svm_state_set(&vcpu, &s, ABI_STATE_RIP)); /* no new SS: the CPL stays */
+    assert_int_equal(vmcb.save.cpl, 3);
+    vmcb.save.ss.attrib = 0xc93; /* as SYSRET may leave it */
+    svm_state_get(&vcpu, &s, ABI_STATE_CS);
+    assert_int_equal(s.seg[ABI_SS].attr, ATTR_DATA | 3 << 5);
+    s.cr0 &= ~(CR0_PE | CR0_PG); /* real mode: 0 whatever SS says */
+    s.efer = 0;
+    s.rip = 0x1000;
+    s.seg[ABI_CS].attr = 0x9b;
+    assert_null(svm_state_set(&vcpu, &s, ABI_STATE_ALL));
+    assert_int_equal(vmcb.save.cpl, 0);
+    s.cr0 |= CR0_PE; /* virtual-8086 mode: 3 */
+    s.rflags |= RFLAGS_VM;
+    assert_null(svm_state_set(&vcpu, &s, ABI_STATE_CR | ABI_STATE_RIP));
+    assert_int_equal(vmcb.save.cpl, 3);
+}
+
+static void test_clean_and_flush(void **state)
+{
+    struct abi_state s = long_mode();
+    (void)state;
+    vmcb.clean = CLEAN_ALL;
+    vmcb.tlb_control = 0;
+    assert_null(svm_state_set(&vcpu, &s, ABI_STATE_DR));
+    assert_int_equal(vmcb.clean, CLEAN_ALL & ~CLEAN_DR);
+    assert_null(svm_state_set(&vcpu, &s, ABI_STATE_SYSTEM));
+    assert_int_equal(vmcb.clean, CLEAN_ALL & ~(CLEAN_DR | CLEAN_DT));
+    assert_null(svm_state_set(&vcpu, &s, ABI_STATE_CR)); /* the same values: no flush */
+    assert_int_equal(vmcb.tlb_control, 0);
+    assert_int_equal(vmcb.clean & (CLEAN_CR | CLEAN_CR2), 0);
+    s.cr3 = 0x2000;
+    assert_null(svm_state_set(&vcpu, &s, ABI_STATE_CR));
+    assert_int_equal(vmcb.tlb_control, TLB_FLUSH_ALL);
+    svm_features.flush_asid = true;
+    s.cr3 = 0x3000;
+    assert_null(svm_state_set(&vcpu, &s, ABI_STATE_CR));
+    assert_int_equal(vmcb.tlb_control, TLB_FLUSH_ASID);
+}
+
+#define ENTRY(text, ...) do { reset(NULL); __VA_ARGS__; assert_non_null(strstr(svm_entry_broken(&vmcb), text)); } while (0)
+
+/* Why VMRUN refused, from the VMCB alone. */
+static void test_entry_rules(void **state)
+{
+    (void)state;
+    ENTRY("none that is known", (void)0);
+    ENTRY("VMRUN intercept", vmcb.intercept_misc2 = 0);
+    ENTRY("ASID is 0", vmcb.asid = 0);
+    ENTRY("ASID is more", vmcb.asid = 16);
+    ENTRY("I/O permission map", vmcb.iopm_base = BIT(40) - 2 * PAGE_SIZE);
+    ENTRY("none that is known", vmcb.iopm_base = BIT(40) - 3 * PAGE_SIZE);
+    ENTRY("MSR permission map", vmcb.msrpm_base = BIT(40) - PAGE_SIZE);
+    ENTRY("nested CR3", vmcb.nested_cr3 = BIT(40));
+    ENTRY("EVENTINJ", vmcb.event_inj = EVENT_VALID | 0x100);
+    ENTRY("EVENTINJ", vmcb.event_inj = EVENT_VALID | 0x500);
+    ENTRY("EVENTINJ", vmcb.event_inj = EVENT_VALID | EVENT_EXCEPTION | 2);
+    ENTRY("EVENTINJ", vmcb.event_inj = EVENT_VALID | EVENT_EXCEPTION | 32);
+    ENTRY("none that is known", vmcb.event_inj = EVENT_VALID | EVENT_EXCEPTION | EVENT_HAS_ERROR | 14);
+    ENTRY("none that is known", vmcb.event_inj = 0x500);
+    ENTRY("EFER.SVME is clear", vmcb.save.efer &= ~EFER_SVME);
+    ENTRY("CR0.NW", vmcb.save.cr0 |= CR0_NW);
+    ENTRY("CR3", vmcb.save.cr3 |= BIT(51));
+    ENTRY("CR4[63:32]", vmcb.save.cr4 |= BIT(32));
+    ENTRY("CR4 has a bit", vmcb.save.cr4 |= CR4_VMXE);
+    ENTRY("DR7", vmcb.save.dr7 |= BIT(32));
+    ENTRY("CS.L and CS.D", vmcb.save.cs.attrib |= VMCB_SEG_D);
+    for (u32 type = 0; type < 256; type++)
+        ENTRY(type > 7 || type == 2 || type == 3 ? "G_PAT" : "none that is known", vmcb.save.g_pat = (u64)type << 56);
+}
+
+static void test_exits(void **state)
+{
+    (void)state;
+    vmcb.exit_code = VMEXIT_IOIO;
+    vmcb.exit_info1 = 0x3fd << 16 | 1 << 4 | 1;
+    vmcb.exit_info2 = vmcb.save.rip + 2;
+    vmcb.next_rip = 0x1234; /* stale */
+    assert_false(svm_exit_decode(&vcpu));
+    assert_int_equal(vcpu.exit.kind, EXIT_PORT);
+    assert_int_equal(vcpu.exit.port, 0x3fd);
+    assert_int_equal(vcpu.exit.size, 1);
+    assert_int_equal(vcpu.exit.flags, ABI_PORT_IN);
+    assert_int_equal(vcpu.exit.length, 2);
+    vmcb.exit_code = VMEXIT_CPUID;
+    assert_false(svm_exit_decode(&vcpu)); /* without next RIP ring 3 decodes */
+    assert_int_equal(vcpu.exit.length, 0);
+    svm_features.nrips = true;
+    assert_false(svm_exit_decode(&vcpu)); /* not a length */
+    assert_int_equal(vcpu.exit.length, 0);
+    vmcb.next_rip = vmcb.save.rip + 2;
+    assert_true(svm_exit_decode(&vcpu));
+    assert_int_equal(vcpu.exit.length, 2);
+    vmcb.exit_code = 0xffffffff; /* as some CPUs leave it */
+    assert_false(svm_exit_decode(&vcpu));
+    assert_int_equal(vcpu.exit.kind, EXIT_FAILED);
+    assert_non_null(vcpu.exit.text);
+    vmcb.exit_code = ~0ull;
+    svm_exit_decode(&vcpu);
+    assert_int_equal(vcpu.exit.kind, EXIT_FAILED);
+}
+
+/* No number is without a row, and nothing unexpected goes on silently. */
+static void test_every_code(void **state)
+{
+    (void)state;
+    for (u32 code = 0; code < 0x500; code++) {
+        vmcb.exit_code = code;
+        svm_exit_decode(&vcpu);
+        assert_true(vcpu.exit.kind < EXIT_KINDS);
+        if (code <= 0xa3 || (code >= 0x400 && code <= 0x403)) {
+            if (vcpu.exit.kind == EXIT_UNEXPECTED)
+                assert_string_not_equal(vcpu.exit.text, "unknown exit code");
+        } else if (code > VMEXIT_IDLE_HLT) {
+            assert_string_equal(vcpu.exit.text, "unknown exit code");
+        }
+    }
+}
+
+/* A HLT whose shadow the CPU lost, and the two that are as they should be. */
+static void test_halt(void **state)
+{
+    (void)state;
+    vmcb.own_shadow_rip = ~0ull;
+    vmcb.exit_code = VMEXIT_INTR;
+    vmcb.int_shadow = VMCB_SHADOW;
+    svm_exit_decode(&vcpu);
+    vmcb.exit_code = VMEXIT_HLT;
+    vmcb.int_shadow = 0;
+    svm_exit_decode(&vcpu);
+    assert_int_equal(vcpu.exit.flags, SVM_HALT_AWAKE);
+    svm_exit_decode(&vcpu); /* once */
+    assert_int_equal(vcpu.exit.flags, 0);
+    vmcb.int_shadow = VMCB_SHADOW;
+    svm_exit_decode(&vcpu); /* STI; HLT on a CPU that keeps the shadow */
+    assert_int_equal(vcpu.exit.flags, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_round_trip, reset), cmocka_unit_test_setup(test_groups, reset),
+        cmocka_unit_test_setup(test_control_rules, reset), cmocka_unit_test_setup(test_address_rules, reset),
+        cmocka_unit_test_setup(test_la57, reset), cmocka_unit_test_setup(test_cpl, reset),
+        cmocka_unit_test_setup(test_clean_and_flush, reset), cmocka_unit_test_setup(test_entry_rules, reset),
+        cmocka_unit_test_setup(test_exits, reset), cmocka_unit_test_setup(test_every_code, reset), cmocka_unit_test_setup(test_halt, reset),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

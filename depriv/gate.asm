@@ -1,7 +1,9 @@
 ; The crossing between ring 0 and ring 3 (method three): down, back, call, abort.
 ; Ring 0, interrupts off, on the vcpu's supervisor stack, which a call leaves exactly as gate_down found it:
 ;
-;     saved_rsp -> r15 r14 r13 r12 rbp rbx [return address of gate_down]     (rising addresses)
+;     saved_rsp -> rbp [return address of gate_down]     (rising addresses)
+;
+; The C side calls gate_down with every other register declared lost (gate.h), so that the compiler saves what it needs and no more.
 ;
 ; An interrupt in ring 3 pushes its frame below saved_rsp, since RSP0 = saved_rsp.
 
@@ -16,14 +18,9 @@ global gate_down_sysexit, gate_down_sysret, gate_abort, gate_sysenter, gate_sysc
 %define STACK_MASK     0x3fff       ; KSTACK_STRIDE - 1
 %define HEAD_VCPU      8 - 63       ; stack_head.vcpu, from (rsp | STACK_MASK)
 
-; rdi: vcpu. Callee-saved registers stay on the stack; RSP0 is set here because from here on this vcpu cannot move until it is back.
+; rdi: vcpu. RBP stays on the stack; RSP0 is set here because from here on this vcpu cannot move until it is back.
 %macro GATE_SAVE 0
-    push    rbx
     push    rbp
-    push    r12
-    push    r13
-    push    r14
-    push    r15
     mov     [rdi + VCPU_SAVED_RSP], rsp
     mov     rax, [rdi + VCPU_CPU]
     mov     [rax + CPU_RSP0], rsp
@@ -72,12 +69,7 @@ gate_down_sysret:
 gate_abort:
     mov     rsp, [rdi + VCPU_SAVED_RSP]
     mov     eax, esi
-    pop     r15
-    pop     r14
-    pop     r13
-    pop     r12
     pop     rbp
-    pop     rbx
     ret
 
 gate_start:
@@ -96,12 +88,7 @@ gate_sysenter:
     jne     gate_refuse
     test    eax, eax
     jnz     .call
-    pop     r15
-    pop     r14
-    pop     r13
-    pop     r12
     pop     rbp
-    pop     rbx
     ret                             ; DONE: gate_down returns 0
 
 .call:
@@ -131,12 +118,7 @@ gate_syscall:
     jne     gate_refuse
     test    eax, eax
     jnz     .call
-    pop     r15
-    pop     r14
-    pop     r13
-    pop     r12
     pop     rbp
-    pop     rbx
     ret
 
 .call:
@@ -161,17 +143,20 @@ gate_call:
     or      r10, rcx
     shr     r10, USER_TOP_SHIFT
     jnz     .bad
+    push    rbp
+    mov     rbp, rsp
     push    rdx
     push    rcx
-                                    ; saved_rsp is 8 mod 16: with the return address and two words RSP is aligned for C
+    and     rsp, -16                ; the C ABI's alignment
     mov     rdi, r11
     mov     rdx, rsi
     mov     esi, eax
     mov     rcx, r8
     mov     r8, r9
     call    depriv_syscall
-    pop     rcx
-    pop     rdx
+    mov     rdx, [rbp - 8]
+    mov     rcx, [rbp - 16]
+    leave
     xor     edi, edi
     xor     esi, esi
     xor     r8d, r8d

@@ -5,9 +5,22 @@
 #include "depriv/abi.h"
 #include "kernel/vcpu.h"
 
-/* gate.asm. Both return 0 when ring 3 called DONE, or what gate_abort was given. Ring 0, interrupts off, supervisor stack. */
-int gate_down_sysexit(struct vcpu *v);
-int gate_down_sysret(struct vcpu *v);
+/* gate.asm, with a calling convention of its own: rdi = vcpu; every register but RSP and RBP is lost; eax = result. */
+extern u8 gate_down_sysexit[], gate_down_sysret[];
+
+#define LOST_REGISTERS "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "cc", "memory"
+
+/* Returns 0 when ring 3 called DONE, or what gate_abort was given. Ring 0, interrupts off, supervisor stack. */
+static inline int gate_down(struct vcpu *v)
+{
+    int rc;
+    if (features.vmx)
+        __asm__ volatile("call gate_down_sysexit" : "=a"(rc), "+D"(v) : : LOST_REGISTERS);
+    else
+        __asm__ volatile("call gate_down_sysret" : "=a"(rc), "+D"(v) : : LOST_REGISTERS);
+    return rc;
+}
+
 /* Drops ring 3's context: the gate_down that is under way returns rc to its call site. From a trap in ring 3, or from a call. */
 void gate_abort(struct vcpu *v, int rc) __attribute__((noreturn));
 
@@ -37,7 +50,7 @@ static inline int depriv_call(struct vcpu *v, enum abi_op op, u32 groups)
     if (groups)
         hvm->state_get(v, &f->state, groups);
     count_event(COUNT_CROSSING);
-    rc = features.vmx ? gate_down_sysexit(v) : gate_down_sysret(v);
+    rc = gate_down(v);
     if (unlikely(rc))
         return rc;
     v->intr = READ_ONCE(f->intr);

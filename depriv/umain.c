@@ -46,8 +46,7 @@ static void op_port(struct abi_frame *f)
         else
             __builtin_memcpy(rax, &value, f->size == 1 ? 1 : 2);
     } else {
-        uint64_t keep = ~0ull << (8 * f->size);
-        platform_port_write(&platform, f->port, f->size, (uint32_t)(f->gpr[ABI_RAX] & ~keep));
+        platform_port_write(&platform, f->port, f->size, (uint32_t)f->gpr[ABI_RAX]);
     }
 }
 

@@ -23,7 +23,7 @@ const struct bus_row bus_rows[BUS_ROWS] = {
 };
 
 /* A switch and not pointers in the rows: built with -fno-jump-tables, it leaves no indirect branch on the way to a device. */
-static uint8_t byte_read(struct platform *p, unsigned row, uint16_t port)
+static inline __attribute__((always_inline)) uint8_t byte_read(struct platform *p, unsigned row, uint16_t port)
 {
     switch ((enum bus_row_id)row) {
     case BUS_PIC_MASTER:
@@ -60,7 +60,7 @@ static uint8_t byte_read(struct platform *p, unsigned row, uint16_t port)
     }
 }
 
-static void byte_write(struct platform *p, unsigned row, uint16_t port, uint8_t value)
+static inline __attribute__((always_inline)) void byte_write(struct platform *p, unsigned row, uint16_t port, uint8_t value)
 {
     switch ((enum bus_row_id)row) {
     case BUS_PIC_MASTER:

@@ -54,7 +54,7 @@ struct platform {
 /* A PC as it is after reset, its clocks running from `now` (TSC). Everything else in *p is overwritten. */
 void platform_init(struct platform *p, const struct platform_config *config, uint64_t now);
 
-/* One access of the guest; size 1, 2 or 4. What nobody claims reads as all ones. The result is zero-extended. */
+/* One access of the guest; size 1, 2 or 4, of value the low `size` bytes. What nobody claims reads as all ones. The result is zero-extended. */
 uint32_t platform_port_read(struct platform *p, uint16_t port, unsigned size);
 void platform_port_write(struct platform *p, uint16_t port, unsigned size, uint32_t value);
 

@@ -82,7 +82,7 @@ _Static_assert(offsetof(struct exit_info, flags) - offsetof(struct exit_info, po
                offsetof(struct exit_info, size) - offsetof(struct exit_info, port) == offsetof(struct abi_frame, size) - offsetof(struct abi_frame, port),
                "exit_port copies them as one word");
 
-static enum exit_action exit_port(struct vcpu *v)
+static inline enum exit_action exit_port(struct vcpu *v)
 {
     struct abi_frame *f = v->frame;
     int status;

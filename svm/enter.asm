@@ -6,20 +6,15 @@
 %include "offsets.inc"
 bits 64
 section .text
-global svm_enter
+global svm_enter_guest
 
 %define VMCB_RAX 0x5f8
 %define GPR(n)   n * 8              ; abi_frame.gpr[] in the order of the instruction encoding
 
-; void svm_enter(struct vcpu *rdi)
-; Stack during the guest: vcpu, r15, r14, r13, r12, rbp, rbx, return address (rising).
-svm_enter:
-    push    rbx
+; rdi = vcpu; every register but RSP and RBP is lost: the caller says so to the compiler, which saves what it needs and no more (svm.h).
+; Stack during the guest: vcpu, rbp, return address (rising).
+svm_enter_guest:
     push    rbp
-    push    r12
-    push    r13
-    push    r14
-    push    r15
     push    rdi
     mov     rdx, [rdi + VCPU_FRAME]
     mov     rcx, [rdi + VCPU_HVM]
@@ -66,12 +61,7 @@ svm_enter:
     mov     rcx, [rcx + VMCB_RAX]
     mov     [rax + GPR(0)], rcx
     pop     rdi
-    pop     r15
-    pop     r14
-    pop     r13
-    pop     r12
     pop     rbp
-    pop     rbx
     xor     ecx, ecx                ; no guest value outlives the exit in a register, not even for a mispredicted path
     xor     edx, edx
     xor     esi, esi

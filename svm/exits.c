@@ -17,12 +17,14 @@ struct vmexit_row {
 };
 
 /* EXITINFO2 is the next RIP, on every CPU (APM2 15.10.2). */
-static void decode_port(struct exit_info *e, struct vmcb *c)
+_Static_assert(ABI_PORT_IN == IOIO_IN && ABI_PORT_STRING == IOIO_STRING >> 1 && ABI_PORT_REP == IOIO_REP >> 1, "decode_port");
+
+static inline void decode_port(struct exit_info *e, struct vmcb *c)
 {
     u64 info = c->exit_info1;
     e->port = (u16)(info >> IOIO_PORT_SHIFT);
     e->size = info >> IOIO_SIZE_SHIFT & 7;
-    e->flags = (info & IOIO_IN ? ABI_PORT_IN : 0) | (info & IOIO_STRING ? ABI_PORT_STRING : 0) | (info & IOIO_REP ? ABI_PORT_REP : 0);
+    e->flags = (u8)((info & IOIO_IN) | (info >> 1 & (ABI_PORT_STRING | ABI_PORT_REP))); /* STR and REP are one bit higher */
     e->length = (u32)(c->exit_info2 - c->save.rip) & LENGTH_MAX;
 }
 

@@ -317,9 +317,10 @@ static void svm_run(struct vcpu *v)
         guest_run(v, c);
         stay = svm_exit_decode(v);
         vcpu_record(v, v->exit.reason, v->exit.kind, c->exit_info1, c->exit_info2);
-        if (!stay) {
+        if (likely(!stay)) {
             guest_leave(v);
-            host_events(v);
+            if (unlikely(v->exit.kind != EXIT_PORT))
+                host_events(v);
         }
         live = stay;
         if (exit_dispatch(v) == EXIT_ADVANCE)

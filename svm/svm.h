@@ -2,6 +2,7 @@
 #ifndef SVM_SVM_H
 #define SVM_SVM_H
 
+#include "depriv/gate.h"
 #include "kernel/vcpu.h"
 #include "svm/vmcb.h"
 
@@ -41,6 +42,9 @@ bool svm_exit_decode(struct vcpu *v);
 u64 svm_nested_entry(bool leaf, bool write);
 
 /* enter.asm: runs the guest until its next exit. GIF = 0 and the guest's VMLOAD state live, before and after. */
-void svm_enter(struct vcpu *v);
+static inline void svm_enter(struct vcpu *v)
+{
+    __asm__ volatile("call svm_enter_guest" : "+D"(v) : : "rax", LOST_REGISTERS);
+}
 
 #endif

@@ -1,26 +1,23 @@
 ; VM entry and VM exit: general registers between the CPU and the vcpu's frame page, nothing else.
 ; Ring 0, interrupts off, on the vcpu's supervisor stack; called from vmx_run() alone.
 ;
-;     HOST_RSP -> frame page | r15 r14 r13 r12 rbp rbx [return address]     (rising addresses)
+;     HOST_RSP -> frame page | rbp [return address]     (rising addresses)
+;
+; Every register but RSP and RBP is lost: the caller says so to the compiler, which saves what it needs and no more (vmx.h).
 
 %include "offsets.inc"
 bits 64
 default rel
 section .text
-global vmx_enter, vmx_exit_entry
+global vmx_enter_guest, vmx_exit_entry
 
 %define VMCS_HOST_RSP 0x6c14
 %define GPR(n)        n * 8         ; abi_frame.gpr[n], the numbers of the instruction encoding
 
-; int vmx_enter(struct vcpu *rdi, u64 *rsi): rsi holds HOST_RSP as the VMCS has it. The stack is as deep on every entry of a vcpu,
+; eax = result, rdi = vcpu, rsi = &host_rsp: rsi holds HOST_RSP as the VMCS has it. The stack is as deep on every entry of a vcpu,
 ; so the field is written once; the comparison is what makes that no assumption.
-vmx_enter:
-    push    rbx
+vmx_enter_guest:
     push    rbp
-    push    r12
-    push    r13
-    push    r14
-    push    r15
     mov     rax, [rdi + VCPU_FRAME]
     push    rax
     cmp     rsp, [rsi]
@@ -80,7 +77,7 @@ vmx_exit_entry:
     mov     [rax + GPR(15)], r15
     pop     qword [rax + GPR(0)]
     xor     eax, eax
-vmx_enter.back:
+vmx_enter_guest.back:
     add     rsp, 8                  ; frame page
     xor     ecx, ecx                ; no value of the guest's stays in a register that C code does not set itself
     xor     edx, edx
@@ -90,10 +87,5 @@ vmx_enter.back:
     xor     r9d, r9d
     xor     r10d, r10d
     xor     r11d, r11d
-    pop     r15
-    pop     r14
-    pop     r13
-    pop     r12
     pop     rbp
-    pop     rbx
     ret

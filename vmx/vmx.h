@@ -57,7 +57,13 @@ void vmx_decode(struct vcpu *v);
 void vmx_advance(struct vcpu *v);
 
 /* enter.asm: 0: the guest ran and exited; 1: VMfailValid, 2: VMfailInvalid. */
-int vmx_enter(struct vcpu *v, u64 *host_rsp);
+static inline int vmx_enter(struct vcpu *v, u64 *host_rsp)
+{
+    int rc;
+    __asm__ volatile("call vmx_enter_guest" : "=a"(rc), "+D"(v), "+S"(host_rsp) : :
+                     "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "cc", "memory");
+    return rc;
+}
 extern u8 vmx_exit_entry[];
 
 #endif

@@ -12,6 +12,7 @@ main:
     call    check_outs
     call    check_ins
     call    check_counts
+    say     13, 10
     ret
 
 check_unclaimed:

@@ -99,6 +99,7 @@ check_share() {
 check_same() {
     local again=$1.again
     launch "$again" || true
+    sed -i 's/\r//g' "$out/$again.out"
     cmp -s "$out/$1.out" "$out/$again.out" && cmp -s "$out/$1.log" "$out/$again.log" && return 0
     echo "two runs differ: $(diff "$out/$1.log" "$out/$again.log" | head -n 3 | tr '\n' ' ')"
     return 1

@@ -69,7 +69,7 @@ high_read:
 
 ; INT n. Every gate has DPL 0: the vectors of interrupts and IPIs as well as those of exceptions, with and without an error code (K9).
 int_n:
-    int     N
+    int     (N) & 0xff
     ret
 
 ; ---- Memory (K2, K17) --------------------------------------------------------------------------------------------------------
@@ -491,12 +491,12 @@ f_calls:
     jz      .syscall
     lea     rdx, [.back]
     mov     rcx, rsp
-    push    N
+    push    (N) & 0x3fffff
     popfq
     sysenter
 .syscall:
     mov     rdx, rsp
-    push    N
+    push    (N) & 0x3fffff
     popfq
     syscall
 .back:
@@ -511,22 +511,22 @@ f_done:
     xor     eax, eax
     test    byte [rbx + I_CPU], 1
     jz      .syscall
-    push    N
+    push    (N) & 0x3fffff
     popfq
     sysenter
 .syscall:
-    push    N
+    push    (N) & 0x3fffff
     popfq
     syscall
 f_wrong_domid:                          ; the comparison's other outcome
     mov     edi, 77
     test    byte [rbx + I_CPU], 1
     jz      .syscall
-    push    N
+    push    (N) & 0x3fffff
     popfq
     sysenter
 .syscall:
-    push    N
+    push    (N) & 0x3fffff
     popfq
     syscall
 f_fault:                                ; a fault with all but TF set
@@ -690,26 +690,26 @@ g_none:                                         ; no state: the guest starts as 
 %1: reply32 %2, %3
     ret
 %endmacro
-reply q_status,       F_STATUS, N
-reply q_life,         F_LIFE, N
-reply q_console,      F_CONSOLE_LEN, N
-reply q_length,       F_LENGTH, N
+reply q_status,       F_STATUS, (N) & 0xffffffff
+reply q_life,         F_LIFE, (N) & 0xffffffff
+reply q_console,      F_CONSOLE_LEN, (N) & 0xffffffff
+reply q_length,       F_LENGTH, (N) & 0xffffffff
 reply q_status_off,   F_STATUS, 77
 q_inject:                                       ; a fault of the guest's that does not exist
     reply32 F_STATUS, STATUS_FAULT
-    reply32 F_INJECT, N
+    reply32 F_INJECT, (N) & 0xffffffff
     reply32 F_INJECT_ERR, -1
     ret
 q_vector:                                       ; the interrupt line never goes down
     reply32 F_INTR, 1
-    reply32 F_VECTOR, N
+    reply32 F_VECTOR, (N) & 0xffffffff
     ret
 q_intr:
     reply32 F_INTR, -1
     ret
 q_intr_fault:
     reply32 F_INTR, 1
-    reply32 F_STATUS, N
+    reply32 F_STATUS, (N) & 0xffffffff
     ret
 q_timer:
     mov     rax, N
@@ -735,7 +735,7 @@ text_forge:
     jnz     .next
     ret
 forged: db 13, 10, "rung: [panic] forged", 27, "[2J", 13, 10, 0xff, 0x80, "%s%n"
-FORGED_BYTES equ 32
+FORGED_BYTES equ 64
     times FORGED_BYTES - ($ - forged) db 7
 l_forge:
     call    text_forge
@@ -778,7 +778,7 @@ calls_100:
 w_frame:                                        ; every byte of the page that ring 0 reads after the operation
     mov     rdi, rbp
     mov     ecx, 4096
-    mov     al, N
+    mov     al, (N) & 0xff
     rep stosb
     ret
 

@@ -10,8 +10,8 @@ BUILD_ID := $(shell git describe --always --dirty 2>/dev/null || echo unversione
 
 WARN   := -Wall -Wextra -Wshadow -Wundef -Wmissing-prototypes -Wstrict-prototypes -Werror
 COMMON := -std=gnu11 -O2 -g -ffreestanding -mno-red-zone -mgeneral-regs-only -fno-pic -fno-pie -fno-stack-protector -fcf-protection=none \
-          -fno-asynchronous-unwind-tables -fno-jump-tables -fno-strict-aliasing -fno-common $(WARN) -I. -MMD -MP
-KFLAGS := $(COMMON) -mcmodel=kernel -DRUNG_BUILD='"$(BUILD_ID)"' $(if $(COUNT),-DRUNG_COUNT)
+          -fno-asynchronous-unwind-tables -fno-strict-aliasing -fno-common $(WARN) -I. -MMD -MP
+KFLAGS := $(COMMON) -mcmodel=kernel -fno-jump-tables -DRUNG_BUILD='"$(BUILD_ID)"' $(if $(COUNT),-DRUNG_COUNT)
 UFLAGS := $(COMMON) -I$(B)/u
 
 KSRC := $(wildcard boot/*.c kernel/*.c vmx/*.c svm/*.c) depriv/gate.c depriv/calls.c depriv/component.c

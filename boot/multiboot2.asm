@@ -21,7 +21,14 @@ mb1_header:
 align 8
 mb2_header:
     dd  MB2_MAGIC, 0, mb2_end - mb2_header, -(MB2_MAGIC + (mb2_end - mb2_header))
-; No framebuffer tag: GRUB then leaves text mode under BIOS, and under UEFI passes the framebuffer it has.
+align 8                             ; consoles: EGA text is understood too, none is required
+    dw  4, 1
+    dd  12
+    dd  2
+align 8                             ; framebuffer, optional, no wish as to its size: without this tag GRUB passes none under UEFI
+    dw  5, 1
+    dd  20
+    dd  0, 0, 0
 align 8                             ; modules on page boundaries
     dw  6, 0
     dd  8

@@ -101,6 +101,13 @@ enum abi_status {
     ABI_REFUSE,     /* the image or the instruction is refused; text says why; the domain ends */
 };
 
+/* In abi_frame.status over the enum: what else of the reply ring 0 shall look at. Without a note it is not read. */
+#define ABI_STATUS_MASK    0xffu
+#define ABI_NOTE_INTR      0x100u /* the interrupt controller's output: asks for this vcpu (a level; without the note it does not) */
+#define ABI_NOTE_CONSOLE   0x200u /* console, console_len */
+#define ABI_NOTE_LIFE      0x400u /* life */
+#define ABI_NOTE_TIMER     0x800u /* timer has changed */
+
 #define ABI_VECTOR_NONE    0xffffffffu
 #define ABI_INJECT_VALID   0x80000000u /* in inject: | ABI_INJECT_ERROR if inject_error counts | vector */
 #define ABI_INJECT_ERROR   0x00000800u
@@ -134,17 +141,16 @@ struct abi_frame {
     uint64_t tsc;               /* 0x0b8 host TSC at dispatch of ABI_OP_EVENT (others: 0, read RDTSC if needed) */
 
     /* ring 3 -> ring 0 */
-    uint32_t status;            /* 0x0c0 enum abi_status */
+    uint32_t status;            /* 0x0c0 enum abi_status, ABI_NOTE_* */
     uint32_t state_out;         /* 0x0c4 groups that ring 3 changed in state */
     uint32_t length;            /* 0x0c8 ABI_OP_LENGTH */
     uint32_t vector;            /* 0x0cc ABI_OP_INTACK */
     uint32_t inject;            /* 0x0d0 with ABI_FAULT */
     uint32_t inject_error;      /* 0x0d4 */
-    uint32_t console_len;       /* 0x0d8 bytes in console[]; ring 0 takes them and sets 0 */
+    uint32_t console_len;       /* 0x0d8 bytes in console[] */
     uint32_t life;              /* 0x0dc enum abi_life */
     uint64_t timer;             /* 0x0e0 host TSC of the next ABI_EVENT_TIMER, or ABI_TIMER_NEVER (persists) */
-    uint32_t intr;              /* 0x0e8 level: an interrupt controller asks for this vcpu (persists between operations) */
-    uint32_t pad1;              /* 0x0ec */
+    uint64_t pad1;              /* 0x0e8 */
 
     struct abi_state state;     /* 0x0f0 */
     char     console[ABI_CONSOLE_BYTES];
@@ -223,7 +229,6 @@ struct abi_image {
 _Static_assert(sizeof(struct abi_state) == 32 + 24 * ABI_SEGS + 32 + 40 + 16 + 24, "abi_state has holes");
 _Static_assert(__builtin_offsetof(struct abi_frame, op) == 0x80, "abi_frame.op");
 _Static_assert(__builtin_offsetof(struct abi_frame, status) == 0xc0 && __builtin_offsetof(struct abi_frame, state_out) == 0xc4, "read as one");
-_Static_assert(__builtin_offsetof(struct abi_frame, console_len) == 0xd8 && __builtin_offsetof(struct abi_frame, life) == 0xdc, "read as one");
 _Static_assert(__builtin_offsetof(struct abi_frame, state) == 0xf0, "abi_frame.state");
 _Static_assert(sizeof(struct abi_frame) <= ABI_PAGE, "abi_frame is one page");
 _Static_assert(sizeof(struct abi_info) <= ABI_PAGE, "abi_info is one page");

@@ -15,8 +15,6 @@ extern cpus, depriv_syscall, depriv_bad_target, depriv_bad_return
 global gate_down_sysexit, gate_down_sysret, gate_abort, gate_sysenter, gate_syscall_table, gate_start, gate_end
 
 %define USER_TOP_SHIFT 47           ; user addresses are below 1 << 47: anything above is refused, canonical or not
-%define STACK_MASK     0x3fff       ; KSTACK_STRIDE - 1
-%define HEAD_VCPU      8 - 63       ; stack_head.vcpu, from (rsp | STACK_MASK)
 
 ; rdi: vcpu. RBP stays on the stack; RSP0 is set here because from here on this vcpu cannot move until it is back.
 %macro GATE_SAVE 0
@@ -77,14 +75,11 @@ gate_start:
 ; rdx = return RIP, rcx = return RSP, rdi = target domid, eax = call number, rsi r8 r9 = arguments.
 align 16
 gate_sysenter:
+    lea     r11, [rsp - VCPU_SAVED_RSP]
     mov     rsp, [rsp]
     push    2
     popfq                           ; TF, AC, NT, DF, IOPL: canonical before anything else (ATTACKS K8)
-    mov     r11, rsp
-    or      r11, STACK_MASK
-    mov     r11, [r11 + HEAD_VCPU]
-    mov     r10d, [r11 + VCPU_DOMID]
-    cmp     rdi, r10                ; invariant 4: the one comparison, before any dispatch (S4-6)
+    cmp     rdi, [r11 + VCPU_DOMID] ; invariant 4: the one comparison, before any dispatch (S4-6)
     jne     gate_refuse
     test    eax, eax
     jnz     .call
@@ -96,25 +91,22 @@ gate_sysenter:
     sti
     o64 sysexit
 
-; SYSCALL: RSP is still ring 3's, and GS is not to be trusted, so each CPU has its own entry that knows where its RSP0 is.
+; SYSCALL: RSP is still ring 3's, and GS is not to be trusted, so each CPU has its own entry that knows which vcpu it has loaded.
 ; FMASK has cleared every flag that matters. rcx = return RIP, r11 = flags, rdx = return RSP; else as SYSENTER.
 %assign n 0
 align 32
 gate_syscall_table:
 %rep CPUS_MAX
 align 32
-    mov     rsp, [cpus + n * CPU_SIZE + CPU_RSP0]
+    mov     r11, [cpus + n * CPU_SIZE + CPU_LOADED]
     jmp     gate_syscall
 %assign n n+1
 %endrep
 
 align 16
 gate_syscall:
-    mov     r11, rsp
-    or      r11, STACK_MASK
-    mov     r11, [r11 + HEAD_VCPU]
-    mov     r10d, [r11 + VCPU_DOMID]
-    cmp     rdi, r10                ; invariant 4, as above
+    mov     rsp, [r11 + VCPU_SAVED_RSP]
+    cmp     rdi, [r11 + VCPU_DOMID] ; invariant 4, as above
     jne     gate_refuse
     test    eax, eax
     jnz     .call

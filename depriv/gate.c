@@ -5,12 +5,11 @@
 #include "kernel/log.h"
 
 /* The rare part of a reply. Every field is read once: ring 3 of another vcpu can change it meanwhile (ATTACKS K3). */
-static void reply_rare(struct vcpu *v)
+static void reply_rare(struct vcpu *v, u32 notes)
 {
     struct abi_frame *f = v->frame;
     char bytes[ABI_CONSOLE_BYTES];
-    u32 n = READ_ONCE(f->console_len), life = READ_ONCE(f->life);
-    f->console_len = 0;
+    u32 n = notes & ABI_NOTE_CONSOLE ? READ_ONCE(f->console_len) : 0, life = notes & ABI_NOTE_LIFE ? READ_ONCE(f->life) : ABI_LIFE_RUN;
     if (n > ABI_CONSOLE_BYTES) {
         domain_kill(v->domain, "ring 3: bad reply: console_len %u is more than %u", n, ABI_CONSOLE_BYTES);
         return;
@@ -29,8 +28,6 @@ static void reply_rare(struct vcpu *v)
 
 static void reply_timer(struct vcpu *v, u64 timer)
 {
-    if (READ_ONCE(v->events) & ABI_EVENT_TIMER)
-        return; /* it has fired and ring 3 does not know yet: the operation that tells it follows before guest entry */
     v->timer = timer;
     sched_timer_update();
 }
@@ -53,18 +50,19 @@ static void reply_state(struct vcpu *v, u32 groups)
 
 int depriv_reply(struct vcpu *v)
 {
-    struct abi_frame *f = v->frame;
-    u64 status = FRAME_PAIR(&f->status), timer = READ_ONCE(f->timer);
-    u32 groups = (u32)(status >> 32);
+    u64 reply = FRAME_PAIR(&v->frame->status);
+    u32 status = (u32)reply, groups = (u32)(reply >> 32);
     if (groups)
         reply_state(v, groups);
-    if (FRAME_PAIR(&f->console_len))
-        reply_rare(v);
-    if (timer != v->timer)
-        reply_timer(v, timer);
+    if (status & (ABI_NOTE_CONSOLE | ABI_NOTE_LIFE))
+        reply_rare(v, status);
+    if (status & ABI_NOTE_TIMER)
+        reply_timer(v, READ_ONCE(v->frame->timer));
+    v->intr = status & ABI_NOTE_INTR;
     if (v->intr)
         v->hazards |= HAZARD_INTR;
     if (READ_ONCE(v->hazards) & HAZARD_KILL)
         return -E_KILLED;
-    return (u32)status <= ABI_REFUSE ? (int)(u32)status : DEPRIV_BAD_STATUS;
+    status &= ~(ABI_NOTE_INTR | ABI_NOTE_CONSOLE | ABI_NOTE_LIFE | ABI_NOTE_TIMER);
+    return status <= ABI_REFUSE ? (int)status : DEPRIV_BAD_STATUS;
 }

@@ -34,7 +34,7 @@ extern u8 gate_syscall_table[];             /* + cpu id * GATE_SYSCALL_STRIDE: L
 /* The rest of a reply that asked for more than a timer and an interrupt level. Returns as depriv_call. */
 int depriv_reply(struct vcpu *v);
 
-/* Two neighbouring words of the frame in one access: op with state_in, status with state_out, console_len with life. */
+/* Two neighbouring words of the frame in one access: op with state_in, status with state_out. */
 #define FRAME_PAIR(first) (*(volatile u64 *)(first))
 
 /* Runs one operation of ring 3 for v and takes what it left: console bytes, timer, interrupt level, end of the domain. The caller has
@@ -53,8 +53,8 @@ static inline int depriv_call(struct vcpu *v, enum abi_op op, u32 groups)
     rc = gate_down(v);
     if (unlikely(rc))
         return rc;
-    v->intr = READ_ONCE(f->intr);
-    if (likely(!(FRAME_PAIR(&f->status) | FRAME_PAIR(&f->console_len) | v->intr) && READ_ONCE(f->timer) == v->timer))
+    v->intr = 0;
+    if (likely(!FRAME_PAIR(&v->frame->status)))
         return unlikely(READ_ONCE(v->hazards) & HAZARD_KILL) ? -E_KILLED : ABI_OK;
     return depriv_reply(v);
 }

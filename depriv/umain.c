@@ -22,29 +22,42 @@ static uint64_t clock_tsc(struct platform *p)
     return (uint64_t)d << 32 | a;
 }
 
-/* Console bytes and the end of the guest. */
-static void reply_rare(struct abi_frame *f)
+static uint64_t timer_told = ABI_TIMER_NEVER; /* the deadline that ring 0 has */
+
+/* What the devices want of ring 0, said in notes on the status. */
+static __attribute__((noinline)) void reply_notes(struct abi_frame *f)
 {
+    uint32_t notes = platform.intr ? ABI_NOTE_INTR : 0;
     if (platform.out_len) {
         bool full = platform.out_len == platform.room;
         memcpy(f->console, platform.out, platform.out_len);
         f->console_len = platform.out_len;
         platform.out_len = 0;
+        notes |= ABI_NOTE_CONSOLE;
         if (full)
             platform_output_room(&platform, ABI_CONSOLE_BYTES);
     }
-    f->life = platform.life;
+    if (platform.life) {
+        f->life = platform.life;
+        notes |= ABI_NOTE_LIFE;
+    }
+    if (platform.deadline != timer_told) {
+        f->timer = timer_told = platform.deadline;
+        notes |= ABI_NOTE_TIMER;
+    }
+    f->status |= notes;
 }
 
 static void op_port(struct abi_frame *f)
 {
     if (f->flags & ABI_PORT_IN) {
         uint32_t value = platform_port_read(&platform, f->port, f->size);
-        uint64_t *rax = &f->gpr[ABI_RAX];
-        if (f->size == 4) /* a 32-bit result clears the upper half (SDM 1 3.4.1.1) */
-            *rax = value;
-        else
-            __builtin_memcpy(rax, &value, f->size == 1 ? 1 : 2);
+        if (f->size == 1)
+            *(uint8_t *)&f->gpr[ABI_RAX] = (uint8_t)value;
+        else if (f->size == 2)
+            *(uint16_t *)&f->gpr[ABI_RAX] = (uint16_t)value;
+        else /* a 32-bit result clears the upper half (SDM 1 3.4.1.1) */
+            f->gpr[ABI_RAX] = value;
     } else {
         platform_port_write(&platform, f->port, f->size, (uint32_t)f->gpr[ABI_RAX]);
     }
@@ -68,7 +81,7 @@ static void op_load(struct abi_frame *f, const struct abi_info *info)
 }
 
 /* Console bytes that ring 0 holds for this domain go to COM1 as its FIFO has room. Bound: the FIFO. */
-static void pull_input(struct abi_frame *f, const struct abi_info *info)
+static __attribute__((noinline)) void pull_input(struct abi_frame *f, const struct abi_info *info)
 {
     unsigned room = platform_input_room(&platform);
     long n;
@@ -84,15 +97,17 @@ static void pull_input(struct abi_frame *f, const struct abi_info *info)
 static void op_event(struct abi_frame *f, const struct abi_info *info)
 {
     uint32_t events = f->events;
-    if (events & ABI_EVENT_TIMER)
+    if (events & ABI_EVENT_TIMER) {
+        timer_told = ABI_TIMER_NEVER; /* it has fired: ring 0 has none any more */
         platform_timer(&platform);
+    }
     if (events & ABI_EVENT_INPUT)
         pull_input(f, info);
     if (events & ABI_EVENT_ROOM)
         platform_output_room(&platform, f->console_room);
 }
 
-static void op_other(struct abi_frame *f, const struct abi_info *info)
+static __attribute__((noinline)) void op_other(struct abi_frame *f, const struct abi_info *info)
 {
     switch (f->op) {
     case ABI_OP_EVENT:
@@ -117,15 +132,12 @@ static void op_other(struct abi_frame *f, const struct abi_info *info)
 
 void component_main(struct abi_frame *f, const struct abi_info *info)
 {
-    if (__builtin_expect(f->op == ABI_OP_PORT, 1)) {
-        op_port(f);
-        if (__builtin_expect(input_left && platform.input_wanted, 0))
-            pull_input(f, info);
-    } else {
+    if (__builtin_expect(f->op != ABI_OP_PORT, 0))
         op_other(f, info);
-    }
-    f->intr = platform.intr;
-    f->timer = platform.deadline;
-    if (__builtin_expect(platform.out_len | platform.life, 0))
-        reply_rare(f);
+    else
+        op_port(f);
+    if (__builtin_expect(input_left && platform.input_wanted, 0))
+        pull_input(f, info);
+    if (__builtin_expect(platform.intr | platform.out_len | platform.life || platform.deadline != timer_told, 0))
+        reply_notes(f);
 }

@@ -1,5 +1,6 @@
 /* The exit table: one row per neutral cause of a VM exit, its handler, and the guest state that ring 3 is given.
  * Ring 0, interrupts off, on the vcpu's supervisor stack; called by the vendor's run loop. */
+#include "kernel/exit.h"
 #include "depriv/gate.h"
 #include "kernel/log.h"
 #include "kernel/policy.h"
@@ -16,8 +17,7 @@ struct exit_row {
 };
 static const struct exit_row exit_table[EXIT_KINDS];
 
-/* Ring 3's answer to anything but a plain OK. */
-static enum exit_action answer(struct vcpu *v, int status)
+enum exit_action exit_answer(struct vcpu *v, int status)
 {
     u32 inject = READ_ONCE(v->frame->inject);
     switch (status) {
@@ -66,7 +66,7 @@ static bool insn_length(struct vcpu *v, enum abi_insn want, enum exit_action *ac
     status = depriv_call(v, ABI_OP_LENGTH, STATE_INSN);
     *action = EXIT_RESUME;
     if (status != ABI_OK) {
-        *action = answer(v, status);
+        *action = exit_answer(v, status);
         return false;
     }
     length = READ_ONCE(v->frame->length);
@@ -78,21 +78,12 @@ static bool insn_length(struct vcpu *v, enum abi_insn want, enum exit_action *ac
     return true;
 }
 
-_Static_assert(offsetof(struct exit_info, flags) - offsetof(struct exit_info, port) == offsetof(struct abi_frame, flags) - offsetof(struct abi_frame, port) &&
-               offsetof(struct exit_info, size) - offsetof(struct exit_info, port) == offsetof(struct abi_frame, size) - offsetof(struct abi_frame, port),
-               "exit_port copies them as one word");
-
-static inline enum exit_action exit_port(struct vcpu *v)
+/* INS or OUTS: ring 3 decodes the instruction and moves its registers itself. */
+static enum exit_action exit_string(struct vcpu *v)
 {
-    struct abi_frame *f = v->frame;
-    int status;
-    __builtin_memcpy(&f->port, &v->exit.port, sizeof(u32)); /* port, size, flags: laid out alike (below) */
-    if (unlikely(v->exit.flags & ABI_PORT_STRING)) {
-        give_insn_bytes(v);
-        return answer(v, depriv_call(v, ABI_OP_STRING, STATE_INSN));
-    }
-    status = depriv_call(v, ABI_OP_PORT, 0);
-    return likely(status == ABI_OK) ? EXIT_ADVANCE : answer(v, status);
+    exit_give_port(v);
+    give_insn_bytes(v);
+    return exit_answer(v, depriv_call(v, ABI_OP_STRING, STATE_INSN));
 }
 
 static enum exit_action exit_cpuid(struct vcpu *v)
@@ -144,10 +135,10 @@ static bool gpa_is_ram(const struct domain *d, u64 gpa)
 static enum exit_action exit_nested(struct vcpu *v)
 {
     if (gpa_is_ram(v->domain, v->exit.gpa))
-        return answer(v, ABI_RETRY);
+        return exit_answer(v, ABI_RETRY);
     v->frame->gpa = v->exit.gpa;
     give_insn_bytes(v);
-    return answer(v, depriv_call(v, ABI_OP_MMIO, STATE_INSN));
+    return exit_answer(v, depriv_call(v, ABI_OP_MMIO, STATE_INSN));
 }
 
 /* A write to a control-register bit that the host owns: checked and set as a whole (SDM 3C 25.3). */
@@ -217,7 +208,8 @@ static enum exit_action exit_fatal(struct vcpu *v)
 
 static const struct exit_row exit_table[EXIT_KINDS] = {
     /*                   name                         handler          state that ring 3 is given at most */
-    [EXIT_PORT]       = { "port I/O",                 exit_port,       STATE_INSN },
+    [EXIT_PORT]       = { "port I/O",                 exit_port,       STATE_NONE },
+    [EXIT_STRING]     = { "string I/O",               exit_string,     STATE_INSN },
     [EXIT_CPUID]      = { "CPUID",                    exit_cpuid,      STATE_INSN },
     [EXIT_INTERRUPT]  = { "host interrupt",           exit_again,      STATE_NONE },
     [EXIT_WINDOW]     = { "interrupt window",         exit_window,     STATE_NONE },
@@ -244,13 +236,9 @@ const char *exit_name(u32 kind)
     return kind < EXIT_KINDS ? exit_table[kind].name : "?";
 }
 
-/* Port I/O, the hot cause, is called directly; the rest through the table. */
-enum exit_action exit_dispatch(struct vcpu *v)
+enum exit_action exit_by_table(struct vcpu *v)
 {
-    u32 kind = v->exit.kind;
-    v->domain->exits[kind]++;
+    v->domain->exits[v->exit.kind]++;
     count_event(COUNT_EXIT);
-    if (likely(kind == EXIT_PORT))
-        return exit_port(v);
-    return exit_table[kind].handle(v);
+    return exit_table[v->exit.kind].handle(v);
 }

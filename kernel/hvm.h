@@ -11,7 +11,8 @@ struct cpu;
 
 /* Neutral causes of an exit; each vendor maps every hardware reason to one of them in a table. kernel/exit.c has a row for each. */
 enum exit_kind {
-    EXIT_PORT,          /* port, size, flags (ABI_PORT_*); next RIP by advance() */
+    EXIT_PORT,          /* IN, OUT: port, size, flags (ABI_PORT_*) */
+    EXIT_STRING,        /* INS, OUTS: likewise; ring 3 decodes and moves RIP */
     EXIT_CPUID,
     EXIT_INTERRUPT,     /* host interrupt: already handled by the vendor's loop */
     EXIT_WINDOW,        /* the guest can take an interrupt now */
@@ -93,8 +94,6 @@ struct hvm_ops {
 extern const struct hvm_ops vmx_ops, svm_ops;
 extern const struct hvm_ops *hvm;
 
-/* kernel/exit.c: the exit table. v->exit and, in the frame, the general registers are filled; the vendor advances RIP when told. */
-enum exit_action exit_dispatch(struct vcpu *v);
 const char *exit_name(u32 kind);
 
 #endif

@@ -8,6 +8,7 @@
 #include "kernel/log.h"
 #include "kernel/options.h"
 #include "kernel/paging.h"
+#include "kernel/screen.h"
 #include "kernel/smp.h"
 #include "kernel/time.h"
 #include "kernel/trap.h"
@@ -58,6 +59,7 @@ void boot_main(u32 magic, u64 info)
     stack_head()->cpu = &cpus[0];
     console_early_init();
     boot_parse(magic, info);
+    screen_early_init();
     options_parse();
     log_line("build %s, %s", RUNG_BUILD, boot.loader);
     cpu_features_init();

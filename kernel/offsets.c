@@ -20,6 +20,7 @@ void offsets(void)
     DEFINE(VCPU_HVM, offsetof(struct vcpu, hvm));
     DEFINE(VCPU_LAUNCHED, offsetof(struct vcpu, launched));
     DEFINE(CPU_SIZE, sizeof(struct cpu));
+    DEFINE(CPU_LOADED, offsetof(struct cpu, loaded));
     DEFINE(CPU_RSP0, offsetof(struct cpu, tss) + offsetof(struct tss, rsp));
     DEFINE(CPUS_MAX, CPUS_MAX);
     DEFINE(STACK_HEAD, sizeof(struct stack_head));

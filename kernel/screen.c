@@ -5,37 +5,35 @@
 #include "kernel/font.h"
 #include "kernel/paging.h"
 
-#define TEXT_COLUMNS_MAX 256u
-#define TEXT_ROWS_MAX    128u
-#define TEXT_CELL        2u
-#define TEXT_GREY        0x0700u
-#define PIXEL_LIGHT      0xc8u             /* of each colour: their order does not matter */
-#define PIXELS_MAX       8192u             /* across and down */
-#define BYTES_MAX        (64 * MIB)
-#define DOT_TALL         2u                /* a dot is twice as high as wide */
-#define WIDE_SCREEN      1920u             /* from here on dots have twice the size */
-#define IDENTITY_END     (4 * GIB)         /* of the boot tables */
+#define TEXT_CELL    2u
+#define TEXT_GREY    0x0700u
+#define PIXEL_LIGHT  0xc8u     /* of each colour: their order does not matter */
+#define PIXELS_MAX   8192u     /* across and down */
+#define BYTES_MAX    (64 * MIB)
+#define DOT_TALL     2u        /* a dot is twice as high as wide */
+#define WIDE_SCREEN  1920u     /* from here on dots have twice the size */
+#define IDENTITY_END (4 * GIB) /* of the boot tables */
+#define DEVICE_SPAN  BIT(39)   /* one PML4 slot from DEVICE_BASE on */
 
-static volatile u8 *base;                  /* NULL: no screen */
+static volatile u8 *base;      /* NULL: no screen */
 static u32 columns, rows, row, column;
-static u32 dot;                            /* pixels across; a framebuffer only */
+static u32 dot;                /* pixels across; a framebuffer only */
 
-/* Takes the geometry; the bytes that lines will be drawn in, or 0 for a screen that cannot be used. */
+/* Takes the geometry; returns the bytes that lines will be drawn in, or 0 for a screen that cannot be used. */
 static u64 screen_measure(void)
 {
     u32 w = boot.screen.width, h = boot.screen.height, bytes = boot.screen.text ? TEXT_CELL : boot.screen.bpp / 8;
     u64 size = (u64)boot.screen.pitch * h;
-    if (!boot.screen.present || !w || !h || boot.screen.pitch / bytes < w || size > BYTES_MAX || boot.screen.address + size > BIT(39))
+    if (!boot.screen.present || !w || !h || w > PIXELS_MAX || h > PIXELS_MAX || boot.screen.pitch < w * bytes)
         return 0;
-    if (boot.screen.text) {
-        columns = w;
-        rows = h;
-        return w <= TEXT_COLUMNS_MAX && h <= TEXT_ROWS_MAX ? size : 0;
-    }
+    if (size > BYTES_MAX || boot.screen.address > DEVICE_SPAN - size)
+        return 0;
+    if (!boot.screen.text && boot.screen.bpp != 24 && boot.screen.bpp != 32)
+        return 0;
     dot = w >= WIDE_SCREEN ? 2 : 1;
-    columns = w / (FONT_COLUMNS * dot);
-    rows = h / (FONT_ROWS * DOT_TALL * dot);
-    return (boot.screen.bpp == 24 || boot.screen.bpp == 32) && w <= PIXELS_MAX && h <= PIXELS_MAX && columns && rows ? size : 0;
+    columns = boot.screen.text ? w : w / (FONT_COLUMNS * dot);
+    rows = boot.screen.text ? h : h / (FONT_ROWS * DOT_TALL * dot);
+    return columns && rows ? size : 0;
 }
 
 void screen_early_init(void)

@@ -214,7 +214,7 @@ void vcpu_print_ring(const struct vcpu *v)
     u32 n = (u32)min_u64(v->ring_next, 16);
     for (u32 i = 1; i <= n; i++) {
         const struct exit_record *r = &v->ring[(v->ring_next - i) % VCPU_RING];
-        log_domain(v->domain->name, "  exit -%u: %s, reason %x, %lx %lx", i, exit_name(r->kind), r->reason, r->a, r->b);
+        log_domain(v->domain->name, "  exit -%u: %s, reason %x, info %lx", i, exit_name(r->kind), r->reason, r->info);
     }
 }
 
@@ -249,8 +249,8 @@ static void vcpu_main(struct vcpu *v)
     d->booted = rdtsc();
     if (vcpu_ready(v))
         hvm->run(v);
+    vcpu_unload(this_cpu()); /* the report reads its state, and may be printed by another CPU */
     domain_vcpu_gone(d);
-    vcpu_unload(this_cpu());
     sched_exit();
 }
 

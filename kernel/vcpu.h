@@ -9,7 +9,7 @@
 
 #define VCPU_RING 64u
 
-struct exit_record { u32 reason; u32 kind; u64 a, b; }; /* reason is the vendor's; a, b: qualification or port and gpa */
+struct exit_record { u32 kind, reason; u64 info; }; /* reason is the vendor's; info: its qualification, or the gpa */
 
 /* vcpu.hazards: anything that must be looked at before the next guest entry; 0 on the hot path. */
 #define HAZARD_KILL    BIT(0)   /* the domain ends */
@@ -25,8 +25,7 @@ struct vcpu {
     u64 saved_rsp;              /* supervisor RSP while ring 3 runs; SYSENTER_ESP points here */
     u64 user_frame, user_stack, user_entry; /* what ring 3 is entered with */
     u64 user_info;
-    u32 domid;                  /* the one value that every call's first argument is compared with */
-    u32 pad;
+    u64 domid;                  /* the one value that every call's first argument is compared with */
     u64 vmcb_pa, host_vmcb_pa;  /* SVM: for VMRUN, VMLOAD, VMSAVE */
     u64 launched;               /* VMX: VMRESUME, not VMLAUNCH */
 
@@ -74,9 +73,9 @@ void vcpu_start(struct vcpu *v, struct cpu *cpu);
 void vcpu_event(struct vcpu *v, u32 event);   /* any CPU: deliver ABI_EVENT_* and wake */
 void vcpu_switch_in(struct vcpu *v);          /* scheduler: make v the loaded vcpu of this CPU */
 void vcpu_unload(struct cpu *cpu);            /* save what cpu->loaded left in the registers */
-static inline void vcpu_record(struct vcpu *v, u32 reason, u32 kind, u64 a, u64 b)
+static inline void vcpu_record(struct vcpu *v, u32 reason, u32 kind, u64 info)
 {
-    v->ring[v->ring_next++ % VCPU_RING] = (struct exit_record){ reason, kind, a, b };
+    v->ring[v->ring_next++ % VCPU_RING] = (struct exit_record){ kind, reason, info };
 }
 void vcpu_print_ring(const struct vcpu *v);   /* its last exits, newest first */
 void vcpu_print_state(struct vcpu *v);        /* guest registers */

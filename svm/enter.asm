@@ -12,12 +12,13 @@ global svm_enter_guest
 %define GPR(n)   n * 8              ; abi_frame.gpr[] in the order of the instruction encoding
 
 ; rdi = vcpu; every register but RSP and RBP is lost: the caller says so to the compiler, which saves what it needs and no more (svm.h).
-; Stack during the guest: vcpu, rbp, return address (rising).
+; Stack during the guest: frame page, VMCB, rbp, return address (rising).
 svm_enter_guest:
     push    rbp
-    push    rdi
     mov     rdx, [rdi + VCPU_FRAME]
     mov     rcx, [rdi + VCPU_HVM]
+    push    rcx
+    push    rdx
     mov     rax, [rdx + GPR(0)]
     mov     [rcx + VMCB_RAX], rax
     mov     rax, [rdi + VCPU_VMCB_PA]
@@ -39,14 +40,13 @@ svm_enter_guest:
     vmrun                           ; GIF = 0 keeps them from being taken here. STI after CLGI: an emulator checks for them at STI
     cli
 
-    push    rdi
-    mov     rdi, [rsp + 8]
-    mov     rax, [rdi + VCPU_FRAME]
+    pop     rax                     ; VMRUN gave RAX and RSP back
     mov     [rax + GPR(1)], rcx
     mov     [rax + GPR(2)], rdx
     mov     [rax + GPR(3)], rbx
     mov     [rax + GPR(5)], rbp
     mov     [rax + GPR(6)], rsi
+    mov     [rax + GPR(7)], rdi
     mov     [rax + GPR(8)], r8
     mov     [rax + GPR(9)], r9
     mov     [rax + GPR(10)], r10
@@ -56,17 +56,20 @@ svm_enter_guest:
     mov     [rax + GPR(14)], r14
     mov     [rax + GPR(15)], r15
     pop     rcx
-    mov     [rax + GPR(7)], rcx
-    mov     rcx, [rdi + VCPU_HVM]
     mov     rcx, [rcx + VMCB_RAX]
     mov     [rax + GPR(0)], rcx
-    pop     rdi
     pop     rbp
     xor     ecx, ecx                ; no guest value outlives the exit in a register, not even for a mispredicted path
     xor     edx, edx
+    xor     ebx, ebx
     xor     esi, esi
+    xor     edi, edi
     xor     r8d, r8d
     xor     r9d, r9d
     xor     r10d, r10d
     xor     r11d, r11d
+    xor     r12d, r12d
+    xor     r13d, r13d
+    xor     r14d, r14d
+    xor     r15d, r15d
     ret

@@ -1,8 +1,6 @@
 /* Every exit code of APM2 appendix C: its name, its neutral kind, what is read from the VMCB for it. */
 #include "svm/svm.h"
 
-#define LENGTH_MAX 15u
-
 /* How far a handler goes while the guest's VMLOAD state is live and GIF = 0. */
 enum stay {
     STAY_NEVER,                 /* ring 3, or host interrupts */
@@ -15,18 +13,6 @@ struct vmexit_row {
     u8 kind, stay;
     void (*decode)(struct exit_info *e, struct vmcb *c); /* on top of the length */
 };
-
-/* EXITINFO2 is the next RIP, on every CPU (APM2 15.10.2). */
-_Static_assert(ABI_PORT_IN == IOIO_IN && ABI_PORT_STRING == IOIO_STRING >> 1 && ABI_PORT_REP == IOIO_REP >> 1, "decode_port");
-
-static inline void decode_port(struct exit_info *e, struct vmcb *c)
-{
-    u64 info = c->exit_info1;
-    e->port = (u16)(info >> IOIO_PORT_SHIFT);
-    e->size = info >> IOIO_SIZE_SHIFT & 7;
-    e->flags = (u8)((info & IOIO_IN) | (info >> 1 & (ABI_PORT_STRING | ABI_PORT_REP))); /* STR and REP are one bit higher */
-    e->length = (u32)(c->exit_info2 - c->save.rip) & LENGTH_MAX;
-}
 
 static void decode_msr(struct exit_info *e, struct vmcb *c)
 {
@@ -116,7 +102,7 @@ static const struct vmexit_row rows[VMEXIT_TABLE_END] = {
     [VMEXIT_HLT]               = { "HLT",         EXIT_HLT,        STAY_LENGTH, decode_halt },
     [VMEXIT_INVLPG]            = OFF("INVLPG"),
     [VMEXIT_INVLPGA]           = BAD("INVLPGA"),
-    [VMEXIT_IOIO]              = { "IOIO",        EXIT_PORT,       STAY_NEVER,  decode_port },
+    [VMEXIT_IOIO]              = { "IOIO",        EXIT_PORT,       STAY_NEVER,  svm_decode_port },
     [VMEXIT_MSR]               = { "MSR",         EXIT_MSR,        STAY_LENGTH, decode_msr },
     [VMEXIT_TASK_SWITCH]       = OFF("task switch"), /* the CPU does it by itself */
     [VMEXIT_FERR_FREEZE]       = { "FERR freeze", EXIT_RETRY,      STAY,        NULL }, /* waits for an interrupt that no PIC here sends */
@@ -161,8 +147,10 @@ static const struct vmexit_row *row_find(u32 code)
     return code == VMEXIT_INVALID ? &failed : &unknown;
 }
 
-static bool exit_decode_any(struct vmcb *c, struct exit_info *e)
+bool svm_exit_decode(struct vcpu *v)
 {
+    struct vmcb *c = vcpu_vmcb(v);
+    struct exit_info *e = &v->exit;
     const struct vmexit_row *row = row_find((u32)c->exit_code);
     e->reason = (u32)c->exit_code;
     e->kind = row->kind;
@@ -174,24 +162,13 @@ static bool exit_decode_any(struct vmcb *c, struct exit_info *e)
         c->own_shadow_rip = c->save.rip;
     if (row->decode)
         row->decode(e, c);
-    if (unlikely(e->length > LENGTH_MAX))
+    if (e->kind == EXIT_PORT && e->flags & ABI_PORT_STRING)
+        e->kind = EXIT_STRING;
+    if (unlikely(e->length > SVM_LENGTH_MAX))
         e->length = 0;
     if (unlikely(row->kind == EXIT_UNEXPECTED))
         e->text = row->name;
     else if (unlikely(row->kind == EXIT_FAILED))
         e->text = svm_entry_broken(c);
     return row->stay == STAY || (row->stay == STAY_LENGTH && e->length);
-}
-
-bool svm_exit_decode(struct vcpu *v)
-{
-    struct vmcb *c = vcpu_vmcb(v);
-    struct exit_info *e = &v->exit;
-    if (likely((u32)c->exit_code == VMEXIT_IOIO && !(c->exit_info1 & IOIO_STRING) && !c->int_shadow)) { /* the hot cause, without the table */
-        e->reason = VMEXIT_IOIO;
-        e->kind = EXIT_PORT;
-        decode_port(e, c);
-        return false;
-    }
-    return exit_decode_any(c, e);
 }

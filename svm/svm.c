@@ -6,6 +6,7 @@
  * handlers leaves first. Ring 0 never uses GS. */
 #include "svm/svm.h"
 #include "depriv/gate.h"
+#include "kernel/exit.h"
 #include "kernel/frames.h"
 #include "kernel/paging.h"
 #include "kernel/trap.h"
@@ -37,7 +38,7 @@ static const char *svm_probe(void)
     if (r.ebx < 2)
         return "there is no ASID for a guest (CPUID.8000000Ah:EBX)";
     svm_features = (struct svm_features){
-        .nrips = r.edx & BIT(3), .clean = r.edx & BIT(5), .flush_asid = r.edx & BIT(6), .decode = r.edx & BIT(7), .asids = r.ebx,
+        .nrips = r.edx & BIT(3), .clean_mask = r.edx & BIT(5) ? CLEAN_ALL : 0, .flush_asid = r.edx & BIT(6), .decode = r.edx & BIT(7), .asids = r.ebx,
     };
     return NULL;
 }
@@ -251,14 +252,14 @@ static void svm_advance(struct vcpu *v, struct vmcb *c)
     u64 rip = g->rip + v->exit.length;
     g->rip = g->efer & EFER_LMA && g->cs.attrib & VMCB_SEG_L ? rip : (u32)rip;
     c->int_shadow &= ~VMCB_SHADOW;
+    if (likely(!(g->rflags & (RFLAGS_RF | RFLAGS_TF))))
+        return;
     g->rflags &= ~RFLAGS_RF;
-    if (unlikely(g->rflags & RFLAGS_TF)) {
+    if (g->rflags & RFLAGS_TF) {
         g->dr6 |= DR6_BS;
         c->clean &= ~(u32)CLEAN_DR;
         inject_exception(v, VEC_DB, false, 0);
     }
-    if (unlikely(v->exit.kind == EXIT_HLT) && v->exit.flags & SVM_HALT_AWAKE)
-        __atomic_and_fetch(&v->hazards, ~HAZARD_HALT, __ATOMIC_SEQ_CST);
 }
 
 /* ---- Run ----------------------------------------------------------------------------------------------------------------- */
@@ -284,7 +285,7 @@ static void guest_run(struct vcpu *v, struct vmcb *c)
     svm_enter(v);
     c->event_inj = 0;
     c->tlb_control = TLB_FLUSH_NONE;
-    c->clean = svm_features.clean ? CLEAN_ALL : 0;
+    c->clean = svm_features.clean_mask;
     if (unlikely(c->exit_int_info & EVENT_VALID))
         event_interrupted(v, c->exit_int_info);
 }
@@ -315,16 +316,25 @@ static void svm_run(struct vcpu *v)
         if (!live)
             guest_arrive(v);
         guest_run(v, c);
-        stay = svm_exit_decode(v);
-        vcpu_record(v, v->exit.reason, v->exit.kind, c->exit_info1, c->exit_info2);
-        if (likely(!stay)) {
+        if (likely(svm_port_exit(v, c))) {
+            vcpu_record(v, VMEXIT_IOIO, EXIT_PORT, c->exit_info1);
             guest_leave(v);
-            if (unlikely(v->exit.kind != EXIT_PORT))
-                host_events(v);
+            live = false;
+            if (likely(exit_port(v) == EXIT_ADVANCE))
+                svm_advance(v, c);
+            continue;
+        }
+        stay = svm_exit_decode(v);
+        vcpu_record(v, v->exit.reason, v->exit.kind, v->exit.kind == EXIT_NESTED ? c->exit_info2 : c->exit_info1);
+        if (!stay) {
+            guest_leave(v);
+            host_events(v);
         }
         live = stay;
         if (exit_dispatch(v) == EXIT_ADVANCE)
             svm_advance(v, c);
+        if (unlikely(v->exit.kind == EXIT_HLT) && v->exit.flags & SVM_HALT_AWAKE)
+            __atomic_and_fetch(&v->hazards, ~HAZARD_HALT, __ATOMIC_SEQ_CST);
     }
 }
 

@@ -15,9 +15,9 @@
 /* CPUID 8000_000Ah: what may be used only where it is offered. */
 struct svm_features {
     bool nrips;         /* EDX[3] next RIP in the VMCB */
-    bool clean;         /* EDX[5] VMCB clean bits */
     bool flush_asid;    /* EDX[6] */
     bool decode;        /* EDX[7] instruction bytes with a nested page fault */
+    u32 clean_mask;     /* EDX[5] VMCB clean bits: what an unchanged VMCB says, or 0 */
     u32 asids;          /* EBX: 0 is the host's */
 };
 extern struct svm_features svm_features;
@@ -35,6 +35,31 @@ const char *svm_entry_broken(const struct vmcb *c);     /* all: why VMRUN refuse
 bool svm_address_canonical(const struct vmcb_save *g, u64 address);
 
 #define SVM_HALT_AWAKE 1u /* v->exit.flags of EXIT_HLT: do not sleep */
+#define SVM_LENGTH_MAX 15u
+
+/* EXITINFO2 is the next RIP, on every CPU (APM2 15.10.2). */
+_Static_assert(ABI_PORT_IN == IOIO_IN && ABI_PORT_STRING == IOIO_STRING >> 1 && ABI_PORT_REP == IOIO_REP >> 1, "svm_decode_port");
+
+static inline void svm_decode_port(struct exit_info *e, struct vmcb *c)
+{
+    u64 info = c->exit_info1;
+    e->port = (u16)(info >> IOIO_PORT_SHIFT);
+    e->size = info >> IOIO_SIZE_SHIFT & 7;
+    e->flags = (u8)((info & IOIO_IN) | (info >> 1 & (ABI_PORT_STRING | ABI_PORT_REP))); /* STR and REP are one bit higher */
+    e->length = (u32)(c->exit_info2 - c->save.rip) & SVM_LENGTH_MAX;
+}
+
+/* The hot cause, without the table: IN or OUT with no interrupt shadow. False: svm_exit_decode() is needed. */
+static inline bool svm_port_exit(struct vcpu *v, struct vmcb *c)
+{
+    if (unlikely((u32)c->exit_code != VMEXIT_IOIO || c->exit_info1 & IOIO_STRING || c->int_shadow))
+        return false;
+    v->exit.reason = VMEXIT_IOIO;
+    v->exit.kind = EXIT_PORT;
+    svm_decode_port(&v->exit, c);
+    return true;
+}
+
 /* exits.c: fills v->exit from the VMCB. True: the handler may run while the guest's VMLOAD state is live and GIF = 0. */
 bool svm_exit_decode(struct vcpu *v);
 

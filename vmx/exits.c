@@ -19,8 +19,11 @@ struct exit_row {
 };
 
 /* Table 27-5: size - 1, direction, string, REP, operand, port. Bits 3 to 5 are ABI_PORT_IN, _STRING, _REP in their order. */
+#define PORT_STRING BIT(4) /* table 27-5 */
+
 static void decode_port(struct vcpu *v, u64 q)
 {
+    v->exit.kind = unlikely(q & PORT_STRING) ? EXIT_STRING : EXIT_PORT;
     v->exit.port = (u16)(q >> 16);
     v->exit.size = (u8)((q & 7) + 1);
     v->exit.flags = (u8)(q >> 3 & (ABI_PORT_IN | ABI_PORT_STRING | ABI_PORT_REP));
@@ -233,7 +236,7 @@ static void decode_row(struct vcpu *v, u32 reason)
         redeliver(v);
     if (row->decode)
         row->decode(v, q);
-    vcpu_record(v, reason, e->kind, q, e->gpa);
+    vcpu_record(v, reason, e->kind, e->kind == EXIT_NESTED ? e->gpa : q);
 }
 
 void vmx_decode(struct vcpu *v)
@@ -245,10 +248,9 @@ void vmx_decode(struct vcpu *v)
         return;
     }
     u64 q = vmcs_read(VMCS_QUALIFICATION);
-    v->exit.kind = EXIT_PORT;
     v->exit.length = (u32)vmcs_read(VMCS_EXIT_LENGTH);
     decode_port(v, q);
-    vcpu_record(v, reason, EXIT_PORT, q, 0);
+    vcpu_record(v, reason, v->exit.kind, q);
 }
 
 #define ATTR_L BIT(13)

@@ -2,6 +2,7 @@
  * Ring 0, interrupts off. */
 #include "vmx/vmx.h"
 #include "depriv/gate.h"
+#include "kernel/exit.h"
 #include "kernel/frames.h"
 #include "kernel/log.h"
 #include "kernel/paging.h"
@@ -359,7 +360,7 @@ static void entry_refused(struct vcpu *v)
     v->exit.kind = EXIT_FAILED;
     v->exit.reason = 0;
     v->exit.text = entry_failure(v, 0);
-    vcpu_record(v, 0, EXIT_FAILED, vmcs_read(VMCS_INSTRUCTION_ERROR), 0);
+    vcpu_record(v, 0, EXIT_FAILED, vmcs_read(VMCS_INSTRUCTION_ERROR));
 }
 
 static void vmx_run(struct vcpu *v)

@@ -691,38 +691,45 @@ g_none:                                         ; no state: the guest starts as 
     ret
 %endmacro
 reply q_status,       F_STATUS, (N) & 0xffffffff
-reply q_life,         F_LIFE, (N) & 0xffffffff
-reply q_console,      F_CONSOLE_LEN, (N) & 0xffffffff
+q_life:
+    note    NOTE_LIFE
+    reply32 F_LIFE, (N) & 0xffffffff
+    ret
+q_console:
+    note    NOTE_CONSOLE
+    reply32 F_CONSOLE_LEN, (N) & 0xffffffff
+    ret
 reply q_length,       F_LENGTH, (N) & 0xffffffff
 reply q_status_off,   F_STATUS, 77
 q_inject:                                       ; a fault of the guest's that does not exist
-    reply32 F_STATUS, STATUS_FAULT
+    or      dword [rbp + F_STATUS], STATUS_FAULT
     reply32 F_INJECT, (N) & 0xffffffff
     reply32 F_INJECT_ERR, -1
     ret
 q_vector:                                       ; the interrupt line never goes down
-    reply32 F_INTR, 1
+    note    NOTE_INTR
     reply32 F_VECTOR, (N) & 0xffffffff
     ret
 q_intr:
-    reply32 F_INTR, -1
+    note    NOTE_INTR
     ret
 q_intr_fault:
-    reply32 F_INTR, 1
-    reply32 F_STATUS, (N) & 0xffffffff
+    or      dword [rbp + F_STATUS], NOTE_INTR | (N)
     ret
 q_timer:
     mov     rax, N
     mov     [rbp + F_TIMER], rax
+    note    NOTE_TIMER
     ret
 q_timer_now:
     rdtsc
     shl     rdx, 32
     or      rax, rdx
     mov     [rbp + F_TIMER], rax
+    note    NOTE_TIMER
     ret
 q_text:                                         ; a reason without an end, of bytes that would be lines and colours of their own
-    reply32 F_STATUS, STATUS_REFUSE
+    or      dword [rbp + F_STATUS], STATUS_REFUSE
 text_forge:
     lea     rsi, [forged]
     lea     rdi, [rbp + F_TEXT]
@@ -757,6 +764,7 @@ q_console_flood:                                ; as much as a reply holds, what
     mov     al, 'x'
     rep stosb
     mov     dword [rbp + F_CONSOLE_LEN], 256
+    note    NOTE_CONSOLE
     ret
 l_yield:
     mov     r13d, 1000

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Assembles the hostile components: one image for each row of `list`, into build/guest/hostile/. usage: build.sh [NAME...]
+set -euo pipefail
+cd "$(dirname "$0")"
+root=../../..
+out=$root/build/guest/hostile
+mkdir -p "$out"
+
+# The contract's offsets, as the compiler knows them: name, struct, member, and what is added.
+offsets() {
+    cat <<'END'
+I_DOMID abi_info domid
+I_CPU abi_info cpu
+I_RAM_LOW abi_info ram_low
+F_OP abi_frame op
+F_WANT abi_frame want
+F_STATUS abi_frame status
+F_STATE_OUT abi_frame state_out
+F_LENGTH abi_frame length
+F_VECTOR abi_frame vector
+F_INJECT abi_frame inject
+F_INJECT_ERR abi_frame inject_error
+F_LIFE abi_frame life
+F_TIMER abi_frame timer
+F_CONSOLE_LEN abi_frame console_len
+F_CONSOLE abi_frame console
+F_TEXT abi_frame text
+F_STATE abi_frame state
+S_RIP abi_frame state.rip
+S_RSP abi_frame state.rsp
+S_RFLAGS abi_frame state.rflags
+S_SHADOW abi_frame state.shadow
+S_SEGMENTS abi_frame state.seg
+S_GDTR abi_frame state.gdtr
+S_IDTR abi_frame state.idtr
+S_CR0 abi_frame state.cr0
+S_CR3 abi_frame state.cr3
+S_CR4 abi_frame state.cr4
+S_EFER abi_frame state.efer
+S_DR6 abi_frame state.dr6
+S_DR7 abi_frame state.dr7
+S_SYSENTER_CS abi_frame state.sysenter_cs
+S_SYSENTER_SP abi_frame state.sysenter_esp
+SEG_LIMIT abi_segment limit
+SEG_ATTR abi_segment attr
+SEG_SELECTOR abi_segment selector
+TABLE_LIMIT abi_table limit
+END
+}
+
+make_offsets() {
+    {
+        echo '#include "depriv/abi.h"'
+        echo 'void offsets(void) {'
+        while read -r name struct member; do
+            echo "__asm__(\"==> %define $name %c0\" : : \"i\"(__builtin_offsetof(struct $struct, $member)));"
+        done < <(offsets)
+        echo '__asm__("==> %%define SEG_BYTES %c0\n==> %%define STATE_BYTES %c1" : : "i"(sizeof(struct abi_segment)), "i"(sizeof(struct abi_state))); }'
+    } | sed 's/==> %define/==> %%define/' | gcc -ffreestanding -I"$root" -S -o - -x c - | sed -n 's/.*==> //p' >"$out/abi.new"
+    cmp -s "$out/abi.new" "$out/abi.inc" || mv "$out/abi.new" "$out/abi.inc"
+}
+
+make_offsets
+while read -r name _ _ defines _; do
+    case $name in '#'* | '') continue ;; esac
+    [ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
+    file=$out/$name.bin
+    [ "$file" -nt hostile.asm ] && [ "$file" -nt hostile.inc ] && [ "$file" -nt list ] && [ "$file" -nt "$out/abi.inc" ] && continue
+    # shellcheck disable=SC2086 # the words are words
+    nasm -Werror -f bin -I ./ -I "$out/" $(printf -- '-D%s ' ${defines//,/ }) -o "$file.new" hostile.asm
+    mv "$file.new" "$file"
+done <list

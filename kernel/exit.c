@@ -17,6 +17,19 @@ struct exit_row {
 };
 static const struct exit_row exit_table[EXIT_KINDS];
 
+/* What an instruction can raise, and which of it has an error code (SDM 3A table 6-1): VM entry takes no other combination. */
+#define FAULTS_CODE (BIT(VEC_DF) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP) | BIT(VEC_PF) | BIT(VEC_AC) | BIT(VEC_CP))
+#define FAULTS      (FAULTS_CODE | BIT(VEC_DE) | BIT(VEC_DB) | BIT(VEC_BP) | BIT(VEC_OF) | BIT(VEC_BR) | BIT(VEC_UD) | BIT(VEC_NM) | \
+                     BIT(VEC_MF) | BIT(VEC_XM))
+#define INJECT_KNOWN (ABI_INJECT_VALID | ABI_INJECT_ERROR | 0x1fu)
+
+static bool inject_legal(u32 inject)
+{
+    u32 vector = inject & 0x1f;
+    return inject & ABI_INJECT_VALID && !(inject & ~INJECT_KNOWN) && FAULTS >> vector & 1 &&
+           !(inject & ABI_INJECT_ERROR) == !(FAULTS_CODE >> vector & 1);
+}
+
 enum exit_action exit_answer(struct vcpu *v, int status)
 {
     u32 inject = READ_ONCE(v->frame->inject);
@@ -25,7 +38,7 @@ enum exit_action exit_answer(struct vcpu *v, int status)
         v->retries = 0;
         return EXIT_RESUME;
     case ABI_FAULT:
-        if (!(inject & ABI_INJECT_VALID) || (inject & 0xff) > 31)
+        if (!inject_legal(inject))
             domain_kill(v->domain, "ring 3: bad reply: inject %x", inject);
         else
             inject_exception(v, inject & 0x1f, inject & ABI_INJECT_ERROR, READ_ONCE(v->frame->inject_error) & 0xffff);

@@ -160,6 +160,7 @@ void *kstack_alloc(unsigned pages)
             kstack_free((void *)top, i - 1);
             return NULL;
         }
+        invlpg((void *)(top - i * PAGE_SIZE)); /* the slot's former owner may have died on another CPU: this one writes the first frame */
     }
     return (void *)top;
 }

@@ -86,9 +86,9 @@ void vcpu_switch_in(struct vcpu *v)
 {
     struct cpu *cpu = this_cpu();
     struct stack_head *head = (struct stack_head *)((char *)v->stack_top - sizeof(*head));
+    flush_if_stale(cpu); /* before the first touch of v's stack, whose slot may have had another owner */
     head->cpu = cpu;
     cpu->tss.rsp[0] = v->saved_rsp;
-    flush_if_stale(cpu);
     if (cpu->loaded == v)
         return;
     vcpu_unload(cpu);
@@ -113,13 +113,21 @@ static void hazard_clear(struct vcpu *v, u32 hazard)
     __atomic_and_fetch(&v->hazards, ~hazard, __ATOMIC_SEQ_CST);
 }
 
+/* An operation that no instruction asked for has one answer. Another would let ring 3 go on as if it had given it. */
+static bool answered(struct vcpu *v, int rc)
+{
+    if (rc > ABI_OK)
+        domain_kill(v->domain, "ring 3: bad reply: status %d", rc);
+    return rc == ABI_OK;
+}
+
 static void take_events(struct vcpu *v)
 {
     hazard_clear(v, HAZARD_EVENTS);
     v->frame->events = __atomic_exchange_n(&v->events, 0, __ATOMIC_SEQ_CST);
     v->frame->console_room = (u32)min_u64(console_room(), ABI_CONSOLE_BYTES);
     v->frame->tsc = rdtsc();
-    depriv_call(v, ABI_OP_EVENT, 0);
+    answered(v, depriv_call(v, ABI_OP_EVENT, 0));
 }
 
 /* Ring 3's interrupt controller asks. If the guest can take it now: acknowledge, and inject the vector that ring 3 names. Else exit when it can. */
@@ -134,12 +142,14 @@ static void take_interrupt(struct vcpu *v)
             hvm->intr_window(v, true);
         return;
     }
-    if (depriv_call(v, ABI_OP_INTACK, 0) != ABI_OK)
+    if (!answered(v, depriv_call(v, ABI_OP_INTACK, 0)))
         return;
     vector = READ_ONCE(v->frame->vector);
     hazard_clear(v, HAZARD_HALT | HAZARD_INTR);
     if (vector < 256)
         v->event = ABI_INJECT_VALID | HVM_EVENT_EXTERNAL | vector;
+    else if (vector != ABI_VECTOR_NONE)
+        domain_kill(v->domain, "ring 3: bad reply: vector %x", vector);
     if (v->intr && v->event)
         hvm->intr_window(v, true);
 }
@@ -245,6 +255,7 @@ static void vcpu_main(struct vcpu *v)
         v->frame->text[ABI_TEXT_BYTES - 1] = 0;
         domain_kill(d, "refused: %s", v->frame->text);
     }
+    answered(v, rc);
     component_end_load(d);
     d->booted = rdtsc();
     if (vcpu_ready(v))

@@ -1,7 +1,8 @@
 ; Times one operation at a time by the RFC's protocol: N times RDTSC around it, median minus that of the empty loop (S3-7).
-; variants: bench -DN=100000, bench_none -DN=0, bench_short -DN=2000
+; variants: bench -DN=100000, bench_short -DN=2000, bench_port -DN=10000 -DONLY, bench_none -DN=0 -DONLY
 ; Lines "BENCH name=... n=... min= q1= median= q3= max= mean= empty=", in ticks of the guest's TSC; under QEMU with -icount and
 ; under Bochs these are instructions. N is for the port write, the protocol's operation; the others take OTHERS rounds.
+; ONLY: the port write alone; two such runs with different N give the events of one write by subtraction.
 %define MODE 64
 %define GUEST "bench"
 %include "guest.inc"
@@ -75,7 +76,7 @@ main:
     mov     eax, [SORTED + OTHERS / 2 * 4]
     mov     [empty], eax
     measure out, N, 0x80
-%if N > 0
+%ifndef ONLY
     measure in, OTHERS, 0x80
     measure out_unclaimed, OTHERS, 0xd00
     measure cpuid, OTHERS, 0

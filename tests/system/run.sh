@@ -214,6 +214,7 @@ cpu: model=${CPU:-corei7_skylake_x}, count=$CPUS:1:1, ips=50000000, reset_on_tri
 memory: guest=$MEMORY, host=$MEMORY
 romimage: file=/usr/share/bochs/BIOS-bochs-latest, options=fastboot
 vgaromimage: file=/usr/share/vgabios/vgabios.bin
+vga: extension=none
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=cdrom, path=$WORK/run.iso, status=inserted
 boot: cdrom

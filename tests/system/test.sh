@@ -62,7 +62,7 @@ judge() { # name, status got, status wanted, modules, expectations
     *) echo "exit status $2 instead of $3"; return 1 ;;
     esac
     [ "$2" != 124 ] || [ "$3" = 124 ] || { echo "no end in time"; return 1; }
-    ! grep -qE '\[panic\]|panic|in ring 0' "$out/$name.log" || { echo "ring 0: $(grep -m1 -E 'panic|in ring 0' "$out/$name.log")"; return 1; }
+    line=$(grep -a -m1 -E '^rung: (\[panic\]|.* in ring 0 )' "$out/$name.log") && { echo "ring 0: $line"; return 1; }
     line=$(grep -a -m1 -E '(^|[ :])FAIL' "$out/$name.out") && { echo "${line%%$'\r'}"; return 1; }
     for word in $4; do # a flat guest ends with its count of checks
         [ "$3" = 0 ] || break

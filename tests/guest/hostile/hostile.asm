@@ -714,7 +714,7 @@ q_intr:
     note    NOTE_INTR
     ret
 q_intr_fault:
-    or      dword [rbp + F_STATUS], NOTE_INTR | (N)
+    or      dword [rbp + F_STATUS], NOTE_INTR | ((N) & 0xff)
     ret
 q_timer:
     mov     rax, N

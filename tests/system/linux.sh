@@ -28,6 +28,7 @@ make_initrd() {
     for name in $("$root/bin/busybox" --list); do
         [ "$name" = busybox ] || ln -s busybox "$root/bin/$name"
     done
+    nasm -f elf64 -o "$out/tsc.o" tests/bench/tsc.asm && ld -o "$root/bin/tsc" "$out/tsc.o" && strip "$root/bin/tsc"
     cp tests/system/init "$root/init"
     chmod 755 "$root/init"
     find "$root" -exec touch -h -d @1577836800 {} +

@@ -144,6 +144,7 @@ make_iso() { # file, hypervisor options, words for grub-mkrescue
     {
         echo "set timeout=0"
         echo "insmod all_video"
+        echo 'if [ "$grub_platform" = pc ]; then set gfxpayload=text; fi' # Bochs's terminal display has text modes only
         echo "menuentry Rung {"
         echo "    multiboot2 /boot/rung.elf$(quote_words "$2")"
         for line in "${modules[@]}"; do

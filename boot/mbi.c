@@ -6,6 +6,8 @@
 #define MB2_LOADER_MAGIC 0x36d76289u
 #define MBI_MAX          (128u * 1024)
 #define VGA_TEXT         0xb8000u
+#define VGA_COLUMNS      80u
+#define VGA_ROWS         25u
 #define REACH            (4 * GIB) /* what the boot tables map */
 
 struct boot_info boot;
@@ -86,7 +88,7 @@ static void mb2_module(const struct mb2_tag *t)
 static void mb2_mmap(const struct mb2_tag *t)
 {
     const struct mb2_mmap *m = (const void *)t;
-    if (m->entry_size < sizeof(struct mb2_entry) || m->entry_size > t->size)
+    if (m->entry_size < sizeof(struct mb2_entry) || m->entry_size > t->size || m->entry_size % 8) /* specification 2.0, 3.6.8 */
         stop("boot information: multiboot2 tag 6 (memory map) has entries of %u bytes", m->entry_size);
     for (u32 at = sizeof(*m); at + m->entry_size <= t->size; at += m->entry_size) {
         const struct mb2_entry *e = (const void *)((const u8 *)m + at);
@@ -171,6 +173,9 @@ static void mb1_parse(const struct mb1_info *i)
     const struct mb1_module *m = BOOT_PHYSICAL(i->module_list);
     str_copy(boot.loader, "multiboot 1", sizeof(boot.loader));
     boot.screen.address = VGA_TEXT; /* who starts Rung this way leaves the BIOS's text mode */
+    boot.screen.width = VGA_COLUMNS;
+    boot.screen.height = VGA_ROWS;
+    boot.screen.pitch = 2 * VGA_COLUMNS;
     boot.screen.present = boot.screen.text = true;
     if (i->flags & MB1_LINE)
         copy_line(boot.line, behind_name(BOOT_PHYSICAL(i->line), BOOT_LINE_MAX), BOOT_LINE_MAX, "the command line");

@@ -99,6 +99,7 @@ static void madt_parse(const struct header *h)
 
 #define FADT_DSDT     40u
 #define FADT_PM1A_CNT 64u
+#define FADT_X_DSDT   140u
 #define AML_PACKAGE   0x12
 #define AML_BYTE      0x0a
 #define SLP_TYP_MASK  7u
@@ -125,7 +126,10 @@ static void fadt_parse(const struct header *h)
     if (h->length < FADT_PM1A_CNT + 4)
         return;
     acpi.pm1a_cnt = (u16)field(bytes + FADT_PM1A_CNT, 4);
-    dsdt = table(field(bytes + FADT_DSDT, 4));
+    if (h->length >= FADT_X_DSDT + 8 && field(bytes + FADT_X_DSDT, 8))
+        dsdt = table(field(bytes + FADT_X_DSDT, 8));
+    else
+        dsdt = table(field(bytes + FADT_DSDT, 4));
     if (dsdt && is(dsdt, "DSDT"))
         s5_find(dsdt);
 }
@@ -164,10 +168,10 @@ void acpi_init(const u8 *rsdp)
     acpi = (struct acpi_machine){ .slp_typ_s5 = 0xffff, .lapic = 0xfee00000 };
     if (!rsdp || !is_rsdp(rsdp))
         rsdp = rsdp_search();
-    xsdt = rsdp && rsdp[15] >= 2 && field(rsdp + 24, 8);
+    xsdt = rsdp && rsdp[15] >= 2 && field(rsdp + 24, 8) && sums_to_zero(rsdp, RSDP2_BYTES);
     if (rsdp)
         root = table(xsdt ? field(rsdp + 24, 8) : field(rsdp + 16, 4));
-    if (root)
+    if (root && is(root, xsdt ? "XSDT" : "RSDT"))
         root_parse(root, xsdt ? 8 : 4);
     if (!acpi.cpu_count) {
         log_line("no ACPI MADT: one CPU, no I/O APIC");

@@ -74,6 +74,8 @@ static char *next_word(char **at)
     }
     *at = *p ? p + 1 : p;
     *out = 0;
+    if (quoted)
+        stop("%s: a double quote has no partner", word);
     return word;
 }
 
@@ -86,16 +88,17 @@ static bool starts(const char *word, const char *name)
 static u64 number(const char *word, const char *digits, const struct word_row *row)
 {
     u64 v = 0;
-    const char *d = digits;
+    const char *d = digits, *first;
     if (row->base == 16 && d[0] == '0' && (d[1] == 'x' || d[1] == 'X'))
         d += 2;
+    first = d;
     for (; *d && v < BIT(40); d++) {
         u32 digit = *d >= '0' && *d <= '9' ? (u32)(*d - '0') : (*d | 32) >= 'a' && (*d | 32) <= 'f' ? (u32)((*d | 32) - 'a' + 10) : 99;
         if (digit >= row->base)
             stop("%s: not a number of base %u", word, row->base);
         v = v * row->base + digit;
     }
-    if (!*digits || v < row->low || v > row->high)
+    if (d == first || v < row->low || v > row->high)
         stop(row->base == 16 ? "%s: a number from %lx to %lx is needed" : "%s: a number from %lu to %lu is needed", word, row->low, row->high);
     return v;
 }

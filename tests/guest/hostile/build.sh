@@ -65,7 +65,8 @@ while read -r name _ _ defines _; do
     case $name in '#'* | '') continue ;; esac
     [ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
     file=$out/$name.bin
-    [ "$file" -nt hostile.asm ] && [ "$file" -nt hostile.inc ] && [ "$file" -nt list ] && [ "$file" -nt "$out/abi.inc" ] && continue
+    [ "$file" -nt hostile.asm ] && [ "$file" -nt hostile.inc ] && [ "$file" -nt list ] && [ "$file" -nt "$out/abi.inc" ] &&
+        continue
     # shellcheck disable=SC2086 # the words are words
     nasm -Werror -f bin -I ./ -I "$out/" $(printf -- '-D%s ' ${defines//,/ }) -o "$file.new" hostile.asm
     mv "$file.new" "$file"

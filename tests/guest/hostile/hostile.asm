@@ -278,6 +278,21 @@ s_null:                                 ; null selectors zero the bases: ring 0 
     mov     fs, eax
     mov     gs, eax
     jmp     calls_100
+s_sweep:                                ; no other selector of the GDT's page is ring 3's: a VM exit sets the limit to FFFFh (SDM 3C 27.5.2)
+    mov     ecx, 0xffb
+.next:
+    cmp     ecx, SEL_UDATA
+    je      .own
+    cmp     ecx, SEL_UCODE
+    je      .own
+    cmp     ecx, SEL_UDATA64
+    je      .own
+    lar     eax, ecx
+    jz      wrong_result
+.own:
+    sub     ecx, 8
+    jns     .next
+    ret
 s_user:                                 ; what a program may load, FS and GS with the data segment of ring 3
     mov     eax, SEL_UDATA
     mov     ds, eax

@@ -1,0 +1,317 @@
+/* The command line and the module lines: each word's values and limits, what belongs together, and every refusal by its text.
+ *
+ * gcc -std=gnu11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=all -I. -o options_test \
+ *     tests/host/options_test.c kernel/options.c -lcmocka
+ */
+// sources: kernel/options.c
+#include "tests/host/boot_stub.h"
+#include "kernel/options.h"
+
+#define MODULE_PAGES 16ul
+
+struct boot_info boot;
+static struct options defaults;
+
+static void parse_again(const char *line, const char *const *modules)
+{
+    memset(&boot, 0, sizeof(boot));
+    memset(domain_configs, 0, sizeof(domain_configs));
+    options = defaults;
+    domain_config_count = 0;
+    snprintf(boot.line, sizeof(boot.line), "%s", line);
+    for (; *modules; modules++) {
+        struct boot_module *m = &boot.module[boot.modules];
+
+        m->start = (1 + boot.modules) * MODULE_PAGES * PAGE_SIZE;
+        m->end = m->start + 100 + boot.modules;
+        snprintf(m->line, sizeof(m->line), "%s", *modules);
+        boot.modules++;
+    }
+}
+
+#define LINES(...) ((const char *const[]){ __VA_ARGS__ __VA_OPT__(,) NULL })
+#define FLAT "domain=a kind=flat "
+
+static void accept(const char *line, const char *const *modules)
+{
+    parse_again(line, modules);
+    if (stops(options_parse))
+        fail_msg("\"%s\", \"%s\": %s", line, modules[0] ? modules[0] : "", stub_text);
+}
+
+/* text: the start of what is said. */
+static void refuse(const char *line, const char *const *modules, const char *text)
+{
+    parse_again(line, modules);
+    if (!stops(options_parse))
+        fail_msg("\"%s\", \"%s\" was taken", line, modules[0] ? modules[0] : "");
+    if (strncmp(stub_text, text, strlen(text)))
+        fail_msg("\"%s\", \"%s\": %s", line, modules[0] ? modules[0] : "", stub_text);
+}
+
+static void test_options(void **state)
+{
+    static const struct { const char *word; u32 end; } ends[] = {
+        { "end=poweroff", END_POWEROFF }, { "end=halt", END_HALT }, { "end=reboot", END_REBOOT },
+        { "end=isa-debug", END_ISA_DEBUG }, { "end=bochs", END_BOCHS } };
+
+    (void)state;
+    accept("", LINES(FLAT));
+    assert_int_equal(options.log_port, 1);
+    assert_int_equal(options.cpus, 0);
+    assert_int_equal(options.pool, 0);
+    assert_int_equal(options.end, END_POWEROFF);
+    assert_false(options.quiet);
+    accept(" \tquiet  cpus=64 pool=256\tlog=com2 ", LINES(FLAT));
+    assert_int_equal(options.log_port, 2);
+    assert_int_equal(options.cpus, 64);
+    assert_int_equal(options.pool, 256 * MIB);
+    assert_true(options.quiet);
+    accept("/boot/rung.elf cpus=1 pool=4 log=com1 cpus=2", LINES(FLAT));
+    assert_int_equal(options.cpus, 2);
+    assert_int_equal(options.pool, 4 * MIB);
+    assert_int_equal(options.log_port, 1);
+    for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+        accept(ends[i].word, LINES(FLAT));
+        assert_int_equal(options.end, ends[i].end);
+    }
+}
+
+static void test_option_refusals(void **state)
+{
+    static const struct { const char *line, *text; } rows[] = {
+        { "bogus", "unknown option bogus:" },
+        { "bogus=1", "unknown option bogus=1:" },
+        { "cpus=1 /x", "unknown option /x:" },
+        { "lo=com1", "unknown option lo=com1:" },
+        { "logs=com1", "unknown option logs=com1:" },
+        { "log", "unknown option log:" },
+        { "=", "unknown option =:" },
+        { "quiet=1", "unknown option quiet=1:" },
+        { "Quiet", "unknown option Quiet:" },
+        { "log=", "log=: one of com1 com2 is needed" },
+        { "log=com3", "log=com3: one of com1 com2 is needed" },
+        { "log=com", "log=com: one of" },
+        { "end=off", "end=off: one of poweroff halt reboot isa-debug bochs is needed" },
+        { "cpus=", "cpus=: a number from 1 to 64 is needed" },
+        { "cpus=0", "cpus=0: a number from 1 to 64 is needed" },
+        { "cpus=65", "cpus=65: a number from" },
+        { "cpus=-1", "cpus=-1: not a number of base 10" },
+        { "cpus=1x", "cpus=1x: not a number of base 10" },
+        { "cpus=0x1", "cpus=0x1: not a number of base 10" },
+        { "cpus=18446744073709551617", "cpus=18446744073709551617: a number from 1 to 64 is needed" },
+        { "pool=3", "pool=3: a number from 4 to 256 is needed" },
+        { "pool=257", "pool=257: a number from" },
+        { "pool=\"4", "pool=4: a double quote has no partner" },
+        { "bogus log=com3", "log=com3: one of" }, /* where the complaint goes comes first */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        refuse(rows[i].line, LINES(FLAT), rows[i].text);
+    refuse("bogus end=bochs log=com2", LINES(FLAT), "unknown option bogus:");
+    assert_int_equal(options.end, END_BOCHS);
+    assert_int_equal(options.log_port, 2);
+}
+
+static void test_module_words(void **state)
+{
+    const struct domain_config *c = domain_configs;
+
+    (void)state;
+    accept("", LINES(FLAT));
+    assert_int_equal(domain_config_count, 1);
+    assert_string_equal(c->name, "a");
+    assert_int_equal(c->kind, ABI_KIND_FLAT);
+    assert_int_equal(c->mem, 256 * MIB);
+    assert_int_equal(c->vcpus, 1);
+    assert_int_equal(c->load, 0x100000);
+    assert_int_equal(c->entry, 0x100000);
+    assert_int_equal(c->bits, 64);
+    assert_int_equal(c->cpu, ~0u);
+    assert_int_equal(c->modules, 1);
+    assert_int_equal(c->module[0].start, MODULE_PAGES * PAGE_SIZE);
+    assert_int_equal(c->module[0].size, 100);
+    assert_string_equal(c->cmdline, "");
+    assert_false(c->has_initrd);
+    accept("", LINES("/x.bin role=image mem=3 bits=16 load=0x8000 cpu=63 vcpus=1 kind=flat domain=0123456789012345678901234567890"));
+    assert_int_equal(strlen(c->name), DOMAIN_NAME - 1);
+    assert_int_equal(c->mem, 4 * MIB); /* rounded up */
+    assert_int_equal(c->bits, 16);
+    assert_int_equal(c->load, 0x8000);
+    assert_int_equal(c->entry, 0x8000);
+    assert_int_equal(c->cpu, 63);
+    accept("", LINES(FLAT "bits=32 mem=16384 load=ffffffff entry=0 cpu=0"));
+    assert_int_equal(c->mem, 16384 * MIB);
+    assert_int_equal(c->load, 0xffffffff);
+    assert_int_equal(c->entry, 0);
+    assert_int_equal(c->cpu, 0);
+    accept("", LINES(FLAT "load=0XaB mem=2"));
+    assert_int_equal(c->load, 0xab);
+}
+
+static void test_kinds(void **state)
+{
+    static const struct { const char *line; u32 kind; } rows[] = {
+        { "domain=a kind=linux", ABI_KIND_LINUX }, { "domain=a kind=multiboot", ABI_KIND_MULTIBOOT },
+        { "domain=a kind=pvh mem=32", ABI_KIND_PVH }, { "domain=a kind=flat mem=2", ABI_KIND_FLAT },
+        { "domain=a kind=firmware", ABI_KIND_FIRMWARE } };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        accept("", LINES(rows[i].line));
+        assert_int_equal(domain_configs[0].kind, rows[i].kind);
+    }
+}
+
+static void test_lines(void **state)
+{
+    (void)state;
+    accept("", LINES(FLAT "--   a=1  \"b c\"  bogus=1"));
+    assert_string_equal(domain_configs[0].cmdline, "a=1  \"b c\"  bogus=1");
+    accept("", LINES(FLAT "--"));
+    assert_string_equal(domain_configs[0].cmdline, "");
+    accept("", LINES(FLAT "\"mem=\"4 lo\\ad=5 -- x"));
+    assert_int_equal(domain_configs[0].mem, 4 * MIB);
+    assert_int_equal(domain_configs[0].load, 5);
+    accept("", LINES("kind=flat domain=a\\\"b -- y"));
+    assert_string_equal(domain_configs[0].name, "a\"b");
+    accept("", LINES("role=module domain=a \"role=module\" -- the data", FLAT, "role=module domain=a"));
+    assert_string_equal(domain_configs[0].module[1].line, "the data");
+    assert_ptr_equal(domain_configs[0].module[1].line, strstr(boot.module[0].line, "the data"));
+    assert_null(domain_configs[0].module[2].line);
+}
+
+static void test_attached(void **state)
+{
+    const struct domain_config *c = domain_configs;
+
+    (void)state;
+    accept("", LINES("domain=b role=initrd", "domain=a role=module -- m1", "domain=b role=component", "domain=a role=initrd -- i", FLAT,
+                     "domain=b kind=linux -- x", "domain=a role=module -- m2"));
+    assert_int_equal(domain_config_count, 2);
+    assert_int_equal(c[0].modules, 4);
+    assert_true(c[0].has_initrd);
+    assert_int_equal(c[0].module[0].start, boot.module[4].start);
+    assert_int_equal(c[0].module[1].start, boot.module[3].start);
+    assert_int_equal(c[0].module[2].start, boot.module[1].start);
+    assert_int_equal(c[0].module[3].start, boot.module[6].start);
+    assert_int_equal(c[0].module[3].size, 106);
+    assert_string_equal(c[0].module[1].line, "i");
+    assert_string_equal(c[0].module[3].line, "m2");
+    assert_int_equal(c[0].component_size, 0);
+    assert_string_equal(c[1].name, "b");
+    assert_int_equal(c[1].modules, 2);
+    assert_int_equal(c[1].module[1].start, boot.module[0].start);
+    assert_int_equal(c[1].component_pa, boot.module[2].start);
+    assert_int_equal(c[1].component_size, 102);
+}
+
+static void test_module_refusals(void **state)
+{
+    static const struct { const char *line, *text; } rows[] = {
+        { "", "module 0: domain=NAME is missing" },
+        { "kind=flat", "module 0: domain=NAME is missing in its line: kind=flat" },
+        { "-- domain=a kind=flat", "module 0: domain=NAME is missing" },
+        { "domain=a", "domain=a: kind= is missing" },
+        { "domain= kind=flat", "domain=: a name of 1 to 31 characters is needed" },
+        { "domain=01234567890123456789012345678901", "domain=01234567890123456789012345678901: a name of 1 to 31" },
+        { "domain=\"a b\" kind=flat", "domain=a b: a name of letters" },
+        { "domain=\x1b kind=flat", "domain=\x1b: a name of letters" },
+        { "domain=\xc3\xa4 kind=flat", "domain=\xc3\xa4: a name of letters" },
+        { FLAT "x.bin", "unknown module option x.bin:" },
+        { "x.bin " FLAT, "unknown module option x.bin:" },
+        { FLAT "console=ttyS0", "unknown module option console=ttyS0:" },
+        { FLAT "domains=b", "unknown module option domains=b:" },
+        { FLAT "domain", "unknown module option domain:" },
+        { FLAT "---", "unknown module option ---:" },
+        { "domain=a kind=elf", "kind=elf: one of linux multiboot pvh flat firmware is needed" },
+        { FLAT "role=disk", "role=disk: one of image initrd module component is needed" },
+        { FLAT "mem=1", "mem=1: a number from 2 to 16384 is needed" },
+        { FLAT "mem=16385", "mem=16385: a number from" },
+        { FLAT "mem=2G", "mem=2G: not a number of base 10" },
+        { "domain=a kind=linux mem=31", "mem=31: domain a needs at least 32 MiB" },
+        { FLAT "vcpus=0", "vcpus=0: a number from 1 to " },
+        { FLAT "vcpus=17", "vcpus=17: a number from 1 to 16 is needed" },
+        { FLAT "load=100000000", "load=100000000: a number from 0 to ffffffff is needed" },
+        { FLAT "load=", "load=: a number from" },
+        { FLAT "load=0x", "load=0x: a number from" },
+        { FLAT "load=0x0x1", "load=0x0x1: not a number of base 16" },
+        { FLAT "entry=g", "entry=g: not a number of base 16" },
+        { FLAT "bits=8", "bits=8: a number from 16 to 64 is needed" },
+        { FLAT "bits=24", "bits=24: 16, 32 or 64 is needed" },
+        { FLAT "cpu=64", "cpu=64: a number from 0 to 63 is needed" },
+        { FLAT "\"mem=2", "mem=2: a double quote has no partner" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        refuse("", LINES(rows[i].line), rows[i].text);
+    refuse("", LINES(), "no domain: ");
+}
+
+static void test_attach_refusals(void **state)
+{
+    static const char *const owned[] = { "kind=flat", "mem=4", "vcpus=1", "load=1", "entry=1", "bits=64", "cpu=1" };
+
+    (void)state;
+    refuse("", LINES(FLAT, FLAT), "domain=a: two images have this name");
+    refuse("", LINES(FLAT, "domain=b role=module"), "domain=b: no module with role=image has this name");
+    refuse("", LINES("domain=a role=initrd"), "domain=a: no module with role=image");
+    refuse("", LINES(FLAT, "domain=a role=initrd", "domain=a role=initrd"), "domain=a: two modules with role=initrd");
+    refuse("", LINES(FLAT, "domain=a role=component", "domain=a role=component"), "domain=a: two modules with role=component");
+    for (size_t i = 0; i < ARRAY_SIZE(owned); i++) {
+        char line[64];
+
+        snprintf(line, sizeof(line), "domain=a role=module %s", owned[i]);
+        refuse("", LINES(FLAT, line), owned[i]);
+    }
+}
+
+static void test_limits(void **state)
+{
+    static char lines[BOOT_MODULES_MAX][48];
+    const char *list[BOOT_MODULES_MAX + 1] = { NULL };
+    static char longest[BOOT_LINE_MAX];
+
+    (void)state;
+    for (unsigned i = 0; i < DOMAINS_MAX + 1; i++) {
+        snprintf(lines[i], sizeof(lines[i]), "domain=d%u kind=flat", i);
+        list[i] = lines[i];
+    }
+    refuse("", list, "domain=d16: more than 16 domains");
+    list[DOMAINS_MAX] = NULL;
+    accept("", list);
+    assert_int_equal(domain_config_count, DOMAINS_MAX);
+    memset(list, 0, sizeof(list));
+    list[0] = FLAT;
+    for (unsigned i = 1; i < ABI_MODULES_MAX; i++)
+        list[i] = "domain=a role=module";
+    accept("", list);
+    list[ABI_MODULES_MAX] = "domain=a role=initrd";
+    refuse("", list, "domain=a: more than 8 modules");
+    list[ABI_MODULES_MAX - 1] = "domain=a role=initrd"; /* moves six others up */
+    list[ABI_MODULES_MAX] = NULL;
+    accept("", list);
+    assert_int_equal(domain_configs[0].module[1].start, boot.module[ABI_MODULES_MAX - 1].start);
+    assert_int_equal(domain_configs[0].module[7].start, boot.module[6].start);
+    memset(longest, 'x', sizeof(longest) - 1);
+    memcpy(longest, FLAT "-- ", strlen(FLAT "-- "));
+    accept("", LINES(longest));
+    assert_int_equal(strlen(domain_configs[0].cmdline), BOOT_LINE_MAX - 1 - strlen(FLAT "-- "));
+    memset(longest, 'x', sizeof(longest) - 1);
+    refuse(longest, LINES(FLAT), "unknown option xxx");
+    refuse("", LINES(longest), "unknown module option xxx");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_options), cmocka_unit_test(test_option_refusals), cmocka_unit_test(test_module_words),
+        cmocka_unit_test(test_kinds), cmocka_unit_test(test_lines), cmocka_unit_test(test_attached),
+        cmocka_unit_test(test_module_refusals), cmocka_unit_test(test_attach_refusals), cmocka_unit_test(test_limits),
+    };
+
+    defaults = options;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -87,6 +87,11 @@ unsigned platform_input_room(const struct platform *p)
     return uart_room(&p->com1);
 }
 
+bool platform_input_empty(const struct platform *p)
+{
+    return !p->com1.rx_count;
+}
+
 void platform_output_room(struct platform *p, unsigned bytes)
 {
     p->room = bytes < PLATFORM_OUT ? bytes : PLATFORM_OUT;

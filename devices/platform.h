@@ -68,6 +68,7 @@ uint32_t platform_intack(struct platform *p);
 /* Console bytes for COM1. No more than platform_input_room(): the rest would be dropped. */
 void platform_input(struct platform *p, const uint8_t *bytes, unsigned n);
 unsigned platform_input_room(const struct platform *p);
+bool platform_input_empty(const struct platform *p); /* the guest has read all that it was given */
 
 /* From now on out[] may fill up to `bytes`; waiting bytes move into it. Call it when the host's room changed, and after
  * draining an out[] that had been full (out_len == room): until then COM1's transmitter is not empty. */

@@ -17,7 +17,8 @@ struct acpi_machine {
 };
 extern struct acpi_machine acpi;
 
-/* rsdp: a copy of the RSDP from the boot loader, or NULL to search the BIOS area. Without tables: one CPU, no I/O APIC, one line in the log. */
+/* rsdp: a copy of the RSDP from the boot loader, or NULL to search the BIOS area (also when it is none). Without tables:
+ * one CPU, no I/O APIC, one line in the log. */
 void acpi_init(const u8 *rsdp);
 
 #endif

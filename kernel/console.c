@@ -1,4 +1,4 @@
-/* COM1 carries the guests' consoles, COM1 or COM2 the log; the screen shows what stops the machine. 16550 data sheet, VGA text or a linear framebuffer.
+/* COM1 carries the guests' consoles, COM1 or COM2 the log; the screen shows what stops the machine (16550 data sheet).
  * Output goes through a ring that the transmitter's interrupt empties; input goes to the ring of the domain in focus. */
 #include "kernel/console.h"
 #include "kernel/acpi.h"

@@ -240,6 +240,15 @@ void domain_kill(struct domain *d, const char *format, ...)
     domain_end(d, DOMAIN_KILLED);
 }
 
+/* Copied before it is looked at: the page is shared, and another vcpu's ring 3 can change it meanwhile. */
+void domain_kill_text(struct vcpu *v, const char *prefix)
+{
+    char text[ABI_TEXT_BYTES];
+    memcpy(text, v->frame->text, sizeof(text));
+    text[sizeof(text) - 1] = 0;
+    domain_kill(v->domain, "%s%s", prefix, text);
+}
+
 static void report(struct domain *d)
 {
     u64 total = 0;
@@ -289,6 +298,7 @@ void domain_reap(void)
         struct vcpu *v = cpu->dead;
         struct domain *d = v->domain;
         cpu->dead = v->on_cpu;
+        console_forget(d);
         vcpu_free(v);
         if (__atomic_sub_fetch(&d->vcpus_left, 1, __ATOMIC_SEQ_CST))
             continue;

@@ -48,8 +48,7 @@ enum exit_action exit_answer(struct vcpu *v, int status)
             domain_kill(v->domain, "no progress: %u exits on an instruction that keeps changing", RETRIES_MAX);
         return EXIT_RESUME;
     case ABI_REFUSE:
-        v->frame->text[ABI_TEXT_BYTES - 1] = 0;
-        domain_kill(v->domain, "%s", v->frame->text);
+        domain_kill_text(v, "");
         return EXIT_RESUME;
     case -E_KILLED:
         return EXIT_RESUME;

@@ -6,7 +6,8 @@
 
 #include "kernel/base.h"
 
-/* Prints "rung: " + text + newline; control characters become '?', so that no guest's text can look like another line. Formats: %s %c %d %u %x %lu %lx %ld %p with
+/* Prints "rung: " + text + newline; control characters become '?', so that no guest's text can look like another line.
+ * Formats: %s %c %d %u %x %lu %lx %ld %p with
  * width and 0; no floating point. Any context, NMI excepted. */
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

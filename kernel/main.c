@@ -32,7 +32,7 @@ static void memory_init(void)
     for (u32 i = 0; i < boot.modules; i++)
         frames_reserve(boot.module[i].start, boot.module[i].end);
     frames_init(options.pool ? options.pool : min_u64(max_u64(16 * MIB, total / 32), 256 * MIB));
-    log_line("memory: %lu MiB, %lu MiB for guests", total / MIB, guest_frames_free() * 2);
+    log_info("memory: %lu MiB, %lu MiB for guests", total / MIB, guest_frames_free() * 2);
 }
 
 static void hvm_init(void)
@@ -50,7 +50,7 @@ static void domains_init(void)
 {
     for (u32 i = 0; i < domain_config_count; i++)
         domain_create(&domain_configs[i]);
-    log_line("audit: %lu kernel mappings: none writable and executable, none of guest memory", paging_audit());
+    log_info("audit: %lu kernel mappings: none writable and executable, none of guest memory", paging_audit());
     domains_built();
 }
 
@@ -61,7 +61,7 @@ void boot_main(u32 magic, u64 info)
     boot_parse(magic, info);
     screen_early_init();
     options_parse();
-    log_line("build %s, %s", RUNG_BUILD, boot.loader);
+    log_info("build %s, %s", RUNG_BUILD, boot.loader);
     cpu_features_init();
     memory_init();
     smp_reserve();
@@ -79,7 +79,7 @@ void boot_main(u32 magic, u64 info)
     cpus[0].online = true;
     cpus_online = 1;
     hvm_init();
-    log_line("cpu: %s, %s, TSC %lu kHz", features.brand, hvm->name, features.tsc_khz);
+    log_info("cpu: %s, %s, TSC %lu kHz", features.brand, hvm->name, features.tsc_khz);
     smp_start();
     sched_init(&cpus[0]);
     console_irq_init();

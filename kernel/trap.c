@@ -8,8 +8,11 @@
 
 #define IDT_INTERRUPT 0x8e00ull /* present, DPL 0, 64-bit interrupt gate: no vector can be raised by INT n from ring 3 (SDM 3A 6.14.1) */
 
+#define DR6_CLEAR     0xffff0ff0ul /* SDM 3B 17.2.3 */
+
 extern const u64 trap_stubs[256];
 static struct { u64 low, high; } idt[256];
+static u64 nmis;
 
 const char *const trap_name[32] = {
     [VEC_DE] = "#DE divide error", [VEC_DB] = "#DB debug", [VEC_NMI] = "NMI", [VEC_BP] = "#BP breakpoint", [VEC_OF] = "#OF overflow",
@@ -81,6 +84,7 @@ static void trap_ring3(struct trap_frame *f)
         domain_kill(v->domain, "ring 3: %s at %lx, error %lx", trap_name[f->vector] ? trap_name[f->vector] : "exception", f->rip, f->error);
     trap_print(f);
     write_cr2(0);
+    __asm__ volatile("mov %0, %%db6" : : "r"(DR6_CLEAR)); /* on VMX it is the guest's next */
     gate_abort(v, -E_KILLED);
 }
 
@@ -110,7 +114,7 @@ static bool trap_step_into_entry(struct trap_frame *f)
     if (f->vector != VEC_DB || f->rip < (u64)gate_start || f->rip >= (u64)gate_end)
         return false;
     f->rflags &= ~RFLAGS_TF;
-    __asm__ volatile("mov %0, %%dr6" : : "r"(0xffff0ff0ull));
+    __asm__ volatile("mov %0, %%dr6" : : "r"(DR6_CLEAR));
     return true;
 }
 
@@ -124,7 +128,7 @@ void trap_handle(struct trap_frame *f)
         return;
     }
     if (f->vector == VEC_NMI) {
-        log_line("NMI on CPU %u at %lx, ignored", this_cpu()->id, f->rip);
+        nmis++; /* nobody sends one; a line in the log could find the console's lock held by what it interrupted */
         return;
     }
     if (trap_step_into_entry(f))

@@ -251,10 +251,8 @@ static void vcpu_main(struct vcpu *v)
 {
     struct domain *d = v->domain;
     int rc = v->index == 0 ? depriv_call(v, ABI_OP_LOAD, ABI_STATE_ALL) : ABI_OK;
-    if (rc == ABI_REFUSE) {
-        v->frame->text[ABI_TEXT_BYTES - 1] = 0;
-        domain_kill(d, "refused: %s", v->frame->text);
-    }
+    if (rc == ABI_REFUSE)
+        domain_kill_text(v, "refused: ");
     answered(v, rc);
     component_end_load(d);
     d->booted = rdtsc();

@@ -9,8 +9,10 @@
     rdtsc
     mov     esi, edx                ; esi:edi = TSC, printed as 16 hexadecimal digits
     mov     edi, eax
+    mov     dx, COM1 + 3            ; 8 data bits: nobody has set the line yet
+    mov     al, 3
+    out     dx, al
     mov     ecx, 16
-    mov     dx, COM1
 %%digit:
     dec     ecx
     js      %%end

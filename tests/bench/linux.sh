@@ -7,6 +7,8 @@ cd "$(dirname "$0")/../.."
 hv=$1
 B=${B:-build}
 work=$B/bench/linux-$hv
+# Bochs's Skylake claims 3.5 GHz in CPUID 15h, and Linux alone believes it and waits 70 times too long; its Haswell has no such leaf.
+[ "$hv" = svm ] || export CPU=${CPU:-corei7_haswell_4770}
 line="console=ttyS0 acpi=off pci=off noapic nolapic rung.test=boot"
 mkdir -p "$work"
 tests/system/linux.sh
@@ -48,7 +50,7 @@ alone_vmx() {
 
 wait_for_line() { # file, process: until the TSC is printed, or the machine ends
     while kill -0 "$2" 2>/dev/null; do
-        grep -aqE 'RUNG-INIT end' "$1" 2>/dev/null && break
+        grep -aqE 'RUNG-INIT arithmetic' "$1" 2>/dev/null && break
         sleep 0.5
     done
     sleep 0.5

@@ -1,5 +1,5 @@
-/* What a boot loader may leave: multiboot2 tags and multiboot 1 structures, right ones taken whole and malformed ones refused by name. Each lies
- * in memory of exactly its size, so that a read beyond it is seen.
+/* What a boot loader may leave: multiboot2 tags and multiboot 1 structures, right ones taken whole and malformed ones refused
+ * by name. Each lies in memory of exactly its size, so that a read beyond it is seen.
  *
  * gcc -std=gnu11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=all -I. -o mbi_test tests/host/mbi_test.c -lcmocka
  */
@@ -261,7 +261,8 @@ static void test_lines(void **state)
 
 static void test_modules(void **state)
 {
-    static const struct { u32 from, to; } rows[] = { { 0x200000, 0x200000 }, { 0x201000, 0x200000 }, { 0x200001, 0x202000 }, { 0xfffff000, 0 } };
+    static const struct { u32 from, to; } rows[] = {
+        { 0x200000, 0x200000 }, { 0x201000, 0x200000 }, { 0x200001, 0x202000 }, { 0xfffff000, 0 } };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

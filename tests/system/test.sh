@@ -129,7 +129,7 @@ drive_shell() {
 }
 
 launch() { # name; the row is in env_, modules_, driver_
-    local args words
+    local args
     module_args "$modules_"
     if [ -n "$driver_" ]; then
         local fifo=$out/$1.fifo keep

@@ -10,6 +10,7 @@
 #define KSTACKS_MAX  1024u
 
 extern u8 text_start[], text_end[], rodata_start[], rodata_end[], data_start[], data_end[]; /* linker.ld */
+extern u8 boot_stack[]; /* boot/multiboot2.asm: page aligned */
 
 u64 *kernel_root;
 u32 paging_generation;
@@ -104,7 +105,8 @@ void paging_init(void)
     }
     image_map(text_start, text_end, 0);
     image_map(rodata_start, rodata_end, PTE_NX);
-    image_map(data_start, data_end, PTE_W | PTE_NX);
+    image_map(data_start, boot_stack, PTE_W | PTE_NX);
+    image_map(boot_stack + PAGE_SIZE, data_end, PTE_W | PTE_NX); /* its lowest page is the guard of the boot CPU's stack */
     for (u64 pa = start; pa < end; pa += PAGE_2M)
         kernel_map(POOL_BASE + pa, pa, PAGE_2M, PTE_W | PTE_NX);
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);

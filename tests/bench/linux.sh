@@ -25,6 +25,7 @@ in_rung() { # kernel, name
 }
 
 alone_svm() { # kernel, name
+    : > "$work/$2.out"
     timeout 300 qemu-system-x86_64 -machine q35 -accel tcg -cpu max -icount shift=0,sleep=off -rtc base=2020-01-01,clock=vm -seed 1 -nic none \
         -m 256 -display none -monitor none -serial stdio -no-reboot -kernel "$1" -initrd build/linux/initrd -append "$line panic=-1" \
         </dev/null > "$work/$2.out" 2> "$work/$2.err" &

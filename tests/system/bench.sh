@@ -28,13 +28,14 @@ table() { # vendor
     build=$(sed -n 's/^rung: build \([^,]*\),.*/\1/p' "$work/$1-bench.log")
     cpu=$(sed -n 's/^rung: cpu: \(.*\), [a-z]*, TSC.*/\1/p' "$work/$1-bench.log")
     echo "$1: $unit per operation, less the empty loop ($cpu, ${OPTS:-default options})"
-    printf '%-16s %8s %8s %8s %8s %8s %8s %8s\n' operation n min q1 median q3 max mean
+    printf '%-14s %7s %7s %7s %7s %7s %7s %7s | %7s %7s %6s\n' operation n min q1 median q3 max mean KVM Xen goal
     while read -r line; do
         line=${line%$'\r'} name=$(sed 's/.*name=\([a-z_0-9]*\).*/\1/' <<<"$line")
         [ "$name" != empty ] || continue
-        printf '%-16s' "$name"
-        for f in n min q1 median q3 max mean; do printf ' %8s' "$(field $f "$line")"; done
-        echo
+        printf '%-14s' "$name"
+        for f in n min q1 median q3 max mean; do printf ' %7s' "$(field $f "$line")"; done
+        # shellcheck disable=SC2046 # three words, or none
+        printf ' | %7s %7s %6s\n' $(awk -v n="$name" -v v="$1" '$1 == n && $2 == v { print $3, $4, $5 }' tests/bench/peers.txt)
         {
             printf '{"name":"%s","hv":"%s","unit":"%s"' "$name" "$1" "$unit"
             for f in n min q1 median q3 max mean; do printf ',"%s":%s' $f "$(field $f "$line")"; done
@@ -60,4 +61,5 @@ for hv in ${HV:-svm vmx}; do
     run "$hv" bench
     table "$hv"
     [ -z "${COUNT:-}" ] || events "$hv"
+    [ "${ACCEL:-}" = kvm ] || [ -n "${COUNT:-}" ] || tests/bench/linux.sh "$hv"
 done

@@ -19,7 +19,7 @@ WORK=${WORK:-$B/run}
 LOG=${LOG:-$WORK.log}
 FIRMWARE=${FIRMWARE:-}
 modules=()
-iso_only= gdb=
+iso_only= gdb= default_guest=
 
 say() { echo "rung: $*" >&2; }
 refuse() { say "$*"; exit 2; }
@@ -78,6 +78,7 @@ describe_guest() {
     case $kind in
     linux)
         if [ -z "${GUEST:-}" ]; then
+            [ -n "${INITRD:-}${CMDLINE:-}${MODULES:-}${MEM:-}${VCPUS:-}" ] || default_guest=1
             tests/system/linux.sh || exit 1
             GUEST=$B/linux/vmlinuz
             [ "$B" = build ] || GUEST=build/linux/vmlinuz
@@ -156,6 +157,17 @@ make_iso() { # file, hypervisor options, words for grub-mkrescue
     } > "$tree/boot/grub/grub.cfg"
     shift 2
     grub-mkrescue "$@" -o "$iso" "$tree" > "$WORK/mkrescue.log" 2>&1 || { cat "$WORK/mkrescue.log" >&2; exit 1; }
+    rm -rf "$tree"
+}
+
+# The default guest with the menu of boot/grub.cfg.
+make_default_iso() { # file
+    local tree=$WORK/iso
+    rm -rf "$tree"
+    mkdir -p "$tree/boot/grub"
+    cp boot/grub.cfg "$tree/boot/grub/grub.cfg"
+    cp -L "$B/rung.elf" build/linux/vmlinuz build/linux/initrd "$tree/boot/"
+    grub-mkrescue -o "$1" "$tree" > "$WORK/mkrescue.log" 2>&1 || { cat "$WORK/mkrescue.log" >&2; exit 1; }
     rm -rf "$tree"
 }
 
@@ -285,7 +297,11 @@ choose_accelerator
 [ -r "$B/rung.elf" ] || refuse "$B/rung.elf is not built: run make"
 
 if [ -n "$iso_only" ]; then
-    make_iso "$B/rung.iso" "end=poweroff ${OPTS:-}"
+    if [ -n "$default_guest" ] && [ -z "${OPTS:-}" ]; then
+        make_default_iso "$B/rung.iso"
+    else
+        make_iso "$B/rung.iso" "end=poweroff ${OPTS:-}"
+    fi
     say "$B/rung.iso: boots from CD and USB, BIOS and UEFI"
     exit 0
 fi

@@ -41,7 +41,7 @@ enum error {
 static inline u64 min_u64(u64 a, u64 b) { return a < b ? a : b; }
 static inline u64 max_u64(u64 a, u64 b) { return a > b ? a : b; }
 
-/* Freestanding C needs these four; kernel/string.c. */
+/* depriv/string.c and kernel/string.c. */
 void *memcpy(void *restrict to, const void *restrict from, size_t n);
 void *memmove(void *to, const void *from, size_t n);
 void *memset(void *to, int byte, size_t n);

@@ -15,7 +15,8 @@
 #define MXCSR_RESET   0x1f80u
 #define FCW_RESET     0x37fu /* as FNINIT leaves it: what firmware hands over */
 
-_Static_assert(VCPU_PAGES * PAGE_SIZE + KSTACK_PAGES * PAGE_SIZE + ABI_STACK_SIZE + 3 * PAGE_SIZE <= 40 * KIB, "memory per vcpu: and frame, VMCS, its neighbour");
+_Static_assert(VCPU_PAGES * PAGE_SIZE + KSTACK_PAGES * PAGE_SIZE + ABI_STACK_SIZE + 3 * PAGE_SIZE <= 40 * KIB,
+               "memory per vcpu, with its frame page, its VMCS and the page behind that");
 
 void thread_start(void); /* switch.asm */
 

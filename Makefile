@@ -60,7 +60,7 @@ $(B)/u/%.c.o: %.c | tools
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(UFLAGS) -c -o $@ $<
 
-$(B)/k/%.asm.o: %.asm $(B)/offsets.inc
+$(B)/k/%.asm.o: %.asm $(B)/offsets.inc kernel/gprs.inc
 	@mkdir -p $(@D)
 	$(Q)$(NASM) -f elf64 -g -F dwarf -I$(B)/ -o $@ $<
 

@@ -324,11 +324,6 @@ u32 console_input(struct domain *d, u8 *to, u32 max)
     return n;
 }
 
-bool console_input_waiting(const struct domain *d)
-{
-    return d->input.head != d->input.tail;
-}
-
 void console_forget(struct domain *d)
 {
     spin_lock(&lock);

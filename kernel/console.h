@@ -15,7 +15,6 @@ void console_guest(struct domain *d, const char *bytes, u32 n); /* guest output;
 void console_idle(struct domain *d); /* d has nothing to do, or has ended: its unfinished line goes out */
 u32 console_room(void);              /* bytes that a guest may write now without ring 0 waiting for the port */
 u32 console_input(struct domain *d, u8 *to, u32 max); /* takes input bytes; re-enables the receiver when the ring had been full */
-bool console_input_waiting(const struct domain *d);
 void console_forget(struct domain *d); /* d has ended: no more input or event for it; before any of its vcpus is freed */
 void console_force(void);            /* panic: take the ports whoever holds them */
 void console_drain(void);            /* wait until the ports have sent everything; bounded */

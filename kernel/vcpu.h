@@ -34,7 +34,6 @@ struct vcpu {
     u32 hazards;                /* own CPU only, but for the atomic OR of HAZARD_KILL and HAZARD_EVENTS */
     u32 events;                 /* ABI_EVENT_*, atomic */
     u32 intr;                   /* level that ring 3 reported last */
-    bool input_asked;           /* ring 3 has had ABI_EVENT_INPUT and not yet emptied the ring */
     u64 timer;                  /* TSC of ABI_EVENT_TIMER, or ABI_TIMER_NEVER */
     struct vcpu *on_cpu;        /* next in run_queue.vcpus */
     struct thread thread;
@@ -56,7 +55,6 @@ struct vcpu {
     struct exit_record ring[VCPU_RING];
     u32 ring_next;
     u32 retries;                /* exits in a row without progress */
-    u32 fpu_valid;
     u8 fpu[3072] __attribute__((aligned(64))); /* XSAVE area of the guest while not loaded */
 };
 

@@ -4,12 +4,12 @@
 ; no interrupt and no IST vector may happen here, and none can while GIF = 0.
 
 %include "offsets.inc"
+%include "kernel/gprs.inc"
 bits 64
 section .text
 global svm_enter_guest
 
 %define VMCB_RAX 0x5f8
-%define GPR(n)   n * 8              ; abi_frame.gpr[] in the order of the instruction encoding
 
 ; rdi = vcpu; every register but RSP and RBP is lost: the caller says so to the compiler, which saves what it needs and no more (svm.h).
 ; Stack during the guest: frame page, VMCB, rbp, return address (rising).
@@ -22,39 +22,14 @@ svm_enter_guest:
     mov     rax, [rdx + GPR(0)]
     mov     [rcx + VMCB_RAX], rax
     mov     rax, [rdi + VCPU_VMCB_PA]
-    mov     rcx, [rdx + GPR(1)]
-    mov     rbx, [rdx + GPR(3)]
-    mov     rbp, [rdx + GPR(5)]
-    mov     rsi, [rdx + GPR(6)]
-    mov     rdi, [rdx + GPR(7)]
-    mov     r8,  [rdx + GPR(8)]
-    mov     r9,  [rdx + GPR(9)]
-    mov     r10, [rdx + GPR(10)]
-    mov     r11, [rdx + GPR(11)]
-    mov     r12, [rdx + GPR(12)]
-    mov     r13, [rdx + GPR(13)]
-    mov     r14, [rdx + GPR(14)]
-    mov     r15, [rdx + GPR(15)]
+    GPRS_LOAD rdx
     mov     rdx, [rdx + GPR(2)]
     sti                             ; with V_INTR_MASKING the host's IF lets physical interrupts end the guest's run (APM2 15.21.1);
     vmrun                           ; GIF = 0 keeps them from being taken here. STI after CLGI: an emulator checks for them at STI
     cli
 
     pop     rax                     ; VMRUN gave RAX and RSP back
-    mov     [rax + GPR(1)], rcx
-    mov     [rax + GPR(2)], rdx
-    mov     [rax + GPR(3)], rbx
-    mov     [rax + GPR(5)], rbp
-    mov     [rax + GPR(6)], rsi
-    mov     [rax + GPR(7)], rdi
-    mov     [rax + GPR(8)], r8
-    mov     [rax + GPR(9)], r9
-    mov     [rax + GPR(10)], r10
-    mov     [rax + GPR(11)], r11
-    mov     [rax + GPR(12)], r12
-    mov     [rax + GPR(13)], r13
-    mov     [rax + GPR(14)], r14
-    mov     [rax + GPR(15)], r15
+    GPRS_STORE
     pop     rcx
     mov     rcx, [rcx + VMCB_RAX]
     mov     [rax + GPR(0)], rcx

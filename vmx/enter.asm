@@ -6,13 +6,13 @@
 ; Every register but RSP and RBP is lost: the caller says so to the compiler, which saves what it needs and no more (vmx.h).
 
 %include "offsets.inc"
+%include "kernel/gprs.inc"
 bits 64
 default rel
 section .text
 global vmx_enter_guest, vmx_exit_entry
 
 %define VMCS_HOST_RSP 0x6c14
-%define GPR(n)        n * 8         ; abi_frame.gpr[n], the numbers of the instruction encoding
 
 ; eax = result, rdi = vcpu, rsi = &host_rsp: rsi holds HOST_RSP as the VMCS has it. The stack is as deep on every entry of a vcpu,
 ; so the field is written once; the comparison is what makes that no assumption.
@@ -24,20 +24,8 @@ vmx_enter_guest:
     jne     .set_rsp
 .rsp_set:
     cmp     qword [rdi + VCPU_LAUNCHED], 0 ; no MOV below changes ZF
-    mov     rcx, [rax + GPR(1)]
+    GPRS_LOAD rax
     mov     rdx, [rax + GPR(2)]
-    mov     rbx, [rax + GPR(3)]
-    mov     rbp, [rax + GPR(5)]
-    mov     rsi, [rax + GPR(6)]
-    mov     rdi, [rax + GPR(7)]
-    mov     r8,  [rax + GPR(8)]
-    mov     r9,  [rax + GPR(9)]
-    mov     r10, [rax + GPR(10)]
-    mov     r11, [rax + GPR(11)]
-    mov     r12, [rax + GPR(12)]
-    mov     r13, [rax + GPR(13)]
-    mov     r14, [rax + GPR(14)]
-    mov     r15, [rax + GPR(15)]
     mov     rax, [rax + GPR(0)]
     je      .launch
     vmresume
@@ -61,20 +49,7 @@ align 16
 vmx_exit_entry:
     push    rax
     mov     rax, [rsp + 8]
-    mov     [rax + GPR(1)], rcx
-    mov     [rax + GPR(2)], rdx
-    mov     [rax + GPR(3)], rbx
-    mov     [rax + GPR(5)], rbp
-    mov     [rax + GPR(6)], rsi
-    mov     [rax + GPR(7)], rdi
-    mov     [rax + GPR(8)], r8
-    mov     [rax + GPR(9)], r9
-    mov     [rax + GPR(10)], r10
-    mov     [rax + GPR(11)], r11
-    mov     [rax + GPR(12)], r12
-    mov     [rax + GPR(13)], r13
-    mov     [rax + GPR(14)], r14
-    mov     [rax + GPR(15)], r15
+    GPRS_STORE
     pop     qword [rax + GPR(0)]
     xor     eax, eax
 vmx_enter_guest.back:

@@ -163,6 +163,7 @@ enum abi_kind { ABI_KIND_LINUX, ABI_KIND_MULTIBOOT, ABI_KIND_PVH, ABI_KIND_FLAT,
 #define ABI_INFO_MAGIC     0x676e7552u /* "Rung" */
 #define ABI_CALL_BY_SYSENTER 0x1u      /* abi_info.cpu: else SYSCALL */
 #define ABI_CPU_NEXT_RIP     0x2u      /* the CPU reports instruction lengths */
+#define ABI_CALL_DIRECT      0x4u      /* the component runs in ring 0 (depriv=0): abi_info.call is a function */
 
 struct abi_module {
     uint64_t size;              /* bytes; at ABI_MODULE_BASE + n * ABI_MODULE_STRIDE */
@@ -189,6 +190,7 @@ struct abi_info {
     uint32_t pad;
     struct abi_module module[ABI_MODULES_MAX];
     char     strings[3584];     /* NUL ended each; offset 0 is the empty string */
+    uint64_t call;              /* with ABI_CALL_DIRECT: long call(uint32_t number, uint64_t a1, uint64_t a2, uint64_t a3) */
 };
 
 #define ABI_HOLE_START     0xa0000ull
@@ -218,7 +220,8 @@ enum abi_call { ABI_CALLS(ABI_CALL_ENUM) ABI_CALLS_END };
 #define ABI_IMAGE_MAGIC 0x3352474e5552ull /* "RUNGR3" */
 struct abi_image {
     uint64_t magic;
-    uint32_t version, pad;
+    uint32_t version;
+    uint32_t main;              /* address of component_main(), for depriv=0; 0: it has none */
     uint64_t entry;             /* rdi = frame, rsi = info; never returns: ABI_CALL_DONE, then it is entered anew */
     uint64_t text_end;          /* page aligned: [base, text_end) is RX */
     uint64_t rodata_end;        /* page aligned: [text_end, rodata_end) is R */

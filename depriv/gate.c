@@ -1,4 +1,4 @@
-/* One operation of ring 3, from the filled frame to the commit of what it left (method three).
+/* One operation of ring 3, from the filled frame to the commit of what it left .
  * Ring 0, interrupts off, on the vcpu's supervisor stack; called from kernel/exit.c and kernel/vcpu.c. */
 #include "depriv/gate.h"
 #include "kernel/console.h"
@@ -46,6 +46,28 @@ static void reply_state(struct vcpu *v, u32 groups)
     broken = hvm->state_set(v, &s, groups);
     if (broken)
         domain_kill(v->domain, "ring 3: bad reply: guest state breaks the rule: %s", broken);
+}
+
+void method2_deep(void)
+{
+    panic("method 2: the supervisor stack is deeper than its copy");
+}
+
+int depriv_call_other(struct vcpu *v, enum abi_op op, u32 groups)
+{
+    if (v->domain->method == 1)
+        return method1_call(v, op, groups);
+    depriv_ask(v, op, groups);
+    return depriv_answer(v, v->domain->method == 0 ? method0_run(v) : method2_run(v));
+}
+
+/* Bound: an answer that has been got is taken at the next call. */
+int depriv_call_top(struct vcpu *v, enum abi_op op, u32 groups)
+{
+    int rc;
+    while ((rc = depriv_call(v, op, groups)) == -E_PENDING)
+        method1_run(v);
+    return rc;
 }
 
 int depriv_reply(struct vcpu *v)

@@ -8,7 +8,8 @@
 
 void *memcpy(void *restrict to, const void *restrict from, size_t n);
 
-_Static_assert(offsetof(struct abi_info, domid) == 8 && offsetof(struct abi_info, cpu) == 20, "ustart.asm knows these");
+_Static_assert(offsetof(struct abi_info, domid) == 8 && offsetof(struct abi_info, cpu) == 20 &&
+               offsetof(struct abi_info, call) == 3816, "ustart.asm knows these");
 
 #define UART_COM1 0x3f8u /* its data register */
 

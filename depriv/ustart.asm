@@ -9,11 +9,13 @@ global component_entry, abi_call
 %define ABI_VERSION          1
 %define INFO_DOMID           8      ; offsets in struct abi_info, checked in umain.c
 %define INFO_CPU             20
+%define INFO_CALL            3816
 %define ABI_CALL_BY_SYSENTER 1
+%define ABI_CALL_DIRECT      4
 
 section .header
     dq  0x3352474e5552              ; ABI_IMAGE_MAGIC
-    dd  ABI_VERSION, 0
+    dd  ABI_VERSION, component_main
     dq  component_entry
     dq  text_end, rodata_end, data_end, bss_end
 
@@ -33,6 +35,8 @@ component_entry:
 ; long abi_call(const struct abi_info *rdi, uint32_t esi: number, uint64_t rdx: argument)
 ; Ring 0 returns to .back with rbx, rbp, r12-r15 kept.
 abi_call:
+    test    byte [rdi + INFO_CPU], ABI_CALL_DIRECT
+    jnz     .direct
     mov     eax, esi
     mov     rsi, rdx
     mov     r8d, [rdi + INFO_CPU]
@@ -47,3 +51,8 @@ abi_call:
     syscall
 .back:
     ret
+.direct:
+    mov     rax, [rdi + INFO_CALL]
+    mov     edi, esi
+    mov     rsi, rdx
+    jmp     rax

@@ -10,6 +10,7 @@
 
 #define VCPU_PAGES    ((sizeof(struct vcpu) + PAGE_SIZE - 1) / PAGE_SIZE)
 #define KSTACK_PAGES  2u
+#define KSTACK_ALL    3u /* method 0: the component's frames are on it too */
 #define XCR0_RESET    1u /* x87 (SDM 1 13.3) */
 #define PAT_RESET     0x0007040600070406ull
 #define MXCSR_RESET   0x1f80u
@@ -128,7 +129,7 @@ static void take_events(struct vcpu *v)
     v->frame->events = __atomic_exchange_n(&v->events, 0, __ATOMIC_SEQ_CST);
     v->frame->console_room = (u32)min_u64(console_room(), ABI_CONSOLE_BYTES);
     v->frame->tsc = rdtsc();
-    answered(v, depriv_call(v, ABI_OP_EVENT, 0));
+    answered(v, depriv_call_top(v, ABI_OP_EVENT, 0));
 }
 
 /* Ring 3's interrupt controller asks. If the guest can take it now: acknowledge, and inject the vector that ring 3 names. Else exit when it can. */
@@ -143,7 +144,7 @@ static void take_interrupt(struct vcpu *v)
             hvm->intr_window(v, true);
         return;
     }
-    if (!answered(v, depriv_call(v, ABI_OP_INTACK, 0)))
+    if (!answered(v, depriv_call_top(v, ABI_OP_INTACK, 0)))
         return;
     vector = READ_ONCE(v->frame->vector);
     hazard_clear(v, HAZARD_HALT | HAZARD_INTR);
@@ -251,7 +252,7 @@ void vcpu_print_state(struct vcpu *v)
 static void vcpu_main(struct vcpu *v)
 {
     struct domain *d = v->domain;
-    int rc = v->index == 0 ? depriv_call(v, ABI_OP_LOAD, ABI_STATE_ALL) : ABI_OK;
+    int rc = v->index == 0 ? depriv_call_top(v, ABI_OP_LOAD, ABI_STATE_ALL) : ABI_OK;
     if (rc == ABI_REFUSE)
         domain_kill_text(v, "refused: ");
     answered(v, rc);
@@ -294,6 +295,11 @@ static void first_frame(struct vcpu *v)
     v->thread.vcpu = v;
 }
 
+static unsigned stack_pages(const struct domain *d)
+{
+    return d->method == 0 ? KSTACK_ALL : KSTACK_PAGES;
+}
+
 struct vcpu *vcpu_create(struct domain *d, u32 index)
 {
     struct vcpu *v = pool_alloc(VCPU_PAGES);
@@ -302,7 +308,8 @@ struct vcpu *vcpu_create(struct domain *d, u32 index)
     v->domain = d;
     v->domid = d->id;
     v->index = index;
-    v->stack_top = kstack_alloc(KSTACK_PAGES);
+    v->gate = d->method == 3 ? gate_of_cpu() : GATE_OTHER;
+    v->stack_top = kstack_alloc(stack_pages(d));
     v->frame = pool_alloc(1);
     if (!v->stack_top || !v->frame || component_map_vcpu(v) || hvm->vcpu_init(v)) {
         vcpu_free(v);
@@ -324,6 +331,6 @@ void vcpu_free(struct vcpu *v)
         hvm->vcpu_free(v);
     pool_free(v->user_stack_pages, ABI_STACK_SIZE / PAGE_SIZE);
     pool_free(v->frame, 1);
-    kstack_free(v->stack_top, KSTACK_PAGES);
+    kstack_free(v->stack_top, stack_pages(v->domain));
     pool_free(v, VCPU_PAGES);
 }

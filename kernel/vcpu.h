@@ -31,6 +31,7 @@ struct vcpu {
 
     struct domain *domain;
     u32 index;
+    u32 gate;                   /* enum gate: method three's way down, or GATE_OTHER */
     u32 hazards;                /* own CPU only, but for the atomic OR of HAZARD_KILL and HAZARD_EVENTS */
     u32 events;                 /* ABI_EVENT_*, atomic */
     u32 intr;                   /* level that ring 3 reported last */
@@ -55,6 +56,10 @@ struct vcpu {
     struct exit_record ring[VCPU_RING];
     u32 ring_next;
     u32 retries;                /* exits in a row without progress */
+    bool answered;              /* method 1: ring 3 has run, and answer is what its gate returned */
+    int answer;
+    u64 stack_copy_rsp;         /* method 2: where the copy begins */
+    u64 stack_copy[96];         /* method 2: the supervisor stack while ring 3 runs */
     u8 fpu[3072] __attribute__((aligned(64))); /* XSAVE area of the guest while not loaded */
 };
 

@@ -23,7 +23,7 @@ UOBJ := $(patsubst %,$(B)/u/%.o,depriv/ustart.asm $(USRC))
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := all
 Q := $(if $(V),,@)
-.PHONY: all tools iso run test bench check loc help clean gdb
+.PHONY: all tools iso run test bench check loc abi help clean gdb
 tools: # nasm, iasl and what else the build takes: Debian packages, installed when missing
 	@tests/system/install.sh build
 
@@ -92,6 +92,9 @@ check: all
 loc:
 	@tests/system/loc.sh
 
+abi:
+	@tests/system/abi.sh
+
 gdb: all
 	@tests/system/run.sh --gdb
 
@@ -114,6 +117,7 @@ export DET HV ACCEL KIND GUEST INITRD CMDLINE MODULES MEM VCPUS OPTS TIMEOUT FIR
 ## make test [T=name]   unit tests on the host, then system tests on QEMU and Bochs
 ## make bench [HV=..]   the measurements, as a table and in build/bench.jsonl
 ## make check           style, layers, static analysis
+## make abi             the table of calls in depriv/README.md, from depriv/abi.h
 ## make loc             lines of code by part
 ## make gdb             run with QEMU's gdb stub on port 1234
 ## make COUNT=1         the same into build/count, counting VMREAD, WRMSR, CR3 writes ...

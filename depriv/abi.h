@@ -203,14 +203,23 @@ struct abi_info {
  * SYSENTER: rdx = return RIP, rcx = return RSP. SYSCALL: the CPU gives rcx = RIP; rdx = return RSP.
  * rcx, rdx, r11 and the argument registers are lost; rbx, rbp, r12-r15 are kept; flags are undefined. */
 #define ABI_CALLS(X) \
-    /* number, name, may do, bound */ \
-    X(0, DONE,         "end the operation; ring 0 reads the reply from the frame page", "one reply") \
-    X(1, LOG,          "print frame.text with the domain's name", "ABI_TEXT_BYTES") \
-    X(2, CONSOLE_READ, "move up to rsi bytes of console input to frame.console; result: count", "ABI_CONSOLE_BYTES") \
-    X(3, STATE_GET,    "add the groups in rsi to frame.state and state_in", "one state") \
-    X(4, YIELD,        "let another vcpu of this CPU run", "one switch")
+    /* number, NAME, name, how many arguments, may do, bound, arguments */ \
+    X(0, DONE, done, 0, "end the operation; ring 0 reads the reply from the frame page", "one reply") \
+    X(1, LOG, log, 0, "print frame.text with the domain's name", "256 bytes") \
+    X(2, CONSOLE_READ, console_read, 1, "move console input to frame.console; result: bytes", "256 bytes", ABI_AT_MOST(ABI_CONSOLE_BYTES)) \
+    X(3, STATE_GET, state_get, 1, "add groups of guest state to frame.state and state_in", "one state", ABI_BITS(ABI_STATE_ALL)) \
+    X(4, YIELD, yield, 0, "let another vcpu of this CPU run", "one switch")
 
-#define ABI_CALL_ENUM(nr, name, may, bound) ABI_CALL_##name = nr,
+/* This is all there is to a call but for its handler, call_NAME() in calls.c: the dispatcher with its checks of arguments (calls.c), ring 3's
+ * stubs (runtime.h) and the table in README.md (make abi) are made from the row. What an argument may be: */
+enum abi_check { ABI_CHECK_NONE, ABI_CHECK_AT_MOST, ABI_CHECK_BITS };
+struct abi_argument { uint32_t check; uint64_t limit; };
+#define ABI_AT_MOST(n)  { ABI_CHECK_AT_MOST, (n) }
+#define ABI_BITS(mask)  { ABI_CHECK_BITS, (mask) }
+#define ABI_ANY         { ABI_CHECK_NONE, 0 }
+#define ABI_ARGUMENTS   3
+
+#define ABI_CALL_ENUM(nr, NAME, ...) ABI_CALL_##NAME = (nr),
 enum abi_call { ABI_CALLS(ABI_CALL_ENUM) ABI_CALLS_END };
 
 #define ABI_E_CALL   1 /* unknown call number */

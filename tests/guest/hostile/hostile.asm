@@ -331,7 +331,7 @@ r_nt:
 ; ---- Calls (K1, K2, K5) ------------------------------------------------------------------------------------------------------
 
 c_unknown:                              ; numbers without a call: a defined error, and the domain lives
-    mov     r13d, 5
+    mov     r13d, CALLS_END
 .next:
     mov     eax, r13d
     call    ring0
@@ -349,7 +349,7 @@ c_high_bits:                            ; the number has 32 bits: what is above 
     xor     esi, esi
     call    ring0
     expect  0
-    mov     rax, 0xffffffff00000005
+    mov     rax, 0xffffffff00000000 + CALLS_END
     call    ring0
     expect  E_CALL
     ret
@@ -374,6 +374,26 @@ c_arguments:
     mov     esi, STATE_ALL
     call_ring0 CALL_STATE
     expect  0
+    ret
+c_ranges:                               ; each argument of each call, just out of its range: an error, and nothing else
+    lea     r12, [bad_table]
+.next:
+    xor     esi, esi
+    xor     r8d, r8d
+    xor     r9d, r9d
+    mov     eax, [r12 + 4]
+    test    eax, eax
+    cmovz   rsi, [r12 + 8]
+    cmp     eax, 1
+    cmove   r8, [r12 + 8]
+    cmp     eax, 2
+    cmove   r9, [r12 + 8]
+    call_ring0 [r12]
+    expect  E_ARG
+    add     r12, 16
+    lea     rax, [bad_table_end]
+    cmp     r12, rax
+    jb      .next
     ret
 c_garbage:                              ; registers that are no arguments hold addresses of ring 0
     mov     rsi, KERNEL_STACK

@@ -92,6 +92,7 @@ enum abi_insn { ABI_INSN_CPUID, ABI_INSN_RDMSR, ABI_INSN_WRMSR, ABI_INSN_HLT, AB
 #define ABI_EVENT_TIMER    0x1u /* frame.timer has passed */
 #define ABI_EVENT_INPUT    0x2u /* console input is waiting: ABI_CALL_CONSOLE_READ */
 #define ABI_EVENT_ROOM     0x4u /* console_room went from 0 to more */
+#define ABI_EVENT_KICK     0x8u /* ABI_CALL_KICK */
 
 /* abi_frame.status, ring 3's answer */
 enum abi_status {
@@ -212,10 +213,11 @@ struct abi_info {
 
 /* This is all there is to a call but for its handler, call_NAME() in calls.c: the dispatcher with its checks of arguments (calls.c), ring 3's
  * stubs (runtime.h) and the table in README.md (make abi) are made from the row. What an argument may be: */
-enum abi_check { ABI_CHECK_NONE, ABI_CHECK_AT_MOST, ABI_CHECK_BITS };
+enum abi_check { ABI_CHECK_NONE, ABI_CHECK_AT_MOST, ABI_CHECK_BITS, ABI_CHECK_VCPU };
 struct abi_argument { uint32_t check; uint64_t limit; };
 #define ABI_AT_MOST(n)  { ABI_CHECK_AT_MOST, (n) }
 #define ABI_BITS(mask)  { ABI_CHECK_BITS, (mask) }
+#define ABI_VCPU        { ABI_CHECK_VCPU, ABI_VCPUS_MAX - 1 } /* one of this domain */
 #define ABI_ANY         { ABI_CHECK_NONE, 0 }
 #define ABI_ARGUMENTS   3
 

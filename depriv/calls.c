@@ -56,20 +56,30 @@ static long call_yield(struct vcpu *v, const u64 *a)
     return 0;
 }
 
-/* Bound: ABI_ARGUMENTS. */
-static bool arguments_fit(const struct abi_argument *rules, const u64 *a)
+static bool argument_fits(const struct vcpu *v, const struct abi_argument *rule, u64 a)
 {
-    for (u32 i = 0; i < ABI_ARGUMENTS; i++)
-        if ((rules[i].check == ABI_CHECK_AT_MOST && a[i] > rules[i].limit) || (rules[i].check == ABI_CHECK_BITS && a[i] & ~rules[i].limit))
-            return false;
-    return true;
+    switch (rule->check) {
+    case ABI_CHECK_NONE:
+        return true;
+    case ABI_CHECK_AT_MOST:
+        return a <= rule->limit;
+    case ABI_CHECK_BITS:
+        return !(a & ~rule->limit);
+    case ABI_CHECK_VCPU:
+        return a < v->domain->vcpus;
+    default:
+        return false;
+    }
 }
 
 /* The number selects a branch and indexes nothing; built without jump tables, so no branch here is indirect (Spectre variants 1 and 2). */
 #define CALL_CASE(nr, NAME, name, n, may, bound, ...) \
     case nr: { \
         static const struct abi_argument rules[ABI_ARGUMENTS] = { __VA_ARGS__ }; \
-        return arguments_fit(rules, a) ? call_##name(v, a) : -ABI_E_ARG; \
+        for (u32 i = 0; i < ABI_ARGUMENTS; i++) \
+            if (!argument_fits(v, &rules[i], a[i])) \
+                return -ABI_E_ARG; \
+        return call_##name(v, a); \
     }
 
 long depriv_syscall(struct vcpu *v, u32 number, u64 a1, u64 a2, u64 a3)

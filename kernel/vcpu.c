@@ -105,7 +105,8 @@ void vcpu_switch_in(struct vcpu *v)
 
 void vcpu_event(struct vcpu *v, u32 event)
 {
-    __atomic_or_fetch(&v->events, event, __ATOMIC_SEQ_CST);
+    if (__atomic_fetch_or(&v->events, event, __ATOMIC_SEQ_CST) & event)
+        return; /* it is on its way: no second wake-up, or IPI, for the asking */
     __atomic_or_fetch(&v->hazards, HAZARD_EVENTS, __ATOMIC_SEQ_CST);
     sched_wake(&v->thread);
 }

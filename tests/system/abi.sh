@@ -11,7 +11,9 @@ table() {
 #include "depriv/abi.h"
 #undef ABI_AT_MOST
 #undef ABI_BITS
+#undef ABI_VCPU
 #undef ABI_ANY
+#define ABI_VCPU one of its vcpus
 #define ABI_AT_MOST(x) at most x
 #define ABI_BITS(x) bits of x
 #define ABI_ANY any

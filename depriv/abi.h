@@ -209,7 +209,8 @@ struct abi_info {
     X(1, LOG, log, 0, "print frame.text with the domain's name", "256 bytes") \
     X(2, CONSOLE_READ, console_read, 1, "move console input to frame.console; result: bytes", "256 bytes", ABI_AT_MOST(ABI_CONSOLE_BYTES)) \
     X(3, STATE_GET, state_get, 1, "add groups of guest state to frame.state and state_in", "one state", ABI_BITS(ABI_STATE_ALL)) \
-    X(4, YIELD, yield, 0, "let another vcpu of this CPU run", "one switch")
+    X(4, YIELD, yield, 0, "let another vcpu of this CPU run", "one switch") \
+    X(5, KICK, kick, 1, "give a vcpu ABI_EVENT_KICK: it leaves its guest, or wakes", "one IPI until it is taken", ABI_VCPU)
 
 /* This is all there is to a call but for its handler, call_NAME() in calls.c: the dispatcher with its checks of arguments (calls.c), ring 3's
  * stubs (runtime.h) and the table in README.md (make abi) are made from the row. What an argument may be: */

@@ -21,6 +21,7 @@ F_VECTOR abi_frame vector
 F_INJECT abi_frame inject
 F_INJECT_ERR abi_frame inject_error
 F_LIFE abi_frame life
+F_EVENTS abi_frame events
 F_TIMER abi_frame timer
 F_CONSOLE_LEN abi_frame console_len
 F_CONSOLE abi_frame console

@@ -395,6 +395,25 @@ c_ranges:                               ; each argument of each call, just out o
     cmp     r12, rax
     jb      .next
     ret
+c_kick:                                 ; its own vcpu is the only one there is: the event comes, once for both
+    xor     esi, esi
+    call_ring0 CALL_KICK
+    expect  0
+    xor     esi, esi
+    call_ring0 CALL_KICK
+    expect  0
+    ret
+c_kicked:
+    cmp     dword [rbp + F_EVENTS], EVENT_KICK
+    jne     wrong_result
+    note    NOTE_LIFE
+    mov     dword [rbp + F_LIFE], LIFE_OFF
+    ret
+c_kick_other:
+    mov     esi, 1
+    call_ring0 CALL_KICK
+    expect  E_ARG
+    ret
 c_garbage:                              ; registers that are no arguments hold addresses of ring 0
     mov     rsi, KERNEL_STACK
     mov     r8, rsi

@@ -215,6 +215,7 @@ int domain_create(const struct domain_config *c)
     d->vcpus_alive = d->vcpus_left = d->vcpus;
     __atomic_add_fetch(&domains_alive, 1, __ATOMIC_SEQ_CST);
     log_domain(d->name, "domain %u: %lu MiB, %u vcpu, %lu pool pages", d->id, c->mem / MIB, d->vcpus, before - pool_free_pages());
+    vcpu_print_memory(d->vcpu[0]);
     for (u32 i = 0; i < d->vcpus; i++)
         vcpu_start(d->vcpu[i], least_loaded(c->cpu));
     return 0;

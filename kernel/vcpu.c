@@ -312,13 +312,23 @@ struct vcpu *vcpu_create(struct domain *d, u32 index)
     v->gate = d->method == 3 ? gate_of_cpu() : GATE_OTHER;
     v->stack_top = kstack_alloc(stack_pages(d));
     v->frame = pool_alloc(1);
-    if (!v->stack_top || !v->frame || component_map_vcpu(v) || hvm->vcpu_init(v)) {
+    if (v->stack_top && v->frame && !component_map_vcpu(v))
+        v->hvm_pages = hvm->vcpu_init(v);
+    if (v->hvm_pages <= 0) {
         vcpu_free(v);
         return NULL;
     }
     reset_state(v);
     first_frame(v);
     return v;
+}
+
+void vcpu_print_memory(const struct vcpu *v)
+{
+    u64 page = PAGE_SIZE / KIB, kernel = stack_pages(v->domain) * page, user = v->user_stack_pages ? ABI_STACK_SIZE / KIB : 0;
+    u64 state = (u64)v->hvm_pages * page, self = VCPU_PAGES * page;
+    log_domain(v->domain->name, "per vcpu: %lu KiB: supervisor stack %lu, user stack %lu, frame %lu, %s state %lu, struct vcpu %lu",
+               kernel + user + page + state + self, kernel, user, page, hvm->name, state, self);
 }
 
 void vcpu_start(struct vcpu *v, struct cpu *cpu)

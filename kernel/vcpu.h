@@ -52,7 +52,8 @@ struct vcpu {
     u64 dr6;                    /* likewise, VMX (SVM keeps it in the VMCB) */
     u64 msr_live[8];            /* vendor: guest values of MSRs that stay live while loaded */
     u64 mtrr_def_type, mtrr_fixed[11], mtrr_var[16];
-    void *hvm;                  /* VMCS or VMCB, pool page */
+    void *hvm;                  /* VMCS or VMCB, pool */
+    int hvm_pages;
     struct exit_record ring[VCPU_RING];
     u32 ring_next;
     u32 retries;                /* exits in a row without progress */
@@ -81,6 +82,7 @@ static inline void vcpu_record(struct vcpu *v, u32 reason, u32 kind, u64 info)
     v->ring[v->ring_next++ % VCPU_RING] = (struct exit_record){ kind, reason, info };
 }
 void vcpu_print_ring(const struct vcpu *v);   /* its last exits, newest first */
+void vcpu_print_memory(const struct vcpu *v); /* what it takes */
 void vcpu_print_state(struct vcpu *v);        /* guest registers */
 
 /* Adds an event to inject. A contributory pair becomes #DF, a fault in #DF ends the domain as a triple fault (SDM 3A 6.15 table 6-5). */

@@ -162,7 +162,7 @@ static int svm_vcpu_init(struct vcpu *v)
     v->vmcb_pa = pool_phys(v->hvm);
     controls_init(v, v->hvm);
     save_reset(&vcpu_vmcb(v)->save);
-    return 0;
+    return 1;
 }
 
 static void svm_vcpu_free(struct vcpu *v)

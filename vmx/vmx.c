@@ -281,7 +281,7 @@ static int vmx_vcpu_init(struct vcpu *v)
         vmcs_write(VMCS_TIMER, vmx_config.timer);
     vmx_reset_state(v);
     vmcs_return(v);
-    return 0;
+    return VMX_PAGES;
 }
 
 static void vmx_vcpu_free(struct vcpu *v)

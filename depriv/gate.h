@@ -35,6 +35,8 @@ extern u8 gate_syscall_table[];             /* + cpu id * GATE_SYSCALL_STRIDE: L
 
 #define DEPRIV_BAD_STATUS 0xff              /* ring 3's status was none of enum abi_status */
 
+void depriv_commit(struct vcpu *v); /* the state of the last reply, when HAZARD_COMMIT says that there is one */
+
 /* The rest of a reply that asked for more than a timer and an interrupt level. Returns as depriv_call. */
 int depriv_reply(struct vcpu *v);
 
@@ -73,7 +75,7 @@ u64 method0_entry(void); /* what the component calls instead of ring 0 */
 /* Runs one operation of ring 3 for v and takes what it left: console bytes, timer, interrupt level, end of the domain. The caller has
  * filled the operation's own fields of the frame. groups: guest state that ring 3 is given. Returns enum abi_status, -E_KILLED, or, with
  * method 1, -E_PENDING: then the caller returns to the top of the exit path and is called again.
- * State that ring 3 changed is checked and written at the end, after everything that ring 0 did: ring 3's changes win (S0-15, S0-16).
+ * Guest state that ring 3 changed takes effect later, at the one commit point: depriv_commit().
  * Inline, because this is the hot path: with nothing unusual in the reply it is a dozen instructions around the gate. */
 static inline int depriv_call_by(struct vcpu *v, enum abi_op op, u32 groups, enum gate gate)
 {

@@ -228,7 +228,7 @@ void domain_end(struct domain *d, enum domain_end how)
     u32 runs = DOMAIN_RUNS;
     __atomic_compare_exchange_n(&d->end, &runs, how, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
     for (u32 i = 0; i < d->vcpus; i++) {
-        __atomic_or_fetch(&d->vcpu[i]->hazards, HAZARD_KILL, __ATOMIC_SEQ_CST);
+        hazard_set(d->vcpu[i], HAZARD_KILL);
         __atomic_or_fetch(&d->vcpu[i]->events, ABI_EVENT_INPUT, __ATOMIC_SEQ_CST); /* so that it does not go to sleep */
         sched_wake(&d->vcpu[i]->thread);
     }

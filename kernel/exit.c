@@ -131,7 +131,7 @@ static enum exit_action exit_hlt(struct vcpu *v)
     enum exit_action action;
     if (!insn_length(v, ABI_INSN_HLT, &action))
         return action;
-    __atomic_or_fetch(&v->hazards, HAZARD_HALT | (v->intr ? HAZARD_INTR : 0), __ATOMIC_SEQ_CST);
+    hazard_set(v, HAZARD_HALT | (v->intr ? HAZARD_INTR : 0));
     return EXIT_ADVANCE;
 }
 
@@ -139,7 +139,7 @@ static enum exit_action exit_window(struct vcpu *v)
 {
     hvm->intr_window(v, false);
     if (v->intr)
-        v->hazards |= HAZARD_INTR;
+        hazard_set(v, HAZARD_INTR);
     return EXIT_RESUME;
 }
 

@@ -107,13 +107,8 @@ void vcpu_event(struct vcpu *v, u32 event)
 {
     if (__atomic_fetch_or(&v->events, event, __ATOMIC_SEQ_CST) & event)
         return; /* it is on its way: no second wake-up, or IPI, for the asking */
-    __atomic_or_fetch(&v->hazards, HAZARD_EVENTS, __ATOMIC_SEQ_CST);
+    hazard_set(v, HAZARD_EVENTS);
     sched_wake(&v->thread);
-}
-
-static void hazard_clear(struct vcpu *v, u32 hazard)
-{
-    __atomic_and_fetch(&v->hazards, ~hazard, __ATOMIC_SEQ_CST);
 }
 
 /* An operation that no instruction asked for has one answer. Another would let ring 3 go on as if it had given it. */
@@ -181,7 +176,10 @@ bool vcpu_ready_slow(struct vcpu *v)
         u32 h = READ_ONCE(v->hazards);
         if (h & HAZARD_KILL)
             return false;
-        if (h & HAZARD_YIELD) {
+        if (h & HAZARD_COMMIT) { /* first: the others look at the state */
+            hazard_clear(v, HAZARD_COMMIT);
+            depriv_commit(v);
+        } else if (h & HAZARD_YIELD) {
             hazard_clear(v, HAZARD_YIELD);
             sched_yield();
         } else if (h & HAZARD_EVENTS) {

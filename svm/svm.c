@@ -334,7 +334,7 @@ static void svm_run(struct vcpu *v)
         if (exit_dispatch(v, v->exit.kind, GATE_SYSRET) == EXIT_ADVANCE)
             svm_advance(v, c);
         if (unlikely(v->exit.kind == EXIT_HLT) && v->exit.flags & SVM_HALT_AWAKE)
-            __atomic_and_fetch(&v->hazards, ~HAZARD_HALT, __ATOMIC_SEQ_CST);
+            hazard_clear(v, HAZARD_HALT);
     }
 }
 

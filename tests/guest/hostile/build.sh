@@ -13,6 +13,7 @@ I_DOMID abi_info domid
 I_CPU abi_info cpu
 I_RAM_LOW abi_info ram_low
 F_OP abi_frame op
+F_PORT abi_frame port
 F_WANT abi_frame want
 F_STATUS abi_frame status
 F_STATE_OUT abi_frame state_out

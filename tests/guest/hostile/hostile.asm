@@ -414,6 +414,25 @@ c_kick_other:
     call_ring0 CALL_KICK
     expect  E_ARG
     ret
+; Which change of RIP wins (S0-15, S0-16): ring 3's, over the advance that ring 0 makes after the operation, and over the one it made before.
+o_move:
+    mov     esi, RIP_
+    call_ring0 CALL_STATE
+    expect  0
+    lie64   RIP_, S_RIP, G_CODE + g_good - GUEST
+    ret
+o_after:
+    cmp     dword [ops_done], 1
+    je      o_move
+o_moved:                                ; the next port says where the guest went on
+    cmp     word [rbp + F_PORT], 0x82
+    jne     wrong_result
+    note    NOTE_LIFE
+    mov     dword [rbp + F_LIFE], LIFE_OFF
+    ret
+o_before:                               ; the event that ends HLT
+    note    NOTE_INTR
+    jmp     o_move
 c_garbage:                              ; registers that are no arguments hold addresses of ring 0
     mov     rsi, KERNEL_STACK
     mov     r8, rsi

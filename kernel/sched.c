@@ -156,7 +156,7 @@ void sched_exit(void)
 void sched_timer_update(void)
 {
     struct cpu *cpu = this_cpu();
-    u64 next = cpu->queue.ready && cpu->current->vcpu ? cpu->quantum_end : ~0ull;
+    u64 next = cpu->current->vcpu ? cpu->quantum_end : ~0ull;
     for (struct vcpu *v = cpu->queue.vcpus; v; v = v->on_cpu)
         next = min_u64(next, v->timer);
     if (next == cpu->timer_at)
@@ -177,9 +177,10 @@ void sched_tick(void)
             vcpu_event(w, ABI_EVENT_TIMER);
         }
     }
-    if (v && cpu->queue.ready && cpu->quantum_end <= now) {
+    if (v && cpu->quantum_end <= now) {
         cpu->quantum_end = now + time_us_to_tsc(SCHED_QUANTUM_US, features.tsc_khz);
-        hazard_set(v, HAZARD_YIELD);
+        if (cpu->queue.ready)
+            hazard_set(v, HAZARD_YIELD);
     }
     sched_timer_update();
 }

@@ -70,6 +70,12 @@ $(B)/u/%.asm.o: %.asm | tools
 
 $(B)/k/depriv/component_image.asm.o: $(B)/component.bin
 
+$(B)/font.psf: | tools
+	@mkdir -p $(@D)
+	$(Q)zcat /usr/share/consolefonts/Unifont-APL8x16.psf.gz > $@
+
+$(B)/k/kernel/font.asm.o: $(B)/font.psf
+
 -include $(KOBJ:.o=.d) $(UOBJ:.o=.d)
 
 # ---- For people --------------------------------------------------------------------------------------------------------

@@ -134,10 +134,6 @@ void console_early_init(void)
     uart_init(&com[1]);
 }
 
-void console_init(void)
-{
-    screen_init();
-}
 
 void console_irq_init(void)
 {

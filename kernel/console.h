@@ -6,7 +6,6 @@
 #include "kernel/domain.h"
 
 void console_early_init(void);       /* both ports, polled, before anything else */
-void console_init(void);             /* the screen, after paging_init; before, it is reached through the boot tables */
 void console_irq_init(void);         /* from now on the ports' interrupts do the work, after ioapic_init */
 void console_interrupt(void);        /* VECTOR_SERIAL: moves bytes to the focus domain's ring, wakes it */
 

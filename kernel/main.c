@@ -59,14 +59,14 @@ void boot_main(u32 magic, u64 info)
     stack_head()->cpu = &cpus[0];
     console_early_init();
     boot_parse(magic, info);
-    screen_early_init();
+    screen_init(false);
     options_parse();
     log_info("build %s, %s", RUNG_BUILD, boot.loader);
     cpu_features_init();
     memory_init();
     smp_reserve();
     paging_init();
-    console_init();
+    screen_init(true);
     idt_init();
     cpu_init(&cpus[0]);
     component_init();

@@ -69,7 +69,8 @@ static inline struct cpu *this_cpu(void) { return stack_head()->cpu; }
 
 /* Features of this machine that change what ring 0 does; read once on the boot CPU, required to be the same on the others. */
 struct cpu_features {
-    bool vmx, svm, nx, smep, smap, umip, pcid, x2apic, tsc_deadline, xsave, fsgsbase, pge, la57, page_1g, invariant_tsc, rdtscp, invpcid;
+    bool vmx, svm, pcid, x2apic, tsc_deadline, xsave, pge, la57, rdtscp, invpcid;
+    u64 cr4;                    /* bits of CR4 that this CPU has beyond those that every CPU has */
     char vendor[13];
     char brand[49];
     u64 xcr0_all;               /* state components that XCR0 allows (CPUID 0Dh), 0 without XSAVE */

@@ -8,6 +8,7 @@
 #include "kernel/log.h"
 #include "kernel/options.h"
 #include "kernel/paging.h"
+#include "kernel/policy.h"
 #include "kernel/screen.h"
 #include "kernel/smp.h"
 #include "kernel/time.h"
@@ -38,6 +39,7 @@ static void memory_init(void)
 static void hvm_init(void)
 {
     const char *missing;
+    policy_init();
     hvm = features.vmx ? &vmx_ops : &svm_ops;
     missing = hvm->probe();
     if (missing)

@@ -117,16 +117,20 @@ static void gdt_load(struct cpu *cpu)
                      : : "m"(gdtr), "i"(SEL_KCODE), "r"(SEL_KDATA), "r"(0), "r"(SEL_TSS) : "rax", "memory");
 }
 
+u64 cpu_stack(struct cpu *cpu, u32 n, unsigned pages)
+{
+    struct stack_head *head = kstack_alloc(KSTACK_CPU(cpu->id, n), pages);
+    if (!head)
+        stop("too little memory for the stacks of CPU %u", cpu->id);
+    *--head = (struct stack_head){ .cpu = cpu };
+    return (u64)head;
+}
+
 /* IST stacks: the vectors that can arrive where RSP is not to be trusted (SYSENTER and SYSCALL entry, ATTACKS K6), each its own. */
 static void ist_init(struct cpu *cpu)
 {
-    for (unsigned i = 0; i < TRAP_ISTS; i++) {
-        char *top = kstack_alloc(1);
-        if (!top)
-            stop("too little memory for the stacks of CPU %u", cpu->id);
-        *(struct stack_head *)(top - sizeof(struct stack_head)) = (struct stack_head){ .cpu = cpu };
-        cpu->tss.ist[i] = (u64)top - sizeof(struct stack_head);
-    }
+    for (u32 i = 0; i < TRAP_ISTS; i++)
+        cpu->tss.ist[i] = cpu_stack(cpu, i, 1);
     cpu->tss.iomap = sizeof(struct tss);
 }
 

@@ -81,6 +81,7 @@ struct cpu_features {
 extern struct cpu_features features;
 
 void cpu_features_init(void);   /* stops with the feature's name and CPUID bit when one that Rung needs is missing */
+u64 cpu_stack(struct cpu *cpu, u32 n, unsigned pages); /* RSP of a new stack: n below TRAP_ISTS for IST, TRAP_ISTS for its idle thread */
 void cpu_init(struct cpu *cpu); /* GDT, TSS, IDT, CR0, CR4, EFER of the CPU that runs it */
 
 #endif

@@ -1,6 +1,7 @@
 /* Building and ending domains: memory, nested table, information page, component, vcpus; the report at the end. */
 #include "kernel/domain.h"
 #include "depriv/component.h"
+#include "depriv/format.h"
 #include "kernel/console.h"
 #include "kernel/frames.h"
 #include "kernel/log.h"
@@ -234,7 +235,7 @@ void domain_kill(struct domain *d, const char *format, ...)
     if (!__atomic_compare_exchange_n(&d->end, &runs, DOMAIN_KILLED, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
         return;
     va_start(args, format);
-    log_format(d->kill_reason, sizeof(d->kill_reason), format, args);
+    text_vformat(d->kill_reason, sizeof(d->kill_reason), format, args);
     va_end(args);
     log_domain(d->name, "killed: %s", d->kill_reason);
     domain_end(d, DOMAIN_KILLED);

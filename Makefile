@@ -14,7 +14,7 @@ COMMON := -std=gnu11 -O2 -g -ffreestanding -mno-red-zone -mgeneral-regs-only -fn
 KFLAGS := $(COMMON) -mcmodel=kernel -fno-jump-tables -DRUNG_BUILD='"$(BUILD_ID)"' $(if $(COUNT),-DRUNG_COUNT)
 UFLAGS := $(COMMON) -I$(B)/u
 
-KSRC := $(wildcard boot/*.c kernel/*.c vmx/*.c svm/*.c) depriv/gate.c depriv/calls.c depriv/component.c depriv/string.c
+KSRC := $(wildcard boot/*.c kernel/*.c vmx/*.c svm/*.c) depriv/gate.c depriv/calls.c depriv/component.c depriv/format.c depriv/string.c
 KASM := $(wildcard boot/*.asm kernel/*.asm vmx/*.asm svm/*.asm) depriv/gate.asm depriv/component_image.asm
 USRC := depriv/umain.c depriv/uinsn.c depriv/guestmem.c depriv/format.c depriv/string.c $(wildcard depriv/load/*.c devices/*.c emul/*.c)
 KOBJ := $(patsubst %,$(B)/k/%.o,$(filter-out kernel/offsets.c,$(KSRC)) $(KASM))
@@ -69,6 +69,12 @@ $(B)/u/%.asm.o: %.asm | tools
 	$(Q)$(NASM) -f elf64 -g -F dwarf -o $@ $<
 
 $(B)/k/depriv/component_image.asm.o: $(B)/component.bin
+
+$(B)/font.psf: | tools
+	@mkdir -p $(@D)
+	$(Q)zcat /usr/share/consolefonts/Unifont-APL8x16.psf.gz > $@
+
+$(B)/k/kernel/font.asm.o: $(B)/font.psf
 
 -include $(KOBJ:.o=.d) $(UOBJ:.o=.d)
 

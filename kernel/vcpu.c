@@ -306,7 +306,7 @@ struct vcpu *vcpu_create(struct domain *d, u32 index)
     v->domain = d;
     v->domid = d->id;
     v->index = index;
-    v->stack_top = kstack_alloc(KSTACK_PAGES);
+    v->stack_top = kstack_alloc(KSTACK_VCPU(d->id, index), KSTACK_PAGES);
     v->frame = pool_alloc(1);
     if (!v->stack_top || !v->frame || component_map_vcpu(v) || hvm->vcpu_init(v)) {
         vcpu_free(v);
@@ -328,6 +328,6 @@ void vcpu_free(struct vcpu *v)
         hvm->vcpu_free(v);
     pool_free(v->user_stack_pages, ABI_STACK_SIZE / PAGE_SIZE);
     pool_free(v->frame, 1);
-    kstack_free(v->stack_top, KSTACK_PAGES);
+    kstack_free(KSTACK_VCPU(v->domain->id, v->index), KSTACK_PAGES);
     pool_free(v, VCPU_PAGES);
 }

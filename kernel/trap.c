@@ -94,7 +94,7 @@ void trap_print(const struct trap_frame *f)
 static void ring3_resume(struct vcpu *v)
 {
     if (READ_ONCE(v->hazards) & HAZARD_YIELD) {
-        __atomic_and_fetch(&v->hazards, ~HAZARD_YIELD, __ATOMIC_SEQ_CST);
+        hazard_clear(v, HAZARD_YIELD);
         sched_yield();
     }
     if (READ_ONCE(v->hazards) & HAZARD_KILL)

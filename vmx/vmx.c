@@ -281,7 +281,7 @@ static int vmx_vcpu_init(struct vcpu *v)
         vmcs_write(VMCS_TIMER, vmx_config.timer);
     vmx_reset_state(v);
     vmcs_return(v);
-    return 0;
+    return VMX_PAGES;
 }
 
 static void vmx_vcpu_free(struct vcpu *v)
@@ -383,7 +383,7 @@ static void vmx_run(struct vcpu *v)
         } else {
             entry_refused(v);
         }
-        if (exit_dispatch(v) == EXIT_ADVANCE)
+        if (exit_dispatch(v, v->exit.kind, GATE_SYSEXIT) == EXIT_ADVANCE)
             vmx_advance(v);
     }
 }

@@ -27,6 +27,7 @@ table() { # vendor
     [ "${ACCEL:-}" != kvm ] || unit=cycles
     build=$(sed -n 's/^rung: build \([^,]*\),.*/\1/p' "$work/$1-bench.log")
     cpu=$(sed -n 's/^rung: cpu: \(.*\), [a-z]*, TSC.*/\1/p' "$work/$1-bench.log")
+    sed -n "s/^rung: \[bench\] per vcpu/$1: per vcpu/p" "$work/$1-bench.log"
     echo "$1: $unit per operation, less the empty loop ($cpu, ${OPTS:-default options})"
     printf '%-14s %7s %7s %7s %7s %7s %7s %7s | %7s %7s %6s\n' operation n min q1 median q3 max mean KVM Xen goal
     while read -r line; do

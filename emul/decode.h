@@ -115,7 +115,7 @@ struct emul_insn {
         uint64_t vector_group;
     };
 
-    int64_t disp;        /* sign-extended; MOV with a direct offset: the offset, zero-extended; EVEX disp8 is not scaled here */
+    int64_t disp;        /* sign-extended; MOV with a direct offset: the offset, zero-extended; EVEX: scaled (disp8*N) */
     int64_t imm;         /* sign-extended from imm_size: operation and operand size say how much of it counts */
     int64_t imm2;        /* second immediate: ENTER's level, a far pointer's selector, EXTRQ and INSERTQ's index */
 };

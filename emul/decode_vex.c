@@ -158,10 +158,25 @@ static void take_modrm(struct emul_insn *insn, uint8_t byte)
         insn->rm |= 16;
 }
 
+/* The scale of a displacement of one byte as a shift, SDM 2A 2.7.5. W does not name a general register's size outside 64-bit mode. */
+static unsigned disp8_shift(const struct emul_insn *insn, uint32_t cell)
+{
+    unsigned tuple = (cell & V_TUPLES) / V_TUPLE;
+    unsigned w = insn->rex & EMUL_REX_W ? 1 : 0;
+
+    if (insn->bcast)
+        return cell & V_BCAST16 ? 1 : 2 + w;
+    if (tuple == TUPLE_GENERAL && insn->mode != EMUL_MODE64)
+        w = 0;
+    return emul_disp8[tuple][w][insn->vl];
+}
+
 static unsigned take_memory(struct emul_insn *insn, const uint8_t *p, uint32_t cell)
 {
     unsigned size = emul_take_memory(insn, p);
 
+    if (insn->encoding == EMUL_ENC_EVEX && insn->disp_size == 1)
+        insn->disp *= 1 << disp8_shift(insn, cell);
     if (cell & V_VSIB)
         insn->index = (p[0] >> 3 & 7) | (insn->rex & EMUL_REX_X ? 8 : 0) | (insn->vvvv & 16);
     return size;

@@ -144,6 +144,14 @@ enum emul_prefix_kind { PK_NONE, PK_ESCAPE, PK_VECTOR, PK_MOVSXD, PK_REX, PK_66,
 #define V_BY_REG   0x2000000u /* low bits: row of emul_vector_reg, by ModRM.reg */
 
 #define V_GENERAL  0x4000000u /* general registers: operation and form are in emul_vex_general */
+#define V_TUPLE    0x8000000u /* EVEX: times enum emul_tuple */
+#define V_TUPLES   0x78000000u
+#define V_BCAST16  0x80000000u /* the broadcast element has 2 bytes, not 4 or 8 by W */
+
+/* What a displacement of one byte counts, a row of emul_disp8: the vector or a part of it (HALF_W: all of it with W1), what MOVDDUP
+ * loads, an element of 4 or 8 bytes by W, a general register, an element of 1 or 2 bytes, so many bytes. */
+enum emul_tuple { TUPLE_FULL, TUPLE_HALF, TUPLE_QUARTER, TUPLE_EIGHTH, TUPLE_HALF_W, TUPLE_DUP, TUPLE_ELEMENT, TUPLE_GENERAL,
+                  TUPLE_BYTE_WORD, TUPLE_1, TUPLE_2, TUPLE_4, TUPLE_8, TUPLE_16, TUPLE_32, TUPLES_END };
 
 /* Operations on general registers with VEX: opcodes F0 to F7 of 0F38 by [opcode & 7][pp]; F3 by [3][ModRM.reg]. RORX stands where
  * 0F3A F0 would. */
@@ -156,5 +164,6 @@ extern const uint32_t emul_vex[3][256][4];          /* maps 0F, 0F38, 0F3A */
 extern const uint32_t emul_evex[5][256][4];         /* maps 0F, 0F38, 0F3A, 5, 6 */
 extern const uint32_t emul_xop[3][256][4];          /* maps 8, 9, A */
 extern const uint32_t emul_vector_reg[][8];
+extern const uint8_t emul_disp8[TUPLES_END][2][3];
 
 #endif

@@ -1,6 +1,7 @@
 /* Building and ending domains: memory, nested table, information page, component, vcpus; the report at the end. */
 #include "kernel/domain.h"
 #include "depriv/component.h"
+#include "depriv/format.h"
 #include "depriv/gate.h"
 #include "kernel/console.h"
 #include "kernel/frames.h"
@@ -36,7 +37,7 @@ static int memory_alloc(struct domain *d, u64 mem)
     for (u32 i = 0; i < d->frame_count; i++) {
         d->frames[i] = guest_frame_alloc();
         if (!d->frames[i]) {
-            log_domain(d->name, "refused: too little memory: mem=%lu MiB, %lu MiB are free", mem / MIB, (guest_frames_free() + i) * 2);
+            log_domain(d->name, "refused: too little memory: mem=%lu MiB, %lu MiB are free", mem / MIB, (guest_frames_free + i) * 2);
             return -E_NOMEM;
         }
     }
@@ -197,7 +198,7 @@ static int domain_build(struct domain *d, const struct domain_config *c)
 int domain_create(const struct domain_config *c)
 {
     struct domain *d = domain_new(c);
-    u64 before = pool_free_pages();
+    u64 before = pool_free_pages;
     int rc = d ? domain_build(d, c) : -E_NOMEM;
     if (rc) {
         log_domain(c->name, "refused: %s", rc == -E_NOMEM ? "too little memory (hypervisor's pool: option pool=MiB)" : "see above");
@@ -214,7 +215,7 @@ int domain_create(const struct domain_config *c)
         log_domain(d->name, "depriv=0, the control: ring 0 runs its component and maps its memory; invariants 1, 2 and 5 do not hold for it");
     d->vcpus_alive = d->vcpus_left = d->vcpus;
     __atomic_add_fetch(&domains_alive, 1, __ATOMIC_SEQ_CST);
-    log_domain(d->name, "domain %u: %lu MiB, %u vcpu, %lu pool pages", d->id, c->mem / MIB, d->vcpus, before - pool_free_pages());
+    log_domain(d->name, "domain %u: %lu MiB, %u vcpu, %lu pool pages", d->id, c->mem / MIB, d->vcpus, before - pool_free_pages);
     vcpu_print_memory(d->vcpu[0]);
     for (u32 i = 0; i < d->vcpus; i++)
         vcpu_start(d->vcpu[i], least_loaded(c->cpu));
@@ -241,7 +242,7 @@ void domain_kill(struct domain *d, const char *format, ...)
     if (!__atomic_compare_exchange_n(&d->end, &runs, DOMAIN_KILLED, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
         return;
     va_start(args, format);
-    log_format(d->kill_reason, sizeof(d->kill_reason), format, args);
+    text_vformat(d->kill_reason, sizeof(d->kill_reason), format, args);
     va_end(args);
     log_domain(d->name, "killed: %s", d->kill_reason);
     domain_end(d, DOMAIN_KILLED);

@@ -1,4 +1,5 @@
 /* Offsets and sizes that assembly uses, taken from C: compiled to assembly and turned into build/offsets.inc. */
+#include "kernel/trap.h"
 #include "kernel/vcpu.h"
 
 #define DEFINE(name, value) __asm__ volatile("\n==> %%define " #name " %c0" : : "i"((u64)(value)))
@@ -28,5 +29,6 @@ void offsets(void)
     DEFINE(CPU_LOADED, offsetof(struct cpu, loaded));
     DEFINE(CPU_RSP0, offsetof(struct cpu, tss) + offsetof(struct tss, rsp));
     DEFINE(CPUS_MAX, CPUS_MAX);
+    DEFINE(TRAP_STUB, TRAP_STUB);
     DEFINE(STACK_HEAD, sizeof(struct stack_head));
 }

@@ -45,20 +45,22 @@ static void fpu_load(struct vcpu *v)
     }
 }
 
-static void debug_save(struct vcpu *v)
+void vcpu_debug_save(struct vcpu *v)
 {
     __asm__ volatile("mov %%db0, %0" : "=r"(v->dr[0]));
     __asm__ volatile("mov %%db1, %0" : "=r"(v->dr[1]));
     __asm__ volatile("mov %%db2, %0" : "=r"(v->dr[2]));
     __asm__ volatile("mov %%db3, %0" : "=r"(v->dr[3]));
+    __asm__ volatile("mov %%db6, %0" : "=r"(v->dr6));
 }
 
-static void debug_load(const struct vcpu *v)
+void vcpu_debug_load(const struct vcpu *v)
 {
     __asm__ volatile("mov %0, %%db0" : : "r"(v->dr[0]));
     __asm__ volatile("mov %0, %%db1" : : "r"(v->dr[1]));
     __asm__ volatile("mov %0, %%db2" : : "r"(v->dr[2]));
     __asm__ volatile("mov %0, %%db3" : : "r"(v->dr[3]));
+    __asm__ volatile("mov %0, %%db6" : : "r"(v->dr6));
 }
 
 void vcpu_unload(struct cpu *cpu)
@@ -68,7 +70,8 @@ void vcpu_unload(struct cpu *cpu)
         return;
     hvm->vcpu_save(v);
     fpu_save(v);
-    debug_save(v);
+    vcpu_debug_save(v);
+    v->live = false;
     cpu->loaded = NULL;
     write_cr3(pool_phys(kernel_root));
 }
@@ -96,8 +99,9 @@ void vcpu_switch_in(struct vcpu *v)
     vcpu_unload(cpu);
     write_cr3(v->domain->cr3 | (features.pcid ? CR3_NOFLUSH : 0)); /* translations of a PCID change only with paging_generation */
     fpu_load(v);
-    debug_load(v);
+    vcpu_debug_load(v);
     hvm->vcpu_load(v);
+    v->live = true;
     cpu->loaded = v;
 }
 
@@ -308,7 +312,7 @@ struct vcpu *vcpu_create(struct domain *d, u32 index)
     v->domid = d->id;
     v->index = index;
     v->gate = d->method == 3 ? gate_of_cpu() : GATE_OTHER;
-    v->stack_top = kstack_alloc(stack_pages(d));
+    v->stack_top = kstack_alloc(KSTACK_VCPU(d->id, index), stack_pages(d));
     v->frame = pool_alloc(1);
     if (v->stack_top && v->frame && !component_map_vcpu(v))
         v->hvm_pages = hvm->vcpu_init(v);
@@ -340,6 +344,6 @@ void vcpu_free(struct vcpu *v)
         hvm->vcpu_free(v);
     pool_free(v->user_stack_pages, ABI_STACK_SIZE / PAGE_SIZE);
     pool_free(v->frame, 1);
-    kstack_free(v->stack_top, stack_pages(v->domain));
+    kstack_free(KSTACK_VCPU(v->domain->id, v->index), stack_pages(v->domain));
     pool_free(v, VCPU_PAGES);
 }

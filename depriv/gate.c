@@ -60,6 +60,13 @@ void method2_deep(void)
     panic("method 2: the supervisor stack is deeper than its copy");
 }
 
+static int method2_run(struct vcpu *v)
+{
+    int rc;
+    __asm__ volatile("call method2_down" : "=a"(rc), "+D"(v) : : LOST_REGISTERS);
+    return rc;
+}
+
 int depriv_call_other(struct vcpu *v, enum abi_op op, u32 groups)
 {
     if (v->domain->method == 1)

@@ -68,7 +68,6 @@ int depriv_call_other(struct vcpu *v, enum abi_op op, u32 groups);
 int method0_run(struct vcpu *v);
 int method1_call(struct vcpu *v, enum abi_op op, u32 groups);
 void method1_run(struct vcpu *v);
-int method2_run(struct vcpu *v);
 void method2_deep(void) __attribute__((noreturn));
 u64 method0_entry(void); /* what the component calls instead of ring 0 */
 

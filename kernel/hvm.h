@@ -19,7 +19,6 @@ enum exit_kind {
     EXIT_HLT,
     EXIT_MSR,           /* write: 0 RDMSR, 1 WRMSR; number and value in gpr */
     EXIT_NESTED,        /* gpa not mapped, or access refused; access: HVM_ACCESS_* */
-    EXIT_CR,            /* a bit that the host owns: cr, gpr, write; see exit_info */
     EXIT_XSETBV,
     EXIT_INVD,          /* INVD and WBINVD: nothing to do, memory types are WB */
     EXIT_EXCEPTION,     /* intercepted: vector, error; state such as DR6 already made as delivery would */

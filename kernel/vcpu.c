@@ -304,7 +304,7 @@ struct vcpu *vcpu_create(struct domain *d, u32 index)
     v->domain = d;
     v->domid = d->id;
     v->index = index;
-    v->gate = d->method == 3 ? gate_of_cpu() : GATE_OTHER;
+    v->gate = d->method == 3 ? gate_of_cpu() : d->method;
     v->stack_top = kstack_alloc(KSTACK_VCPU(d->id, index), stack_pages(d));
     v->frame = pool_alloc(1);
     if (v->stack_top && v->frame && !component_map_vcpu(v))

@@ -19,9 +19,8 @@ const u32 msrs_passed[MSRS_PASSED] = {
     MSR_KERNEL_GS_BASE,
 };
 
-/* Where each group lies in struct abi_state, from here to the next row. */
+/* Where each group but ABI_STATE_RIP, the first, lies in struct abi_state, from here to the next row. */
 static const struct { u16 group, offset; } parts[] = {
-    { ABI_STATE_RIP,      offsetof(struct abi_state, rip) },
     { ABI_STATE_SEGS,     offsetof(struct abi_state, seg[ABI_ES]) },
     { ABI_STATE_CS,       offsetof(struct abi_state, seg[ABI_CS]) },
     { ABI_STATE_SEGS,     offsetof(struct abi_state, seg[ABI_DS]) },
@@ -36,7 +35,9 @@ static const struct { u16 group, offset; } parts[] = {
 
 void state_copy(struct abi_state *to, const struct abi_state *from, u32 groups)
 {
-    for (u32 i = 0; i < ARRAY_SIZE(parts) - 1; i++)
+    if (groups & ABI_STATE_RIP)
+        __builtin_memcpy(to, from, offsetof(struct abi_state, seg));
+    for (u32 i = 0; groups & ~ABI_STATE_RIP && i < ARRAY_SIZE(parts) - 1; i++)
         if (parts[i].group & groups)
             memcpy((u8 *)to + parts[i].offset, (const u8 *)from + parts[i].offset, parts[i + 1].offset - parts[i].offset);
 }
@@ -79,14 +80,6 @@ const char *guest_rip_broken(const struct abi_state *s, bool code64, bool wide)
     return NULL;
 }
 
-static bool attributes_reserved(const struct abi_segment *seg)
-{
-    u32 all = 0;
-    for (u32 i = 0; i < ABI_SEGS; i++)
-        all |= seg[i].attr;
-    return all & ~(u32)ATTR_KNOWN;
-}
-
 /* An address counts as canonical by the guest's own paging mode: a CPU that knows 57 bits would take more. VMRUN and VMLOAD would make
  * one canonical by themselves (APM2 15.5.1), and the guest would go on with another than ring 3 gave. */
 const char *guest_rule_broken(const struct abi_state *s, u32 groups)
@@ -94,6 +87,8 @@ const char *guest_rule_broken(const struct abi_state *s, u32 groups)
     const struct abi_segment *seg = s->seg, *cs = &seg[ABI_CS], *ss = &seg[ABI_SS], *ds = &seg[ABI_DS], *es = &seg[ABI_ES];
     bool code = groups & ABI_STATE_CS, data = groups & ABI_STATE_SEGS, system = groups & ABI_STATE_SYSTEM, cr = groups & ABI_STATE_CR;
     bool rip = groups & ABI_STATE_RIP, sysenter = groups & ABI_STATE_SYSENTER, syscall = groups & ABI_STATE_SYSCALL;
+    const struct abi_segment *fs = &seg[ABI_FS], *gs = &seg[ABI_GS], *ldtr = &seg[ABI_LDTR], *tr = &seg[ABI_TR];
+    u32 attributes = cs->attr | ss->attr | ds->attr | es->attr | fs->attr | gs->attr | ldtr->attr | tr->attr;
     bool lma = s->efer & EFER_LMA, paging = s->cr0 & CR0_PG, wide = s->cr4 & CR4_LA57;
     const struct rule rules[] = {
         { cr && s->cr0 & HIGH_HALF, "CR0: bits 63:32 must be 0" },
@@ -112,13 +107,13 @@ const char *guest_rule_broken(const struct abi_state *s, u32 groups)
         { syscall && s->fmask & HIGH_HALF, "FMASK: bits 63:32 must be 0" },
         { syscall && !(canonical(s->lstar, wide) && canonical(s->cstar, wide) && canonical(s->kernel_gs_base, wide)),
           "LSTAR, CSTAR, KERNEL_GS_BASE must be canonical" },
-        { (code || data || system) && attributes_reserved(seg), "segments: reserved attribute bits must be 0" },
+        { (code || data || system) && attributes & ~(u32)ATTR_KNOWN, "segments: reserved attribute bits must be 0" },
         { code && !(segment_usable(cs) && cs->attr & ATTR_P), "CS: must be usable and present" },
         { code && (cs->base >> 32 || (segment_usable(ss) && ss->base >> 32)), "CS, SS: base must be below 4 GiB" },
         { (code || cr) && lma && cs->attr & ATTR_L && cs->attr & ATTR_DB, "CS: D/B must be 0 where L is 1 in IA-32e mode" },
         { data && ((segment_usable(ds) && ds->base >> 32) || (segment_usable(es) && es->base >> 32)), "DS, ES: base must be below 4 GiB" },
-        { data && !(canonical(seg[ABI_FS].base, wide) && canonical(seg[ABI_GS].base, wide)), "FS, GS: base must be canonical" },
-        { system && !(canonical(seg[ABI_TR].base, wide) && (!segment_usable(&seg[ABI_LDTR]) || canonical(seg[ABI_LDTR].base, wide))),
+        { data && !(canonical(fs->base, wide) && canonical(gs->base, wide)), "FS, GS: base must be canonical" },
+        { system && !(canonical(tr->base, wide) && (!segment_usable(ldtr) || canonical(ldtr->base, wide))),
           "LDTR, TR: base must be canonical" },
         { system && !(canonical(s->gdtr.base, wide) && canonical(s->idtr.base, wide)), "GDTR, IDTR: base must be canonical" },
         { system && (s->gdtr.limit > TABLE_LIMIT || s->idtr.limit > TABLE_LIMIT), "GDTR, IDTR: limit must be below 64 KiB" },

@@ -13,12 +13,6 @@ static void decode_msr(struct exit_info *e, struct vmcb *c)
     e->flags = c->exit_info1 & 1;
 }
 
-static void decode_wbinvd(struct exit_info *e, struct vmcb *c)
-{
-    (void)c;
-    e->flags = 1;
-}
-
 static void decode_nested(struct exit_info *e, struct vmcb *c)
 {
     e->gpa = c->exit_info2;
@@ -82,7 +76,7 @@ static const struct vmexit_row rows[] = {
     [VMEXIT_VMRUN]             = { EXIT_UNDEFINED,  STAY,        NULL },
     [VMEXIT_VMMCALL]           = { EXIT_CALL,       STAY_NEVER,  NULL },
     [VMEXIT_VMLOAD ... VMEXIT_SKINIT] = { EXIT_UNDEFINED, STAY,  NULL }, /* VMSAVE, STGI, CLGI between them */
-    [VMEXIT_WBINVD]            = { EXIT_INVD,       STAY_LENGTH, decode_wbinvd },
+    [VMEXIT_WBINVD]            = { EXIT_INVD,       STAY_LENGTH, NULL },
     [VMEXIT_MONITOR ... VMEXIT_MWAIT_ARMED] = { EXIT_UNDEFINED, STAY, NULL },
     [VMEXIT_XSETBV]            = { EXIT_XSETBV,     STAY_LENGTH, NULL },
     [VMEXIT_RDPRU]             = { EXIT_UNDEFINED,  STAY,        NULL },
@@ -132,7 +126,7 @@ bool svm_exit_decode(struct vcpu *v)
     const struct vmexit_row *row = row_find((u32)c->exit_code);
     e->reason = (u32)c->exit_code;
     e->kind = row->kind;
-    e->flags = 0;
+    e->flags = e->reason == VMEXIT_WBINVD;
     e->insn_bytes = 0;
     e->text = NULL;
     e->length = svm_features.nrips ? (u32)(c->next_rip - c->save.rip) : 0; /* not written at all without the CPUID bit */

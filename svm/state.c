@@ -20,13 +20,13 @@ static struct vmcb_segment *segment_at(struct vmcb_save *g, u32 i)
 }
 
 /* attrib bits 8-11 are abi attr bits 12-15; a segment without P is what VMX calls unusable. */
-static struct abi_segment segment_get(const struct vmcb_segment *from)
+static void segment_get(struct abi_segment *to, const struct vmcb_segment *from)
 {
-    u32 attr = (from->attrib & 0xffu) | (from->attrib & 0xf00u) << 4;
-    return (struct abi_segment){
-        .base = from->base, .limit = from->limit, .selector = from->selector,
-        .attr = attr | (from->attrib & VMCB_SEG_P ? 0 : ABI_SEG_UNUSABLE),
-    };
+    u32 attrib = from->attrib;
+    to->base = from->base;
+    to->limit = from->limit;
+    to->attr = (attrib & 0xff) | (attrib & 0xf00) << 4 | (attrib & VMCB_SEG_P ? 0 : ABI_SEG_UNUSABLE);
+    to->selector = from->selector;
 }
 
 static struct vmcb_segment segment_set(const struct abi_segment *from)
@@ -48,7 +48,7 @@ void svm_state_get(struct vcpu *v, struct abi_state *s, u32 groups)
         s->shadow = c->int_shadow & VMCB_SHADOW ? ABI_SHADOW_STI : 0; /* one bit for both kinds (APM2 15.21.5) */
     }
     for (u32 left = state_segments(groups); left; left &= left - 1)
-        s->seg[__builtin_ctz(left)] = segment_get(segment_at(g, (u32)__builtin_ctz(left)));
+        segment_get(&s->seg[__builtin_ctz(left)], segment_at(g, (u32)__builtin_ctz(left)));
     if (groups & ABI_STATE_CS) /* the CPL is a field of its own: SYSRET leaves SS.DPL as it was (APM2 15.5.1) */
         s->seg[ABI_SS].attr = (s->seg[ABI_SS].attr & ~DPL_MASK) | (g->cpl << 5 & DPL_MASK);
     if (groups & ABI_STATE_SYSTEM) {
@@ -90,23 +90,6 @@ static void control_set(struct vmcb *c, const struct abi_state *s)
     c->clean &= ~(u32)(CLEAN_CR | CLEAN_CR2 | CLEAN_SEG);
 }
 
-static void debug_set(struct vcpu *v, struct vmcb *c, const struct abi_state *s)
-{
-    memcpy(v->dr, s->dr, sizeof(v->dr));
-    if (v->live)
-        vcpu_debug_load(v);
-    c->save.dr6 = s->dr6;
-    c->save.dr7 = s->dr7;
-    c->clean &= ~(u32)CLEAN_DR;
-}
-
-static void tables_set(struct vmcb *c, const struct abi_state *s)
-{
-    c->save.gdtr = (struct vmcb_segment){ .base = s->gdtr.base, .limit = s->gdtr.limit };
-    c->save.idtr = (struct vmcb_segment){ .base = s->idtr.base, .limit = s->idtr.limit };
-    c->clean &= ~(u32)CLEAN_DT;
-}
-
 static void rip_set(struct vmcb *c, const struct abi_state *s)
 {
     c->save.rip = s->rip;
@@ -135,12 +118,21 @@ static void state_store(struct vcpu *v, const struct abi_state *s, u32 groups)
         rip_set(c, s);
     for (u32 left = state_segments(groups); left; left &= left - 1)
         *segment_at(&c->save, (u32)__builtin_ctz(left)) = segment_set(&s->seg[__builtin_ctz(left)]);
-    if (groups & ABI_STATE_SYSTEM)
-        tables_set(c, s);
+    if (groups & ABI_STATE_SYSTEM) {
+        c->save.gdtr = (struct vmcb_segment){ .base = s->gdtr.base, .limit = s->gdtr.limit };
+        c->save.idtr = (struct vmcb_segment){ .base = s->idtr.base, .limit = s->idtr.limit };
+        c->clean &= ~(u32)CLEAN_DT;
+    }
     if (groups & ABI_STATE_CR)
         control_set(c, s);
-    if (groups & ABI_STATE_DR)
-        debug_set(v, c, s);
+    if (groups & ABI_STATE_DR) {
+        memcpy(v->dr, s->dr, sizeof(v->dr));
+        if (v->live)
+            vcpu_debug_load(v);
+        c->save.dr6 = s->dr6;
+        c->save.dr7 = s->dr7;
+        c->clean &= ~(u32)CLEAN_DR;
+    }
     if (groups & ABI_STATE_SYSENTER)
         memcpy(&c->save.sysenter_cs, &s->sysenter_cs, SYSENTER_BYTES);
     if (groups & ABI_STATE_SYSCALL)

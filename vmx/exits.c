@@ -219,7 +219,7 @@ void vmx_advance(struct vcpu *v)
     vmcs_write(VMCS_GUEST_RIP, next_rip(vmcs_read(VMCS_GUEST_RIP), v->exit.length));
     x->valid &= ~ABI_STATE_RIP;
     x->shadow_stale = true;
-    if (unlikely(x->window))
+    if (unlikely(x->proc & PROC_WINDOW))
         vmx_shadow_settle(x);
     if (unlikely(vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_TF)) {
         vmx_shadow_settle(x);

@@ -172,17 +172,7 @@ static void store(struct vcpu *v, const struct abi_state *old, const struct abi_
     store_rare(v, old, s, groups);
 }
 
-static bool pae_paging(const struct abi_state *s)
-{
-    return s->cr0 & CR0_PG && s->cr4 & CR4_PAE && !(s->efer & EFER_LMA);
-}
-
-/* With EPT, the PDPTEs come from the VMCS (26.3.2.4); ring 0 cannot read them from guest memory. A guest that turns PAE paging on does
- * so by instructions of its own, which load them; only ring 3 could ask for it here. */
-static bool pdptes_unknown(const struct abi_state *old, const struct abi_state *s)
-{
-    return pae_paging(s) && (!pae_paging(old) || old->cr3 != s->cr3);
-}
+static bool pae_paging(const struct abi_state *s) { return s->cr0 & CR0_PG && s->cr4 & CR4_PAE && !(s->efer & EFER_LMA); }
 
 /* What nearly every reply of the emulator is: RIP moved on. */
 static const char *rip_set(struct abi_state *now, const struct abi_state *s)
@@ -208,7 +198,9 @@ const char *vmx_state_set(struct vcpu *v, const struct abi_state *s, u32 groups)
     if ((now->rflags ^ new.rflags) & RFLAGS_VM)
         groups |= ABI_STATE_CS | ABI_STATE_SEGS; /* other rules hold for them from here on */
     rule = vmx_rule_broken(&new, groups);
-    if (!rule && groups & ABI_STATE_CR && pdptes_unknown(now, &new))
+    /* With EPT, the PDPTEs come from the VMCS (26.3.2.4); ring 0 cannot read them from guest memory. A guest that turns PAE paging on
+     * does so by instructions of its own, which load them; only ring 3 could ask for it here. */
+    if (!rule && groups & ABI_STATE_CR && pae_paging(&new) && (!pae_paging(now) || now->cr3 != new.cr3))
         rule = "PAE paging cannot be turned on from outside: ring 0 does not read the PDPTEs";
     if (rule)
         return rule;

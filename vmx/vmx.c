@@ -47,8 +47,8 @@ static const struct required_row { u32 msr; u32 shift; u64 bits; const char *tex
     { MSR_VMX_EXIT,  32, EXIT_CTL_HOST64, "64-bit host (IA32_VMX_EXIT_CTLS, MSR 483h, bit 41)" },
     { MSR_VMX_EXIT,  32, EXIT_CTL_ACK, "acknowledge interrupt on exit (IA32_VMX_EXIT_CTLS, MSR 483h, bit 47)" },
     { MSR_VMX_EXIT,  32, EXIT_CTL_LOAD_PAT, "loading of PAT on exit (IA32_VMX_EXIT_CTLS, MSR 483h, bit 51)" },
-    { MSR_VMX_EXIT,  32, EXIT_CTL_SAVE_EFER | EXIT_CTL_LOAD_EFER,
-      "saving and loading of EFER on exit (IA32_VMX_EXIT_CTLS, MSR 483h, bits 52, 53)" },
+    { MSR_VMX_EXIT,  32, EXIT_CTL_SAVE_EFER, "saving of EFER on exit (IA32_VMX_EXIT_CTLS, MSR 483h, bit 52)" },
+    { MSR_VMX_EXIT,  32, EXIT_CTL_LOAD_EFER, "loading of EFER on exit (IA32_VMX_EXIT_CTLS, MSR 483h, bit 53)" },
     { MSR_VMX_ENTRY, 32, ENTRY_CTL_LOAD_PAT, "loading of PAT on entry (IA32_VMX_ENTRY_CTLS, MSR 484h, bit 46)" },
     { MSR_VMX_ENTRY, 32, ENTRY_CTL_LOAD_EFER, "loading of EFER on entry (IA32_VMX_ENTRY_CTLS, MSR 484h, bit 47)" },
     { MSR_VMX_MISC,  0, BIT(5), "storing of EFER.LMA in the entry controls (IA32_VMX_MISC, MSR 485h, bit 5)" },
@@ -366,7 +366,6 @@ static void vmx_intr_window(struct vcpu *v, bool on)
     u32 proc = on ? x->proc | (u32)PROC_WINDOW : x->proc & ~(u32)PROC_WINDOW;
     if (on)
         vmx_shadow_settle(x);
-    x->window = on;
     if (proc == x->proc)
         return;
     x->proc = proc;

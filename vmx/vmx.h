@@ -16,7 +16,6 @@ struct vmx_vcpu {
     u32 valid;                  /* ABI_STATE_* groups of cache that are as in the VMCS; none after an exit */
     u32 proc;                   /* primary controls as the VMCS holds them */
     bool shadow_stale;          /* RIP was advanced: the interruptibility field speaks of the instruction before */
-    bool window;                /* interrupt-window exiting is on */
     u32 vpid;                   /* 0: the CPU has none */
     struct cpu *last_cpu;       /* whose addresses the host-state area holds */
     struct abi_state cache;

@@ -84,7 +84,7 @@ static void test_groups(void **state)
 {
     (void)state;
     for (u32 g = 1; g <= ABI_STATE_SYSCALL; g <<= 1) {
-        struct abi_state before, after, poison;
+        struct abi_state before = { 0 }, after = { 0 }, poison;
         reset(NULL);
         svm_state_get(&vcpu, &before, ABI_STATE_ALL);
         memset(&poison, 0xa5, sizeof(poison));

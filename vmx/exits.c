@@ -6,123 +6,130 @@
 #include "vmx/vmcs.h"
 #include "vmx/vmx.h"
 
-#define ROW_QUAL     1u /* the qualification is defined (27.2.1) */
-#define ROW_LENGTH   2u /* the instruction length is defined (27.2.5), and used */
-#define ROW_DELIVERY 4u /* can happen while an event is delivered (27.2.4) */
-#define ROW_WRITE    8u /* exit_info.flags: a write */
+#define ROW_WRITE  1u /* exit_info.flags */
+#define ROW_LENGTH 2u /* the instruction length is defined (27.2.5), and used */
 
 /* Table 27-5: size - 1, direction, string, REP, operand, port. Bits 3 to 5 are ABI_PORT_IN, _STRING, _REP in their order. */
 #define PORT_STRING BIT(4) /* table 27-5 */
 
-static void decode_port(struct vcpu *v, u64 q)
+static inline void decode_port(struct vcpu *v)
 {
+    u64 q = vmcs_read(VMCS_QUALIFICATION);
+    v->exit.length = (u32)vmcs_read(VMCS_EXIT_LENGTH);
     v->exit.kind = unlikely(q & PORT_STRING) ? EXIT_STRING : EXIT_PORT;
     v->exit.port = (u16)(q >> 16);
     v->exit.size = (u8)((q & 7) + 1);
     v->exit.flags = (u8)(q >> 3 & (ABI_PORT_IN | ABI_PORT_STRING | ABI_PORT_REP));
+    vcpu_record(v, REASON_IO, v->exit.kind, q);
+}
+
+/* An event whose delivery the exit cut short is delivered again, unless what the exit leads to takes its place (27.2.4). */
+static void redeliver(struct vcpu *v)
+{
+    u32 event = (u32)vmcs_read(VMCS_IDT_EVENT);
+    if (!(event & ABI_INJECT_VALID))
+        return;
+    v->event = event & EVENT_FIELDS;
+    v->event_error = event & ABI_INJECT_ERROR ? (u32)vmcs_read(VMCS_IDT_ERROR) : 0;
+    v->event_length = (event & HVM_EVENT_TYPE) >= HVM_EVENT_SOFT_INT ? (u32)vmcs_read(VMCS_EXIT_LENGTH) : 0;
 }
 
 /* A debug exception that exits has changed neither DR6 nor DR7 (27.1); its delivery would have (SDM 3B 17.2.3, 17.2.4). Delivery also
  * ends a shadow of STI or MOV SS, which VM entry would hold against RFLAGS.TF (26.3.1.5). */
-static void debug_registers(u64 q)
+static u64 decode_debug(void)
 {
-    u64 dr6, dr7 = vmcs_read(VMCS_GUEST_DR7);
+    u64 q = vmcs_read(VMCS_QUALIFICATION), dr6, dr7 = vmcs_read(VMCS_GUEST_DR7);
     __asm__ volatile("mov %%db6, %0" : "=r"(dr6));
     dr6 = (dr6 & ~(u64)DEBUG_BREAKPOINTS) | (q & (DEBUG_BREAKPOINTS | DEBUG_BD | DEBUG_BS));
     __asm__ volatile("mov %0, %%db6" : : "r"(dr6));
     if (dr7 & DR7_GD)
         vmcs_write(VMCS_GUEST_DR7, dr7 & ~DR7_GD);
     vmcs_write(VMCS_INTERRUPTIBILITY, vmcs_read(VMCS_INTERRUPTIBILITY) & ~(u64)(ABI_SHADOW_STI | ABI_SHADOW_MOVSS));
+    return q;
 }
 
-/* INT1 exits before it is executed, and is a trap: the handler's frame names the next instruction. */
-static void step_over_int1(struct vcpu *v)
+/* Exception or NMI. NMI and machine check are the host's: they go through its own IDT, whose IRET ends the blocking of NMIs. INT1 exits
+ * before it is executed, and is a trap: the handler's frame names the next instruction. */
+static u64 decode_exception(struct vcpu *v)
 {
-    v->exit.length = (u32)vmcs_read(VMCS_EXIT_LENGTH);
-    vmcs_write(VMCS_GUEST_RIP, vmcs_read(VMCS_GUEST_RIP) + v->exit.length);
-}
-
-/* Exception or NMI. NMI and machine check are the host's: they go through its own IDT, whose IRET ends the blocking of NMIs. */
-static void decode_exception(struct vcpu *v, u64 q)
-{
-    u32 event = (u32)vmcs_read(VMCS_EXIT_EVENT);
-    v->exit.vector = event & EVENT_VECTOR;
+    u32 event = (u32)vmcs_read(VMCS_EXIT_EVENT), vector = event & EVENT_VECTOR;
+    redeliver(v);
+    v->exit.vector = vector;
     v->exit.error_valid = event & ABI_INJECT_ERROR;
     v->exit.error = v->exit.error_valid ? (u32)vmcs_read(VMCS_EXIT_ERROR) : 0;
-    v->exit.kind = EXIT_EXCEPTION;
-    switch (v->exit.vector) {
-    case VEC_NMI:
-        v->exit.kind = EXIT_NMI;
+    v->exit.kind = vector == VEC_NMI || vector == VEC_MC ? EXIT_NMI : EXIT_EXCEPTION;
+    if (vector == VEC_NMI)
         __asm__ volatile("int %0" : : "i"(VEC_NMI) : "memory");
-        break;
-    case VEC_MC:
-        v->exit.kind = EXIT_NMI;
+    else if (vector == VEC_MC)
         __asm__ volatile("int %0" : : "i"(VEC_MC) : "memory");
-        break;
-    case VEC_DB:
-        if ((event & HVM_EVENT_TYPE) == HVM_EVENT_PRIV_SOFT)
-            step_over_int1(v);
-        debug_registers(q);
-        break;
-    default:
-        break;
-    }
+    if (vector == VEC_DB && (event & HVM_EVENT_TYPE) == HVM_EVENT_PRIV_SOFT)
+        vmcs_write(VMCS_GUEST_RIP, vmcs_read(VMCS_GUEST_RIP) + vmcs_read(VMCS_EXIT_LENGTH));
+    return vector == VEC_DB ? decode_debug() : event;
 }
 
 /* The APIC has been acknowledged by the exit (24.7.1), and the vector's handler runs as if the interrupt had come in ring 0. */
-static void decode_interrupt(struct vcpu *v, u64 q)
+static u64 decode_interrupt(struct vcpu *v)
 {
+    u32 vector = (u32)vmcs_read(VMCS_EXIT_EVENT) & EVENT_VECTOR;
     (void)v;
-    (void)q;
-    interrupt_handle((u32)vmcs_read(VMCS_EXIT_EVENT) & EVENT_VECTOR);
+    interrupt_handle(vector);
+    return vector;
 }
 
-static void decode_nested(struct vcpu *v, u64 q)
+static u64 decode_nested(struct vcpu *v)
 {
-    (void)q;
-    v->exit.gpa = vmcs_read(VMCS_GUEST_PHYSICAL);
+    redeliver(v);
+    return v->exit.gpa = vmcs_read(VMCS_GUEST_PHYSICAL);
+}
+
+static u64 decode_task(struct vcpu *v)
+{
+    redeliver(v);
+    return vmcs_read(VMCS_QUALIFICATION);
 }
 
 /* Table 27-3. Only MOV to CR0 or CR4 exits, where it changes a bit that the host owns (25.1.3): NE, NW, CD; MCE and what CPUID does not
  * offer. The new value of those bits goes to the read shadow and the instruction is executed again: this time it does not exit, and the
  * CPU itself makes every other check and change, the load of the PDPTEs among them, for which guest memory is read. */
-static void decode_control(struct vcpu *v, u64 q)
+static u64 decode_control(struct vcpu *v)
 {
+    u64 q = vmcs_read(VMCS_QUALIFICATION);
     u32 cr = q & 0xf, gpr = q >> 8 & 0xf;
     u64 value = gpr == ABI_RSP ? vmcs_read(VMCS_GUEST_RSP) : v->frame->gpr[gpr];
     bool broken = cr == 0 ? (value & (CR0_NW | CR0_CD)) == CR0_NW : value & vmx_config.cr4_mask & ~CR4_MCE;
     v->exit.kind = broken ? EXIT_PRIVILEGED : EXIT_RETRY;
     if (!broken)
         vmcs_write(cr == 0 ? VMCS_CR0_SHADOW : VMCS_CR4_SHADOW, value);
+    return q;
 }
 
 /* For Bochs 2.7 alone: it misses a host interrupt while the guest has IF = 0, which by the manual exits whatever IF is (25.2). So after
  * at most TIMER_US of guest time ring 0 looks itself. Hardware pays one exit in that time; the hot path nothing, since the CPU saves and
  * loads the count. */
-static void decode_timer(struct vcpu *v, u64 q)
+static u64 decode_timer(struct vcpu *v)
 {
     (void)v;
-    (void)q;
     vmcs_write(VMCS_TIMER, vmx_config.timer);
     irq_poll();
+    return 0;
 }
 
-static void decode_failed(struct vcpu *v, u64 q)
+static u64 decode_failed(struct vcpu *v)
 {
-    (void)q;
     v->exit.text = entry_failure(v, v->exit.reason);
+    return vmcs_read(VMCS_QUALIFICATION);
 }
 
 /* By basic exit reason; kind 0: none is known here (I/O instructions do not come this way). */
 static const struct exit_row {
     u8 kind, flags;     /* flags: ROW_* */
-    void (*decode)(struct vcpu *v, u64 qualification);
+    u64 (*decode)(struct vcpu *v); /* returns what the exit record shows */
 } exit_rows[] = {
-    [0]  = { EXIT_EXCEPTION,  ROW_QUAL | ROW_DELIVERY,  decode_exception }, /* or NMI */
+    [0]  = { EXIT_EXCEPTION,  0,                        decode_exception }, /* or NMI */
     [1]  = { EXIT_INTERRUPT,  0,                        decode_interrupt },
     [2]  = { EXIT_TRIPLE,     0,                        NULL },
     [7]  = { EXIT_WINDOW,     0,                        NULL },
-    [9]  = { EXIT_TASK,       ROW_QUAL | ROW_LENGTH | ROW_DELIVERY, NULL },
+    [9]  = { EXIT_TASK,       0,                        decode_task },
     [10] = { EXIT_CPUID,      ROW_LENGTH,               NULL },
     [11] = { EXIT_UNDEFINED,  0,                        NULL },             /* GETSEC */
     [12] = { EXIT_HLT,        ROW_LENGTH,               NULL },
@@ -130,14 +137,14 @@ static const struct exit_row {
     [15] = { EXIT_PRIVILEGED, 0,                        NULL },             /* RDPMC */
     [18] = { EXIT_CALL,       ROW_LENGTH,               NULL },             /* VMCALL */
     [19 ... 27] = { EXIT_UNDEFINED, 0,                  NULL },             /* VMCLEAR to VMXON */
-    [28] = { EXIT_RETRY,      ROW_QUAL,                 decode_control },
+    [28] = { EXIT_RETRY,      0,                        decode_control },
     [31] = { EXIT_MSR,        ROW_LENGTH,               NULL },             /* RDMSR */
     [32] = { EXIT_MSR,        ROW_LENGTH | ROW_WRITE,   NULL },             /* WRMSR */
     [33 ... 34] = { EXIT_FAILED, 0,                     decode_failed },    /* guest state, MSR loading */
     [36] = { EXIT_UNDEFINED,  0,                        NULL },             /* MWAIT */
     [39] = { EXIT_UNDEFINED,  0,                        NULL },             /* MONITOR */
     [41] = { EXIT_FAILED,     0,                        decode_failed },    /* machine check during entry */
-    [48] = { EXIT_NESTED,     ROW_DELIVERY,             decode_nested },    /* EPT violation */
+    [48] = { EXIT_NESTED,     0,                        decode_nested },    /* EPT violation */
     [50] = { EXIT_UNDEFINED,  0,                        NULL },             /* INVEPT */
     [52] = { EXIT_RETRY,      0,                        decode_timer },
     [53] = { EXIT_UNDEFINED,  0,                        NULL },             /* INVVPID */
@@ -155,51 +162,29 @@ static const char *const unexpected[] = {
     [72] = "ENQCMD", "ENQCMDS", "bus lock", "notify window",
 };
 
-/* An event whose delivery the exit cut short is delivered again, unless what the exit leads to takes its place (27.2.4). */
-static void redeliver(struct vcpu *v)
-{
-    u32 event = (u32)vmcs_read(VMCS_IDT_EVENT);
-    if (!(event & ABI_INJECT_VALID))
-        return;
-    v->event = event & EVENT_FIELDS;
-    v->event_error = event & ABI_INJECT_ERROR ? (u32)vmcs_read(VMCS_IDT_ERROR) : 0;
-    v->event_length = (event & HVM_EVENT_TYPE) >= HVM_EVENT_SOFT_INT ? (u32)vmcs_read(VMCS_EXIT_LENGTH) : 0;
-}
-
-static void decode_row(struct vcpu *v, u32 reason)
-{
-    static const struct exit_row none = { EXIT_UNEXPECTED, 0, NULL };
-    u32 n = reason & REASON_BASIC;
-    const struct exit_row *row = n < ARRAY_SIZE(exit_rows) && exit_rows[n].kind ? &exit_rows[n] : &none;
-    struct exit_info *e = &v->exit;
-    u64 q = row->flags & ROW_QUAL ? vmcs_read(VMCS_QUALIFICATION) : 0;
-    e->kind = row->kind;
-    e->flags = !!(row->flags & ROW_WRITE);
-    e->text = NULL;
-    e->gpa = 0;
-    if (row == &none)
-        e->text = n < ARRAY_SIZE(unexpected) && unexpected[n] ? unexpected[n] : "reason without a name";
-    if (row->flags & ROW_LENGTH)
-        e->length = (u32)vmcs_read(VMCS_EXIT_LENGTH);
-    if (row->flags & ROW_DELIVERY)
-        redeliver(v);
-    if (row->decode)
-        row->decode(v, q);
-    vcpu_record(v, reason, e->kind, e->kind == EXIT_NESTED ? e->gpa : q);
-}
-
 void vmx_decode(struct vcpu *v)
 {
-    u32 reason = (u32)vmcs_read(VMCS_EXIT_REASON);
-    v->exit.reason = reason;
-    if (unlikely(reason != REASON_IO)) {
-        decode_row(v, reason);
+    static const struct exit_row none = { EXIT_UNEXPECTED, 0, NULL };
+    struct exit_info *e = &v->exit;
+    u32 reason = (u32)vmcs_read(VMCS_EXIT_REASON), n = reason & REASON_BASIC;
+    const struct exit_row *row;
+    u64 info = 0;
+    e->reason = reason;
+    if (likely(reason == REASON_IO)) {
+        decode_port(v);
         return;
     }
-    u64 q = vmcs_read(VMCS_QUALIFICATION);
-    v->exit.length = (u32)vmcs_read(VMCS_EXIT_LENGTH);
-    decode_port(v, q);
-    vcpu_record(v, reason, v->exit.kind, q);
+    row = likely(n < ARRAY_SIZE(exit_rows) && exit_rows[n].kind) ? &exit_rows[n] : &none;
+    e->kind = row->kind;
+    e->flags = row->flags & ROW_WRITE;
+    e->text = NULL;
+    if (row->flags & ROW_LENGTH)
+        e->length = (u32)vmcs_read(VMCS_EXIT_LENGTH);
+    if (row->decode)
+        info = row->decode(v);
+    else if (unlikely(row == &none))
+        e->text = n < ARRAY_SIZE(unexpected) && unexpected[n] ? unexpected[n] : "reason without a name";
+    vcpu_record(v, reason, e->kind, info);
 }
 
 /* RIP + length. Outside 64-bit mode EIP wraps at 4 GiB; only a carry into bit 32 makes the mode worth a read. */

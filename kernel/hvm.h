@@ -50,7 +50,7 @@ struct exit_info {
 };
 
 /* What an exit handler tells the vendor's loop. */
-enum exit_action { EXIT_RESUME, EXIT_ADVANCE };
+enum exit_action { EXIT_RESUME, EXIT_ADVANCE, EXIT_PENDING }; /* PENDING never reaches the loop: see exit_dispatch() */
 
 /* vcpu.event type bits, over ABI_INJECT_VALID, ABI_INJECT_ERROR and the vector: as in the VMX interruption-information field (SDM 3C 24.8.3). */
 #define HVM_EVENT_TYPE      0x700u

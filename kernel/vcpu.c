@@ -10,6 +10,7 @@
 
 #define VCPU_PAGES    ((sizeof(struct vcpu) + PAGE_SIZE - 1) / PAGE_SIZE)
 #define KSTACK_PAGES  2u
+#define KSTACK_ALL    3u /* method 0: the component's frames are on it too */
 #define XCR0_RESET    1u /* x87 (SDM 1 13.3) */
 #define PAT_RESET     0x0007040600070406ull
 #define MXCSR_RESET   0x1f80u
@@ -112,14 +113,10 @@ void vcpu_switch_in(struct vcpu *v)
 
 void vcpu_event(struct vcpu *v, u32 event)
 {
-    __atomic_or_fetch(&v->events, event, __ATOMIC_SEQ_CST);
-    __atomic_or_fetch(&v->hazards, HAZARD_EVENTS, __ATOMIC_SEQ_CST);
+    if (__atomic_fetch_or(&v->events, event, __ATOMIC_SEQ_CST) & event)
+        return; /* it is on its way: no second wake-up, or IPI, for the asking */
+    hazard_set(v, HAZARD_EVENTS);
     sched_wake(&v->thread);
-}
-
-static void hazard_clear(struct vcpu *v, u32 hazard)
-{
-    __atomic_and_fetch(&v->hazards, ~hazard, __ATOMIC_SEQ_CST);
 }
 
 /* An operation that no instruction asked for has one answer. Another would let ring 3 go on as if it had given it. */
@@ -136,7 +133,7 @@ static void take_events(struct vcpu *v)
     v->frame->events = __atomic_exchange_n(&v->events, 0, __ATOMIC_SEQ_CST);
     v->frame->console_room = (u32)min_u64(console_room(), ABI_CONSOLE_BYTES);
     v->frame->tsc = rdtsc();
-    answered(v, depriv_call(v, ABI_OP_EVENT, 0));
+    answered(v, depriv_call_top(v, ABI_OP_EVENT, 0));
 }
 
 /* Ring 3's interrupt controller asks. If the guest can take it now: acknowledge, and inject the vector that ring 3 names. Else exit when it can. */
@@ -151,7 +148,7 @@ static void take_interrupt(struct vcpu *v)
             hvm->intr_window(v, true);
         return;
     }
-    if (!answered(v, depriv_call(v, ABI_OP_INTACK, 0)))
+    if (!answered(v, depriv_call_top(v, ABI_OP_INTACK, 0)))
         return;
     vector = READ_ONCE(v->frame->vector);
     hazard_clear(v, HAZARD_HALT | HAZARD_INTR);
@@ -187,7 +184,10 @@ bool vcpu_ready_slow(struct vcpu *v)
         u32 h = READ_ONCE(v->hazards);
         if (h & HAZARD_KILL)
             return false;
-        if (h & HAZARD_YIELD) {
+        if (h & HAZARD_COMMIT) { /* first: the others look at the state */
+            hazard_clear(v, HAZARD_COMMIT);
+            depriv_commit(v);
+        } else if (h & HAZARD_YIELD) {
             hazard_clear(v, HAZARD_YIELD);
             sched_yield();
         } else if (h & HAZARD_EVENTS) {
@@ -258,7 +258,7 @@ void vcpu_print_state(struct vcpu *v)
 static void vcpu_main(struct vcpu *v)
 {
     struct domain *d = v->domain;
-    int rc = v->index == 0 ? depriv_call(v, ABI_OP_LOAD, ABI_STATE_ALL) : ABI_OK;
+    int rc = v->index == 0 ? depriv_call_top(v, ABI_OP_LOAD, ABI_STATE_ALL) : ABI_OK;
     if (rc == ABI_REFUSE)
         domain_kill_text(v, "refused: ");
     answered(v, rc);
@@ -302,6 +302,11 @@ static void first_frame(struct vcpu *v)
     v->thread.vcpu = v;
 }
 
+static unsigned stack_pages(const struct domain *d)
+{
+    return d->method == 0 ? KSTACK_ALL : KSTACK_PAGES;
+}
+
 struct vcpu *vcpu_create(struct domain *d, u32 index)
 {
     struct vcpu *v = pool_alloc(VCPU_PAGES);
@@ -310,7 +315,8 @@ struct vcpu *vcpu_create(struct domain *d, u32 index)
     v->domain = d;
     v->domid = d->id;
     v->index = index;
-    v->stack_top = kstack_alloc(KSTACK_PAGES);
+    v->gate = d->method == 3 ? gate_of_cpu() : GATE_OTHER;
+    v->stack_top = kstack_alloc(KSTACK_VCPU(d->id, index), stack_pages(d));
     v->frame = pool_alloc(1);
     v->hvm = pool_alloc(hvm->vcpu_pages);
     if (!v->stack_top || !v->frame || !v->hvm || component_map_vcpu(v)) {
@@ -323,6 +329,14 @@ struct vcpu *vcpu_create(struct domain *d, u32 index)
     return v;
 }
 
+void vcpu_print_memory(const struct vcpu *v)
+{
+    u64 page = PAGE_SIZE / KIB, kernel = stack_pages(v->domain) * page, user = v->user_stack_pages ? ABI_STACK_SIZE / KIB : 0;
+    u64 state = hvm->vcpu_pages * page, self = VCPU_PAGES * page;
+    log_domain(v->domain->name, "per vcpu: %lu KiB: supervisor stack %lu, user stack %lu, frame %lu, %s state %lu, struct vcpu %lu",
+               kernel + user + page + state + self, kernel, user, page, hvm->name, state, self);
+}
+
 void vcpu_start(struct vcpu *v, struct cpu *cpu)
 {
     sched_start(&v->thread, cpu);
@@ -333,6 +347,6 @@ void vcpu_free(struct vcpu *v)
     pool_free(v->hvm, hvm->vcpu_pages);
     pool_free(v->user_stack_pages, ABI_STACK_SIZE / PAGE_SIZE);
     pool_free(v->frame, 1);
-    kstack_free(v->stack_top, KSTACK_PAGES);
+    kstack_free(KSTACK_VCPU(v->domain->id, v->index), stack_pages(v->domain));
     pool_free(v, VCPU_PAGES);
 }

@@ -347,7 +347,7 @@ static void vmx_run(struct vcpu *v)
         } else {
             entry_refused(v);
         }
-        if (exit_dispatch(v) == EXIT_ADVANCE)
+        if (exit_dispatch(v, v->exit.kind, GATE_SYSEXIT) == EXIT_ADVANCE)
             vmx_advance(v);
     }
 }

@@ -2,6 +2,7 @@
  * Ring 0, interrupts off, on the vcpu's supervisor stack; called from kernel/exit.c and kernel/vcpu.c. */
 #include "depriv/gate.h"
 #include "kernel/console.h"
+#include "kernel/gueststate.h"
 #include "kernel/log.h"
 
 /* The rare part of a reply. Every field is read once: ring 3 of another vcpu can change it meanwhile (ATTACKS K3). */
@@ -39,7 +40,8 @@ static void reply_state(struct vcpu *v, u32 groups)
         domain_kill(v->domain, "ring 3: bad reply: state_out %x", groups);
         return;
     }
-    memcpy(&v->commit, &v->frame->state, sizeof(v->commit));
+    state_copy(&v->commit, &v->frame->state, groups);
+    barrier();
     v->commit_groups = groups;
     hazard_set(v, HAZARD_COMMIT);
 }

@@ -54,7 +54,7 @@ static void memory_free(struct domain *d)
 
 static int nested_map(struct domain *d, u64 gpa, u64 pa, u64 size)
 {
-    return paging_map(d->nested_root, gpa, pa, size, hvm->nested_entry(true, true), hvm->nested_entry(false, true));
+    return paging_map(d->nested_root, gpa, pa, size, hvm->nested_page, hvm->nested_table);
 }
 
 /* 2 MiB pages, but for the first one, which has the hole below 1 MiB. */
@@ -122,8 +122,6 @@ too_long:
 static void domain_free(struct domain *d)
 {
     component_unmap(d);
-    if (d->hvm)
-        hvm->domain_free(d);
     if (d->nested_root) {
         paging_free_half(d->nested_root);
         pool_free(d->nested_root, 1);
@@ -184,8 +182,6 @@ static int domain_build(struct domain *d, const struct domain_config *c)
     rc = info_fill(d, c);
     if (!rc)
         rc = nested_build(d);
-    if (!rc)
-        rc = hvm->domain_init(d);
     if (!rc)
         rc = component_map(d);
     for (u32 i = 0; !rc && i < d->vcpus; i++) {

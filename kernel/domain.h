@@ -33,7 +33,6 @@ struct domain {
     u32 data_pages;
     u64 entry;                  /* of its component, in ring 3 */
     u64 component_pa, component_size; /* a component of its own, from a module; 0: the built-in one */
-    void *hvm;                  /* vendor's bitmaps, pool */
     u32 method;                 /* depriv=0..3: how an operation reaches its component */
     u32 asid;                   /* ASID or VPID tag base, = id */
 

@@ -160,22 +160,6 @@ static enum exit_action exit_nested(struct vcpu *v)
     return exit_answer(v, depriv_call(v, ABI_OP_MMIO, STATE_INSN));
 }
 
-/* A write to a control-register bit that the host owns: checked and set as a whole (SDM 3C 25.3). */
-static enum exit_action exit_cr(struct vcpu *v)
-{
-    struct abi_state s;
-    hvm->state_get(v, &s, ABI_STATE_CR);
-    if (v->exit.cr == 0)
-        s.cr0 = v->exit.value;
-    else
-        s.cr4 = v->exit.value;
-    if (hvm->state_set(v, &s, ABI_STATE_CR)) {
-        inject_exception(v, VEC_GP, true, 0);
-        return EXIT_RESUME;
-    }
-    return EXIT_ADVANCE;
-}
-
 static enum exit_action exit_xsetbv(struct vcpu *v)
 {
     enum exit_action action;
@@ -235,7 +219,6 @@ static const struct exit_row exit_table[EXIT_KINDS] = {
     [EXIT_HLT]        = { "HLT",                      exit_hlt,        STATE_INSN },
     [EXIT_MSR]        = { "RDMSR or WRMSR",           exit_msr,        STATE_INSN },
     [EXIT_NESTED]     = { "nested page fault",        exit_nested,     STATE_INSN },
-    [EXIT_CR]         = { "control register",         exit_cr,         STATE_NONE },
     [EXIT_XSETBV]     = { "XSETBV",                   exit_xsetbv,     STATE_INSN },
     [EXIT_INVD]       = { "INVD or WBINVD",           exit_invd,       STATE_INSN },
     [EXIT_EXCEPTION]  = { "exception",                exit_exception,  STATE_NONE },

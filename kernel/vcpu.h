@@ -49,13 +49,13 @@ struct vcpu {
     u64 tsc_offset;             /* guest TSC = host TSC + this */
     u64 pat;
     u64 xcr0;                   /* the guest's, live while the vcpu is loaded */
-    bool live;                  /* loaded: dr[], dr6 and msr_live[] are in the registers of its CPU */
+    bool live;                  /* loaded: dr[], dr6, tsc_aux and msr_live[] are in the registers of its CPU */
     u64 dr[4];                  /* the guest's DR0-DR3 */
     u64 dr6;                    /* likewise, VMX (SVM keeps it in the VMCB) */
+    u64 tsc_aux;                /* likewise, where the CPU has RDTSCP */
     u64 msr_live[8];            /* vendor: guest values of MSRs that no entry or exit switches */
     u64 mtrr_def_type, mtrr_fixed[11], mtrr_var[16];
     void *hvm;                  /* VMCS or VMCB, pool */
-    int hvm_pages;
     struct exit_record ring[VCPU_RING];
     u32 ring_next;
     u32 retries;                /* exits in a row without progress */

@@ -71,7 +71,6 @@ static inline struct cpu *this_cpu(void) { return stack_head()->cpu; }
 struct cpu_features {
     bool vmx, svm, pcid, x2apic, tsc_deadline, xsave, pge, la57, rdtscp, invpcid;
     u64 cr4;                    /* bits of CR4 that this CPU has beyond those that every CPU has */
-    char vendor[13];
     char brand[49];
     u64 xcr0_all;               /* state components that XCR0 allows (CPUID 0Dh), 0 without XSAVE */
     u32 xsave_size;             /* bytes for xcr0_all, 512 without XSAVE */

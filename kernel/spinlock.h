@@ -13,7 +13,6 @@ static inline void spin_lock(struct spinlock *l)
             cpu_relax();
 }
 
-static inline bool spin_try(struct spinlock *l) { return !__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE); }
 static inline void spin_unlock(struct spinlock *l) { __atomic_store_n(&l->held, 0, __ATOMIC_RELEASE); }
 
 #endif

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#define ABI_VERSION        1u
+#define ABI_VERSION        2u
 #define ABI_PAGE           4096u
 
 /* ---- Ring-3 address space (lower half; all domains alike, each with its own page table) -------------------- */
@@ -35,9 +35,10 @@ enum { ABI_RAX, ABI_RCX, ABI_RDX, ABI_RBX, ABI_RSP, ABI_RBP, ABI_RSI, ABI_RDI,
 #define ABI_STATE_SEGS     0x0004u /* ds, es, fs, gs */
 #define ABI_STATE_SYSTEM   0x0008u /* ldtr, tr, gdtr, idtr */
 #define ABI_STATE_CR       0x0010u /* cr0, cr2, cr3, cr4, efer */
-#define ABI_STATE_DR       0x0020u /* dr6, dr7 */
+#define ABI_STATE_DR       0x0020u /* dr0-dr3 in dr[], dr6, dr7 */
 #define ABI_STATE_SYSENTER 0x0040u /* SYSENTER_CS, _ESP, _EIP */
-#define ABI_STATE_ALL      0x007fu
+#define ABI_STATE_SYSCALL  0x0080u /* STAR, LSTAR, CSTAR, FMASK, KERNEL_GS_BASE */
+#define ABI_STATE_ALL      0x00ffu
 
 /* attr: bits 0-3 type, 4 S, 5-6 DPL, 7 P, 12 AVL, 13 L, 14 D/B, 15 G, 16 unusable (SDM 3C 24.4.1). limit is in bytes. */
 struct abi_segment {
@@ -63,6 +64,8 @@ struct abi_state {
     uint64_t cr0, cr2, cr3, cr4, efer;     /* as the guest reads them */
     uint64_t dr6, dr7;
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
+    uint64_t star, lstar, cstar, fmask, kernel_gs_base;
+    uint64_t dr[4];
 };
 
 /* ---- Operations: what ring 0 asks of ring 3 ------------------------------------------------------------------ */
@@ -226,7 +229,7 @@ struct abi_image {
     uint64_t bss_end;           /* page aligned: [data_end, bss_end) is RW, zero */
 };
 
-_Static_assert(sizeof(struct abi_state) == 32 + 24 * ABI_SEGS + 32 + 40 + 16 + 24, "abi_state has holes");
+_Static_assert(sizeof(struct abi_state) == 32 + 24 * ABI_SEGS + 32 + 40 + 16 + 24 + 40 + 32, "abi_state has holes");
 _Static_assert(__builtin_offsetof(struct abi_frame, op) == 0x80, "abi_frame.op");
 _Static_assert(__builtin_offsetof(struct abi_frame, status) == 0xc0 && __builtin_offsetof(struct abi_frame, state_out) == 0xc4, "read as one");
 _Static_assert(__builtin_offsetof(struct abi_frame, state) == 0xf0, "abi_frame.state");

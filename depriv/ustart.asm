@@ -6,7 +6,7 @@ default rel
 extern component_main, text_end, rodata_end, data_end, bss_end
 global component_entry, abi_call
 
-%define ABI_VERSION          1
+%define ABI_VERSION          2
 %define INFO_DOMID           8      ; offsets in struct abi_info, checked in umain.c
 %define INFO_CPU             20
 %define ABI_CALL_BY_SYSENTER 1

@@ -44,20 +44,22 @@ static void fpu_load(struct vcpu *v)
     }
 }
 
-static void debug_save(struct vcpu *v)
+void vcpu_debug_save(struct vcpu *v)
 {
     __asm__ volatile("mov %%db0, %0" : "=r"(v->dr[0]));
     __asm__ volatile("mov %%db1, %0" : "=r"(v->dr[1]));
     __asm__ volatile("mov %%db2, %0" : "=r"(v->dr[2]));
     __asm__ volatile("mov %%db3, %0" : "=r"(v->dr[3]));
+    __asm__ volatile("mov %%db6, %0" : "=r"(v->dr6));
 }
 
-static void debug_load(const struct vcpu *v)
+void vcpu_debug_load(const struct vcpu *v)
 {
     __asm__ volatile("mov %0, %%db0" : : "r"(v->dr[0]));
     __asm__ volatile("mov %0, %%db1" : : "r"(v->dr[1]));
     __asm__ volatile("mov %0, %%db2" : : "r"(v->dr[2]));
     __asm__ volatile("mov %0, %%db3" : : "r"(v->dr[3]));
+    __asm__ volatile("mov %0, %%db6" : : "r"(v->dr6));
 }
 
 void vcpu_unload(struct cpu *cpu)
@@ -67,7 +69,8 @@ void vcpu_unload(struct cpu *cpu)
         return;
     hvm->vcpu_save(v);
     fpu_save(v);
-    debug_save(v);
+    vcpu_debug_save(v);
+    v->live = false;
     cpu->loaded = NULL;
     write_cr3(pool_phys(kernel_root));
 }
@@ -95,8 +98,9 @@ void vcpu_switch_in(struct vcpu *v)
     vcpu_unload(cpu);
     write_cr3(v->domain->cr3 | (features.pcid ? CR3_NOFLUSH : 0)); /* translations of a PCID change only with paging_generation */
     fpu_load(v);
-    debug_load(v);
+    vcpu_debug_load(v);
     hvm->vcpu_load(v);
+    v->live = true;
     cpu->loaded = v;
 }
 

@@ -47,9 +47,10 @@ struct vcpu {
     u64 tsc_offset;             /* guest TSC = host TSC + this */
     u64 pat;
     u64 xcr0;                   /* the guest's, live while the vcpu is loaded */
-    u64 dr[4];                  /* the guest's DR0-DR3 while the vcpu is not loaded */
+    bool live;                  /* loaded: dr[], dr6 and msr_live[] are in the registers of its CPU */
+    u64 dr[4];                  /* the guest's DR0-DR3 */
     u64 dr6;                    /* likewise, VMX (SVM keeps it in the VMCB) */
-    u64 msr_live[8];            /* vendor: guest values of MSRs that stay live while loaded */
+    u64 msr_live[8];            /* vendor: guest values of MSRs that no entry or exit switches */
     u64 mtrr_def_type, mtrr_fixed[11], mtrr_var[16];
     void *hvm;                  /* VMCS or VMCB, pool page */
     struct exit_record ring[VCPU_RING];
@@ -70,6 +71,8 @@ void vcpu_free(struct vcpu *v);
 void vcpu_start(struct vcpu *v, struct cpu *cpu);
 void vcpu_event(struct vcpu *v, u32 event);   /* any CPU: deliver ABI_EVENT_* and wake */
 void vcpu_switch_in(struct vcpu *v);          /* scheduler: make v the loaded vcpu of this CPU */
+void vcpu_debug_save(struct vcpu *v);         /* DR0-DR3, DR6: from the registers of this CPU, where v is live, and to them */
+void vcpu_debug_load(const struct vcpu *v);
 void vcpu_unload(struct cpu *cpu);            /* save what cpu->loaded left in the registers */
 static inline void vcpu_record(struct vcpu *v, u32 reason, u32 kind, u64 info)
 {

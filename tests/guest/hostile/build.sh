@@ -41,6 +41,11 @@ S_DR6 abi_frame state.dr6
 S_DR7 abi_frame state.dr7
 S_SYSENTER_CS abi_frame state.sysenter_cs
 S_SYSENTER_SP abi_frame state.sysenter_esp
+S_STAR abi_frame state.star
+S_LSTAR abi_frame state.lstar
+S_FMASK abi_frame state.fmask
+S_KERNEL_GS abi_frame state.kernel_gs_base
+S_DR abi_frame state.dr
 SEG_LIMIT abi_segment limit
 SEG_ATTR abi_segment attr
 SEG_SELECTOR abi_segment selector

@@ -365,8 +365,8 @@ c_arguments:
     refused CALL_READ, 257
     refused CALL_READ, 0x100000000
     refused CALL_READ, -1
-    refused CALL_STATE, 0x80
-    refused CALL_STATE, 0x10000007f
+    refused CALL_STATE, 0x100
+    refused CALL_STATE, 0x1000000ff
     refused CALL_STATE, -1
     mov     esi, 256
     call_ring0 CALL_READ
@@ -670,8 +670,14 @@ state64 g_dr7_gd,     DR_, S_DR7, 0xffff27ff    ; legal: every breakpoint on, GD
 state64 g_se_cs,      SYSENTER_, S_SYSENTER_CS, -1
 state64 g_se_esp,     SYSENTER_, S_SYSENTER_SP, HIGH_ADDRESS
 state64 g_se_eip,     SYSENTER_, S_SYSENTER_SP + 8, EDGE_ADDRESS
-state32 g_out_bit,    0, F_STATE_OUT, 0x80
-state32 g_out_high,   0, F_STATE_OUT, 0x8000007f
+state64 g_star_ones,  SYSCALL_, S_STAR, -1      ; legal: the CPU stores it
+state64 g_lstar,      SYSCALL_, S_LSTAR, HIGH_ADDRESS
+state64 g_cstar,      SYSCALL_, S_LSTAR + 8, EDGE_ADDRESS
+state64 g_fmask,      SYSCALL_, S_FMASK, 1 << 32
+state64 g_kernel_gs,  SYSCALL_, S_KERNEL_GS, HIGH_ADDRESS
+state64 g_dr_ones,    DR_, S_DR, -1             ; legal: no address is checked, and ring 0 must not feel a breakpoint
+state32 g_out_bit,    0, F_STATE_OUT, 0x100
+state32 g_out_high,   0, F_STATE_OUT, 0x800000ff
 g_zero:                                         ; nothing set at all
     lea     rdi, [rbp + F_STATE]
     xor     eax, eax

@@ -90,8 +90,8 @@ static int info_fill(struct domain *d, const struct domain_config *c)
     *info = (struct abi_info){ .magic = ABI_INFO_MAGIC, .version = ABI_VERSION, .domid = d->id, .vcpus = d->vcpus, .kind = c->kind };
     info->cpu = features.vmx ? ABI_CALL_BY_SYSENTER : 0;
     info->tsc_khz = features.tsc_khz;
-    info->boot_tsc = time_wall_tsc;
-    info->wall = time_wall;
+    info->boot_tsc = time_clock_tsc;
+    memcpy(info->clock, time_clock, sizeof(info->clock));
     info->ram_low = d->ram_low;
     info->ram_high = d->ram_high;
     info->load = c->load;

@@ -31,6 +31,7 @@ static inline void invlpg(const void *p) { __asm__ volatile("invlpg (%0)" : : "r
 static inline void xsetbv0(u64 v) { __asm__ volatile("xsetbv" : : "c"(0), "a"((u32)v), "d"((u32)(v >> 32))); }
 
 static inline void irq_disable(void) { __asm__ volatile("cli" ::: "memory"); }
+static inline __attribute__((noreturn)) void cpu_halt(void) { for (;;) __asm__ volatile("cli; hlt"); }
 static inline void cpu_relax(void) { __asm__ volatile("pause" ::: "memory"); }
 static inline void cpu_halt_wait(void) { __asm__ volatile("sti; hlt; cli" ::: "memory"); } /* sleep until an interrupt */
 static inline void irq_poll(void) { __asm__ volatile("sti; nop; cli" ::: "memory"); }      /* take what is pending */

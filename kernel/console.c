@@ -382,6 +382,5 @@ void machine_end(bool success)
     default:
         break;
     }
-    for (;;)
-        __asm__ volatile("cli; hlt");
+    cpu_halt();
 }

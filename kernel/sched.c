@@ -98,11 +98,6 @@ void sched_wake(struct thread *t)
         sched_timer_update();
 }
 
-void sched_wake_ipi(void)
-{
-    sched_timer_update();
-}
-
 void sched_yield(void)
 {
     struct cpu *cpu = this_cpu();

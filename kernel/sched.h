@@ -36,7 +36,6 @@ void sched_exit(void) __attribute__((noreturn));
 /* Sleeps unless *events is nonzero; events are set before sched_wake, so none is lost. */
 void sched_block(const u32 *events);
 void sched_tick(void);                            /* local APIC timer: due vcpu timers, end of quantum */
-void sched_wake_ipi(void);                        /* another CPU made a thread ready here */
 void sched_timer_update(void);                    /* program the local APIC timer for the next of them */
 
 void thread_switch(struct thread *from, struct thread *to); /* switch.asm */

@@ -47,7 +47,7 @@ static const u8 *image_of(struct domain *d, u64 *pa, u64 *size)
     }
     *pa = d->component_pa;
     *size = d->component_size;
-    return paging_map_boot(*pa, *size) ? NULL : (const u8 *)(DEVICE_BASE + *pa);
+    return paging_map_boot(*pa, *size);
 }
 
 static int map_image(struct domain *d)

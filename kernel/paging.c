@@ -7,6 +7,7 @@
 
 #define ENTRIES      512u
 #define KERNEL_SLOT  256u /* first PML4 entry of the kernel's half */
+#define BOOT_BYTES_MAX (64 * MIB)
 
 extern u8 text_start[], text_end[], rodata_start[], rodata_end[], data_start[], data_end[]; /* linker.ld */
 extern u8 boot_stack[]; /* boot/multiboot2.asm: page aligned */
@@ -117,12 +118,10 @@ void *paging_map_device(u64 pa, u64 bytes)
     return map_physical(pa, bytes, PTE_W | PTE_PCD | PTE_PWT);
 }
 
-int paging_map_boot(u64 pa, u64 bytes)
+void *paging_map_boot(u64 pa, u64 bytes)
 {
-    if (pa + bytes < pa || pa + bytes > BIT(39) || bytes > 64 * MIB)
-        return -E_RANGE;
-    map_physical(pa, bytes, 0);
-    return 0;
+    bool fits = pa + bytes >= pa && pa + bytes <= DEVICE_BYTES && bytes <= BOOT_BYTES_MAX;
+    return fits ? map_physical(pa, bytes, 0) : NULL;
 }
 
 /* The slot's former owner may have died on another CPU: whoever maps or unmaps drops its own translation here. */
@@ -160,7 +159,7 @@ void kstack_free(u32 n, unsigned pages)
 static void audit_leaf(u64 va, u64 e, u64 size)
 {
     u64 pa = e & PTE_ADDRESS & ~(size - 1);
-    bool device = va >= DEVICE_BASE && va < DEVICE_BASE + BIT(39);
+    bool device = va >= DEVICE_BASE && va < DEVICE_BASE + DEVICE_BYTES;
     if (e & PTE_W && !(e & PTE_NX))
         panic("audit: %lx is writable and executable", va);
     if (e & PTE_U)

@@ -20,6 +20,7 @@
 #define KSTACK_BASE    0xffffc00000000000ull /* supervisor and IST stacks, one a stride, guard below each */
 #define KSTACK_STRIDE  0x4000ull
 #define DEVICE_BASE    0xffffd00000000000ull /* + physical address: memory-mapped devices, uncached */
+#define DEVICE_BYTES   BIT(39)
 
 /* Maps one page: size PAGE_SIZE or PAGE_2M; leaf and table are the entry bits besides the address. -E_NOMEM when the pool is empty.
  * The caller owns the table and its locking; a mapping that exists is replaced, the caller flushes. */
@@ -31,7 +32,7 @@ extern u64 *kernel_root;           /* virtual address of the kernel's PML4 */
 void paging_init(void);            /* builds W^X tables and switches to them */
 u64 *paging_new_root(void);        /* a new PML4 that shares the kernel's half; NULL when the pool is empty */
 void *paging_map_device(u64 pa, u64 bytes); /* uncached; boot only; panics when it cannot */
-int paging_map_boot(u64 pa, u64 bytes);     /* boot only: make firmware tables or the boot information readable at DEVICE_BASE + pa */
+void *paging_map_boot(u64 pa, u64 bytes);   /* boot only: firmware tables or modules, read-only; NULL when out of reach */
 
 /* Each stack has its number and its place: those of CPUs (five each) first, then those of vcpus, by domain. */
 #define KSTACK_CPU(cpu, n)        ((cpu) * 8 + (n))

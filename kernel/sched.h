@@ -20,7 +20,6 @@ struct thread {
 struct run_queue {
     struct spinlock lock;
     struct thread *head, *tail; /* ready, in order of arrival */
-    u32 ready;
     struct vcpu *vcpus;         /* all that live on this CPU (vcpu.on_cpu links), for timers */
 };
 

@@ -1,6 +1,5 @@
 /* What the firmware's ACPI tables say: CPUs, I/O APICs, overrides. Every length and checksum is checked. */
-#ifndef KERNEL_ACPI_H
-#define KERNEL_ACPI_H
+#pragma once
 
 #include "kernel/base.h"
 #include "kernel/cpu.h"
@@ -23,5 +22,3 @@ extern struct acpi_machine acpi;
 /* rsdp: a copy of the RSDP from the boot loader, or NULL to search the BIOS area (also when it is none). Without tables:
  * one CPU, no I/O APIC, one line in the log. */
 void acpi_init(const u8 *rsdp);
-
-#endif

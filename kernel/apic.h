@@ -1,6 +1,5 @@
 /* Local APIC (xAPIC or x2APIC, as CPUID offers) and I/O APIC: enough for a timer, IPIs and the serial port. */
-#ifndef KERNEL_APIC_H
-#define KERNEL_APIC_H
+#pragma once
 
 #include "kernel/base.h"
 
@@ -16,5 +15,3 @@ void apic_ipi(u32 apic_id, u32 command); /* a vector, IPI_INIT, or IPI_STARTUP |
 void apic_timer_set(u64 tsc);        /* one shot at this TSC (TSC deadline where CPUID offers it, else the counter); ~0: off */
 void ioapic_init(void);              /* from acpi.h's tables; all masked */
 int ioapic_route(u32 isa_irq, u8 vector, u32 apic_id); /* honours MADT overrides; -E_NODEV without an I/O APIC */
-
-#endif

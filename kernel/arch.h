@@ -1,6 +1,5 @@
 /* One-instruction wrappers for what C cannot say, and the architectural numbers they take. */
-#ifndef KERNEL_ARCH_H
-#define KERNEL_ARCH_H
+#pragma once
 
 #include "kernel/base.h"
 #include "kernel/count.h"
@@ -65,5 +64,3 @@ enum { MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b, MSR_FEATURE_CONTROL = 0x3a, MSR_SYS
 /* Exception vectors (SDM 3A 6.3.1). */
 enum { VEC_DE, VEC_DB, VEC_NMI, VEC_BP, VEC_OF, VEC_BR, VEC_UD, VEC_NM, VEC_DF, VEC_TS = 10, VEC_NP, VEC_SS, VEC_GP, VEC_PF,
        VEC_MF = 16, VEC_AC, VEC_MC, VEC_XM, VEC_VE, VEC_CP };
-
-#endif

@@ -1,6 +1,5 @@
 /* What the boot loader handed over, in one neutral form whichever protocol it spoke (multiboot2 by GRUB, multiboot 1 by QEMU -kernel). */
-#ifndef KERNEL_BOOT_H
-#define KERNEL_BOOT_H
+#pragma once
 
 #include "kernel/base.h"
 
@@ -29,5 +28,3 @@ extern struct boot_info boot;
 
 /* Runs on the boot page tables (low 4 GiB identity mapped). Walks the tags with every length checked; stops with the tag's name when one is malformed. */
 void boot_parse(u32 magic, u64 info);
-
-#endif

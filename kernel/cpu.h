@@ -1,6 +1,5 @@
 /* Physical CPUs: their private data, their features by name. */
-#ifndef KERNEL_CPU_H
-#define KERNEL_CPU_H
+#pragma once
 
 #include "kernel/arch.h"
 #include "kernel/sched.h"
@@ -82,5 +81,3 @@ extern struct cpu_features features;
 void cpu_features_init(void);   /* stops with the feature's name and CPUID bit when one that Rung needs is missing */
 u64 cpu_stack(struct cpu *cpu, u32 n, unsigned pages); /* RSP of a new stack: n below TRAP_ISTS for IST, TRAP_ISTS for its idle thread */
 void cpu_init(struct cpu *cpu); /* GDT, TSS, IDT, CR0, CR4, EFER of the CPU that runs it */
-
-#endif

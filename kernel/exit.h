@@ -1,6 +1,5 @@
 /* From the vendor's run loop to the exit table; the hot cause, port I/O, goes inline all the way to the crossing. */
-#ifndef KERNEL_EXIT_H
-#define KERNEL_EXIT_H
+#pragma once
 
 #include "depriv/gate.h"
 #include "kernel/vcpu.h"
@@ -35,5 +34,3 @@ static inline enum exit_action exit_dispatch(struct vcpu *v)
 {
     return likely(v->exit.kind == EXIT_PORT) ? exit_port(v) : exit_by_table(v);
 }
-
-#endif

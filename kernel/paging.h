@@ -1,6 +1,5 @@
 /* Four-level tables: the kernel's own, each domain's ring-3 table, and, with the vendor's entry bits, the nested tables. */
-#ifndef KERNEL_PAGING_H
-#define KERNEL_PAGING_H
+#pragma once
 
 #include "kernel/cpu.h"
 #include "kernel/domain.h"
@@ -46,5 +45,3 @@ extern u32 paging_generation;      /* grows when a kernel mapping was taken away
 /* Walks the kernel's half and proves the invariants: no page both writable and executable, none of guest memory. Returns the number
  * of mappings; panics on a violation. */
 u64 paging_audit(void);
-
-#endif

@@ -1,6 +1,5 @@
 /* Threads (a vcpu, or a CPU's idle loop), run queues, the quantum. */
-#ifndef KERNEL_SCHED_H
-#define KERNEL_SCHED_H
+#pragma once
 
 #include "kernel/base.h"
 #include "kernel/spinlock.h"
@@ -38,5 +37,3 @@ void sched_tick(void);                            /* local APIC timer: due vcpu 
 void sched_timer_update(void);                    /* program the local APIC timer for the next of them */
 
 void thread_switch(struct thread *from, struct thread *to); /* switch.asm */
-
-#endif

@@ -1,6 +1,5 @@
 /* The TSC as the machine's clock: its frequency against the 8254, and the machine's clock at boot. */
-#ifndef KERNEL_TIME_H
-#define KERNEL_TIME_H
+#pragma once
 
 #include "depriv/abi.h"
 #include "kernel/base.h"
@@ -11,5 +10,3 @@ extern u8 time_clock[ABI_CLOCK_BYTES]; /* registers of the CMOS clock, for abi_i
 void time_init(void);                /* sets features.tsc_khz and time_clock; before apic_init */
 void time_delay_us(u32 us);
 static inline u64 time_us_to_tsc(u64 us, u64 khz) { return us * khz / 1000; }
-
-#endif

@@ -1,6 +1,5 @@
 /* Interrupts and exceptions of the host. */
-#ifndef KERNEL_TRAP_H
-#define KERNEL_TRAP_H
+#pragma once
 
 #include "kernel/base.h"
 
@@ -19,5 +18,3 @@ void idt_load(void);                 /* each CPU */
 const char *trap_name(u64 vector);
 void trap_handle(struct trap_frame *f);   /* from trap.asm */
 void interrupt_handle(u32 vector);   /* external interrupt, also called by VMX with the acknowledged vector; does the EOI */
-
-#endif

@@ -126,7 +126,7 @@ int component_map_vcpu(struct vcpu *v)
 /* Other vcpus of the domain have not run yet, and this CPU's translations go with the CR3 write. */
 void component_end_load(struct domain *d)
 {
-    paging_free_slot(d->user_root, ABI_MODULE_BASE);
+    paging_free(d->user_root, ABI_MODULE_BASE, ABI_MODULE_BASE + ABI_MODULES_MAX * ABI_MODULE_STRIDE);
     write_cr3(d->cr3);
 }
 
@@ -134,7 +134,7 @@ void component_unmap(struct domain *d)
 {
     if (!d->user_root)
         return;
-    paging_free_half(d->user_root);
+    paging_free(d->user_root, 0, LOWER_HALF);
     pool_free(d->user_root, 1);
     pool_free(d->data, d->data_pages);
     d->user_root = NULL;

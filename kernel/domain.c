@@ -123,7 +123,7 @@ static void domain_free(struct domain *d)
     if (d->hvm)
         hvm->domain_free(d);
     if (d->nested_root) {
-        paging_free_half(d->nested_root);
+        paging_free(d->nested_root, 0, LOWER_HALF);
         pool_free(d->nested_root, 1);
     }
     memory_free(d);

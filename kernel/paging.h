@@ -14,6 +14,8 @@
 #define PTE_NX  BIT(63)
 #define PTE_ADDRESS 0x000ffffffffff000ull
 
+#define LOWER_HALF     (1ull << 47) /* where it ends */
+
 /* Kernel half of every table. */
 #define KERNEL_IMAGE   0xffffffff80000000ull /* + physical address of the image */
 #define KSTACK_BASE    0xffffc00000000000ull /* supervisor and IST stacks, one a stride, guard below each */
@@ -24,8 +26,8 @@
 /* Maps one page: size PAGE_SIZE or PAGE_2M; leaf and table are the entry bits besides the address. -E_NOMEM when the pool is empty.
  * The caller owns the table and its locking; a mapping that exists is replaced, the caller flushes. */
 int paging_map(u64 *root, u64 va, u64 pa, u64 size, u64 leaf, u64 table);
-void paging_free_half(u64 *root);                      /* frees the tables of the lower half, not what they map */
-void paging_free_slot(u64 *root, u64 va);              /* the same for the 512 GiB that va is in; the caller flushes */
+/* Frees the tables of [start, end), rounded to 512 GiB, not what they map; the caller flushes. */
+void paging_free(u64 *root, u64 start, u64 end);
 
 extern u64 *kernel_root;           /* virtual address of the kernel's PML4 */
 void paging_init(void);            /* builds W^X tables and switches to them */

@@ -1,6 +1,5 @@
 /* A domain: guest memory, nested table, ring-3 address space, console, vcpus. */
-#ifndef KERNEL_DOMAIN_H
-#define KERNEL_DOMAIN_H
+#pragma once
 
 #include "depriv/abi.h"
 #include "kernel/base.h"
@@ -61,5 +60,3 @@ void domain_end(struct domain *d, enum domain_end how);
 void domain_reap(void);         /* idle threads: frees what domains that have ended still hold */
 void domains_built(void);       /* boot: all configured domains were tried; the machine ends when none runs */
 void domain_vcpu_gone(struct domain *d); /* its thread is about to exit; the last one prints the report and frees the domain */
-
-#endif

@@ -213,7 +213,7 @@ void inject_exception(struct vcpu *v, u32 vector, bool has_error, u32 error)
     u32 first = v->event & 0xff;
     bool exception = v->event && (v->event & HVM_EVENT_TYPE) == HVM_EVENT_EXCEPTION;
     if (exception && first == VEC_DF) {
-        domain_kill(v->domain, "triple fault: %s while #DF was delivered", trap_name[vector & 31]);
+        domain_kill(v->domain, "triple fault: %s while #DF was delivered", trap_name(vector));
         return;
     }
     if (exception && ((contributory(first) && contributory(vector)) || (first == VEC_PF && (contributory(vector) || vector == VEC_PF)))) {

@@ -1,6 +1,5 @@
 /* A virtual CPU: a kernel thread with one supervisor stack, one ring-3 stack and one frame page. */
-#ifndef KERNEL_VCPU_H
-#define KERNEL_VCPU_H
+#pragma once
 
 #include "depriv/abi.h"
 #include "kernel/cpu.h"
@@ -97,5 +96,3 @@ void vcpu_print_state(struct vcpu *v);        /* guest registers */
 
 /* Adds an event to inject. A contributory pair becomes #DF, a fault in #DF ends the domain as a triple fault (SDM 3A 6.15 table 6-5). */
 void inject_exception(struct vcpu *v, u32 vector, bool has_error, u32 error);
-
-#endif

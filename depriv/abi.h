@@ -214,7 +214,7 @@ struct abi_info {
 #define ABI_CALLS(X) \
     /* number, NAME, name, how many arguments, may do, bound, arguments */ \
     X(0, DONE, done, 0, "end the operation; ring 0 reads the reply from the frame page", "one reply") \
-    X(1, LOG, log, 0, "print frame.text with the domain's name", "256 bytes") \
+    X(1, LOG, log, 0, "print frame.text with the domain's name", "256 bytes, 100 lines a second") \
     X(2, CONSOLE_READ, console_read, 1, "move console input to frame.console; result: bytes", "256 bytes", ABI_AT_MOST(ABI_CONSOLE_BYTES)) \
     X(3, STATE_GET, state_get, 1, "add groups of guest state to frame.state and state_in", "one state", ABI_BITS(ABI_STATE_ALL)) \
     X(4, YIELD, yield, 0, "let another vcpu of this CPU run", "one switch") \
@@ -235,6 +235,7 @@ enum abi_call { ABI_CALLS(ABI_CALL_ENUM) ABI_CALLS_END };
 
 #define ABI_E_CALL   1 /* unknown call number */
 #define ABI_E_ARG    2 /* argument out of range */
+#define ABI_E_LIMIT  3 /* too often */
 
 /* ---- The component image: this header is at ABI_COMPONENT_BASE ------------------------------------------------- */
 #define ABI_IMAGE_MAGIC 0x3352474e5552ull /* "RUNGR3" */

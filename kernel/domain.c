@@ -266,6 +266,8 @@ static void report(struct domain *d)
         if (d->exits[k])
             log_domain(d->name, "exits: %s %lu", exit_name(k), d->exits[k]);
     }
+    if (d->log_left_out)
+        log_domain(d->name, "%u lines of ring 3 left out", d->log_left_out);
     log_domain(d->name, "exits: total %lu", total);
     log_domain(d->name, "ended: %s%s%s", end_name[d->end], d->end == DOMAIN_KILLED ? ": " : "", d->kill_reason);
 }

@@ -41,6 +41,8 @@ struct domain {
     struct console_ring input;  /* bytes for CONSOLE_READ, under console.c's lock */
     char line[256];             /* of its console, not yet out; console.c */
     u32 line_length;
+    u64 log_since;              /* TSC: ring 3's lines are counted from here */
+    u32 log_lines, log_left_out;
     char kill_reason[ABI_TEXT_BYTES];
     u64 exits[32];              /* by neutral cause, enum exit_kind */
     u32 vcpus_alive;            /* threads that still run */

@@ -12,6 +12,7 @@ struct options {
     u64 pool;                        /* bytes, 0: by size of memory */
     enum end_action end;             /* when the last domain is gone */
     u32 depriv;                      /* method of domains that do not name theirs */
+    u32 quanta;                      /* depriv.quanta: of an operation of ring 3 */
     bool quiet;                      /* errors and domain ends only */
 };
 extern struct options options;

@@ -135,7 +135,7 @@ void sched_exit(void)
 void sched_timer_update(void)
 {
     struct cpu *cpu = this_cpu();
-    u64 next = READ_ONCE(cpu->queue.head) && cpu->current->vcpu ? cpu->quantum_end : ~0ull;
+    u64 next = cpu->current->vcpu ? cpu->quantum_end : ~0ull;
     for (struct vcpu *v = cpu->queue.vcpus; v; v = v->on_cpu)
         next = min_u64(next, v->timer);
     if (next == cpu->timer_at)
@@ -156,9 +156,10 @@ void sched_tick(void)
             vcpu_event(w, ABI_EVENT_TIMER);
         }
     }
-    if (v && READ_ONCE(cpu->queue.head) && cpu->quantum_end <= now) {
+    if (v && cpu->quantum_end <= now) {
         cpu->quantum_end = now + time_us_to_tsc(SCHED_QUANTUM_US, features.tsc_khz);
-        hazard_set(v, HAZARD_YIELD);
+        if (READ_ONCE(cpu->queue.head))
+            hazard_set(v, HAZARD_YIELD);
     }
     sched_timer_update();
 }

@@ -117,6 +117,8 @@ void trap_handle(struct trap_frame *f)
     count_event(COUNT_IRET);
     if (f->vector >= 32) {
         interrupt_handle((u32)f->vector);
+        if (f->cs & 3 && f->vector == VECTOR_TIMER)
+            depriv_tick(this_cpu()->current->vcpu);
         if (f->cs & 3)
             ring3_resume(this_cpu()->current->vcpu);
         return;

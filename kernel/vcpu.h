@@ -60,6 +60,10 @@ struct vcpu {
     u32 retries;                /* exits in a row without progress */
     bool answered;              /* method 1: ring 3 has run, and answer is what its gate returned */
     int answer;
+    u64 top_calls;              /* operations that no exit led to; ring_next counts the others */
+    u64 tick_op, tick_at;       /* depriv_tick(): the operation that the last counted tick saw, and how long the thread had run */
+    u64 window_at;
+    u32 op_quanta, window_quanta;
     u32 commit_groups;
     struct abi_state commit;    /* what ring 3 changed, until depriv_commit() */
     u64 stack_copy_rsp;         /* method 2: where the copy begins */

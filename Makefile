@@ -14,8 +14,8 @@ COMMON := -std=gnu11 -O2 -g -ffreestanding -mno-red-zone -mgeneral-regs-only -fn
 KFLAGS := $(COMMON) -mcmodel=kernel -fno-jump-tables -DRUNG_BUILD='"$(BUILD_ID)"' $(if $(COUNT),-DRUNG_COUNT)
 UFLAGS := $(COMMON) -I$(B)/u
 
-KSRC := $(wildcard boot/*.c kernel/*.c vmx/*.c svm/*.c) depriv/gate.c depriv/calls.c depriv/component.c depriv/string.c
-KASM := $(wildcard boot/*.asm kernel/*.asm vmx/*.asm svm/*.asm) depriv/gate.asm depriv/component_image.asm
+KSRC := $(wildcard boot/*.c kernel/*.c vmx/*.c svm/*.c) depriv/gate.c depriv/calls.c depriv/component.c depriv/format.c depriv/string.c $(wildcard depriv/method*.c)
+KASM := $(wildcard boot/*.asm kernel/*.asm vmx/*.asm svm/*.asm) depriv/gate.asm depriv/method2.asm depriv/component_image.asm
 USRC := depriv/umain.c depriv/uinsn.c depriv/guestmem.c depriv/format.c depriv/string.c $(wildcard depriv/load/*.c devices/*.c emul/*.c)
 KOBJ := $(patsubst %,$(B)/k/%.o,$(filter-out kernel/offsets.c,$(KSRC)) $(KASM))
 UOBJ := $(patsubst %,$(B)/u/%.o,depriv/ustart.asm $(USRC))
@@ -23,7 +23,7 @@ UOBJ := $(patsubst %,$(B)/u/%.o,depriv/ustart.asm $(USRC))
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := all
 Q := $(if $(V),,@)
-.PHONY: all tools iso run test bench bench-peers plots check loc help clean gdb
+.PHONY: all tools iso run test bench bench-peers plots check loc abi help clean gdb
 tools: # nasm, iasl and what else the build takes: Debian packages, installed when missing
 	@tests/system/install.sh build
 
@@ -78,6 +78,12 @@ $(B)/u/%.asm.o: %.asm | tools
 
 $(B)/k/depriv/component_image.asm.o: $(B)/component.bin
 
+$(B)/font.psf: | tools
+	@mkdir -p $(@D)
+	$(Q)zcat /usr/share/consolefonts/Unifont-APL8x16.psf.gz > $@
+
+$(B)/k/kernel/font.asm.o: $(B)/font.psf
+
 -include $(KOBJ:.o=.d) $(UOBJ:.o=.d)
 
 # ---- For people --------------------------------------------------------------------------------------------------------
@@ -89,7 +95,7 @@ run: all
 	@tests/system/run.sh
 
 test: all
-	@tests/system/test.sh $(T)
+	@tests/system/test.sh '$(T)'
 
 bench: all
 	@tests/system/bench.sh
@@ -105,6 +111,9 @@ check: all
 
 loc:
 	@tests/system/loc.sh
+
+abi:
+	@tests/system/abi.sh
 
 gdb: all
 	@tests/system/run.sh --gdb
@@ -131,6 +140,7 @@ export PARTS OP DET HV ACCEL KIND GUEST INITRD CMDLINE MODULES MEM VCPUS OPTS TI
 ## make bench-peers     KVM measured with the same guest on the same emulated machines
 ## make plots           build/plots/*.svg from the measurements
 ## make check           style, layers, static analysis
+## make abi             the table of calls in depriv/README.md, from depriv/abi.h
 ## make loc             lines of code by part
 ## make gdb             run with QEMU's gdb stub on port 1234
 ## make COUNT=1         the same into build/count, counting VMREAD, WRMSR, CR3 writes ...

@@ -29,12 +29,15 @@ static struct thread *queue_pop(struct cpu *cpu)
 static void switch_to(struct cpu *cpu, struct thread *to)
 {
     struct thread *from = cpu->current;
+    u64 now = rdtsc();
     spin_unlock(&cpu->queue.lock);
+    from->ran += now - from->since;
+    to->since = now;
     to->state = THREAD_RUNNING;
     if (to == from)
         return;
     cpu->current = to;
-    cpu->quantum_end = rdtsc() + time_us_to_tsc(SCHED_QUANTUM_US, features.tsc_khz);
+    cpu->quantum_end = now + time_us_to_tsc(SCHED_QUANTUM_US, features.tsc_khz);
     if (to->vcpu)
         vcpu_switch_in(to->vcpu);
     sched_timer_update();

@@ -92,8 +92,8 @@ static int info_fill(struct domain *d, const struct domain_config *c)
     info->cpu = (features.vmx ? ABI_CALL_BY_SYSENTER : 0) | (d->method == 0 ? ABI_CALL_DIRECT : 0);
     info->call = d->method == 0 ? method0_entry() : 0;
     info->tsc_khz = features.tsc_khz;
-    info->boot_tsc = time_wall_tsc;
-    info->wall = time_wall;
+    info->boot_tsc = time_clock_tsc;
+    memcpy(info->clock, time_clock, sizeof(info->clock));
     info->ram_low = d->ram_low;
     info->ram_high = d->ram_high;
     info->load = c->load;
@@ -123,7 +123,7 @@ static void domain_free(struct domain *d)
 {
     component_unmap(d);
     if (d->nested_root) {
-        paging_free_half(d->nested_root);
+        paging_free(d->nested_root, 0, LOWER_HALF);
         pool_free(d->nested_root, 1);
     }
     memory_free(d);
@@ -266,6 +266,8 @@ static void report(struct domain *d)
         if (d->exits[k])
             log_domain(d->name, "exits: %s %lu", exit_name(k), d->exits[k]);
     }
+    if (d->log_left_out)
+        log_domain(d->name, "%u lines of ring 3 left out", d->log_left_out);
     log_domain(d->name, "exits: total %lu", total);
     log_domain(d->name, "ended: %s%s%s", end_name[d->end], d->end == DOMAIN_KILLED ? ": " : "", d->kill_reason);
 }

@@ -1,6 +1,5 @@
 /* What the two vendors have in common: one exit as neutral data, one set of operations. Nothing outside vmx/ and svm/ names a VMCS field or a VMCB offset. */
-#ifndef KERNEL_HVM_H
-#define KERNEL_HVM_H
+#pragma once
 
 #include "depriv/abi.h"
 #include "kernel/base.h"
@@ -85,5 +84,3 @@ extern const struct hvm_ops vmx_ops, svm_ops;
 extern const struct hvm_ops *hvm;
 
 const char *exit_name(u32 kind);
-
-#endif

@@ -213,7 +213,7 @@ void inject_exception(struct vcpu *v, u32 vector, bool has_error, u32 error)
     u32 first = v->event & 0xff;
     bool exception = v->event && (v->event & HVM_EVENT_TYPE) == HVM_EVENT_EXCEPTION;
     if (exception && first == VEC_DF) {
-        domain_kill(v->domain, "triple fault: %s while #DF was delivered", trap_name[vector & 31]);
+        domain_kill(v->domain, "triple fault: %s while #DF was delivered", trap_name(vector));
         return;
     }
     if (exception && ((contributory(first) && contributory(vector)) || (first == VEC_PF && (contributory(vector) || vector == VEC_PF)))) {
@@ -332,7 +332,7 @@ struct vcpu *vcpu_create(struct domain *d, u32 index)
 void vcpu_print_memory(const struct vcpu *v)
 {
     u64 page = PAGE_SIZE / KIB, kernel = stack_pages(v->domain) * page, user = v->user_stack_pages ? ABI_STACK_SIZE / KIB : 0;
-    u64 state = hvm->vcpu_pages * page, self = VCPU_PAGES * page;
+    u64 state = (u64)hvm->vcpu_pages * page, self = VCPU_PAGES * page;
     log_domain(v->domain->name, "per vcpu: %lu KiB: supervisor stack %lu, user stack %lu, frame %lu, %s state %lu, struct vcpu %lu",
                kernel + user + page + state + self, kernel, user, page, hvm->name, state, self);
 }

@@ -32,7 +32,7 @@ struct domain {
     u32 data_pages;
     u64 entry;                  /* of its component, in ring 3 */
     u64 component_pa, component_size; /* a component of its own, from a module; 0: the built-in one */
-    void *hvm;                  /* vendor's bitmaps, pool */
+    u32 method;                 /* depriv=0..3: how an operation reaches its component */
     u32 asid;                   /* ASID or VPID tag base, = id */
 
     struct module_range module[ABI_MODULES_MAX];
@@ -41,6 +41,8 @@ struct domain {
     struct console_ring input;  /* bytes for CONSOLE_READ, under console.c's lock */
     char line[256];             /* of its console, not yet out; console.c */
     u32 line_length;
+    u64 log_since;              /* TSC: ring 3's lines are counted from here */
+    u32 log_lines, log_left_out;
     char kill_reason[ABI_TEXT_BYTES];
     u64 exits[32];              /* by neutral cause, enum exit_kind */
     u32 vcpus_alive;            /* threads that still run */

@@ -14,6 +14,11 @@ void offsets(void)
     DEFINE(VCPU_USER_STACK, offsetof(struct vcpu, user_stack));
     DEFINE(VCPU_USER_ENTRY, offsetof(struct vcpu, user_entry));
     DEFINE(VCPU_USER_INFO, offsetof(struct vcpu, user_info));
+    DEFINE(VCPU_STACK_TOP, offsetof(struct vcpu, stack_top));
+    DEFINE(VCPU_COPY, offsetof(struct vcpu, stack_copy));
+    DEFINE(VCPU_COPY_SIZE, sizeof(((struct vcpu *)0)->stack_copy));
+    DEFINE(VCPU_COPY_RSP, offsetof(struct vcpu, stack_copy_rsp));
+    DEFINE(FEATURES_VMX, offsetof(struct cpu_features, vmx));
     DEFINE(VCPU_DOMID, offsetof(struct vcpu, domid));
     DEFINE(VCPU_CPU, offsetof(struct vcpu, thread.cpu));
     DEFINE(VCPU_VMCB_PA, offsetof(struct vcpu, vmcb_pa));

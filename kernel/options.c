@@ -2,7 +2,7 @@
 #include "kernel/options.h"
 #include "kernel/log.h"
 
-struct options options = { .log_port = 1 };
+struct options options = { .log_port = 1, .depriv = 3, .quanta = 100 };
 struct domain_config domain_configs[DOMAINS_MAX];
 u32 domain_config_count;
 
@@ -31,6 +31,8 @@ static const struct word_row option_words[] = {
     { "end",  "poweroff halt reboot isa-debug bochs", END_POWEROFF, 0, 0, FIELD(options, end) },
     { "cpus", NULL, 1, CPUS_MAX_OPTION, 10, FIELD(options, cpus) },
     { "pool", NULL, 4, 256, 10, FIELD(options, pool) },
+    { "depriv", NULL, 0, 3, 10, FIELD(options, depriv) },
+    { "depriv.quanta", NULL, 1, 1000000, 10, FIELD(options, quanta) },
 };
 #define OPTIONS_FIRST 2u /* log and end: they say where a complaint about the others goes, and how it ends */
 
@@ -43,6 +45,7 @@ static const struct word_row module_words[] = {
     { "entry", NULL, 0, 0xffffffff, 16, FIELD(module_words, config.entry) },
     { "bits",  NULL, 16, 64, 10, FIELD(module_words, config.bits) },
     { "cpu",   NULL, 0, CPUS_MAX_OPTION - 1, 10, FIELD(module_words, config.cpu) },
+    { "depriv", NULL, 0, 3, 10, FIELD(module_words, config.depriv) },
 };
 
 /* Cuts the next word off *at: blanks end it, double quotes group, a backslash takes the next character as it is. NULL at the end. */
@@ -146,7 +149,7 @@ static void options_words(u32 rows)
         if (str_equal(word, "quiet"))
             options.quiet = true;
         else if (!word_take(word, option_words, rows, &options) && rows == ARRAY_SIZE(option_words))
-            stop("unknown option %s: log= end= cpus= pool= and quiet are known", word);
+            stop("unknown option %s: log= end= cpus= pool= depriv= depriv.quanta= and quiet are known", word);
     }
 }
 
@@ -175,7 +178,7 @@ static void module_word(struct module_words *m, const char *word)
     if (name)
         module_name(&m->config, word, name);
     else if (!row)
-        stop("unknown module option %s: domain= role= kind= mem= vcpus= load= entry= bits= cpu= and -- are known", word);
+        stop("unknown module option %s: domain= role= kind= mem= vcpus= load= entry= bits= cpu= depriv= and -- are known", word);
     else if (row->offset != offsetof(struct module_words, role))
         m->image_word = word;
 }
@@ -184,7 +187,8 @@ static void module_word(struct module_words *m, const char *word)
 static void module_line(char *line, struct module_words *m)
 {
     char *at = line, *word;
-    *m = (struct module_words){ .config = { .kind = KIND_NONE, .mem = 256, .vcpus = 1, .load = 0x100000, .entry = ~0ul, .bits = 64, .cpu = ~0u } };
+    *m = (struct module_words){
+        .config = { .kind = KIND_NONE, .mem = 256, .vcpus = 1, .load = 0x100000, .entry = ~0ul, .bits = 64, .cpu = ~0u, .depriv = options.depriv } };
     while ((word = line_word(&at, line)) != NULL && !str_equal(word, "--"))
         module_word(m, word);
     if (!word)
@@ -230,6 +234,8 @@ static void attach(const struct module_words *m, const struct boot_module *b, co
         stop("%s: domain %s has it in the line of a module without role=image, where it has no meaning", m->image_word, c->name);
     if (m->role == ROLE_COMPONENT && c->component_size)
         stop("domain=%s: two modules with role=component", c->name);
+    if (m->role == ROLE_COMPONENT && c->depriv == 0)
+        stop("domain=%s: depriv=0 would run its own component in ring 0", c->name);
     if (m->role == ROLE_COMPONENT) {
         c->component_pa = r.start;
         c->component_size = r.size;

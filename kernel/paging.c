@@ -150,34 +150,36 @@ void kstack_free(u32 n, unsigned pages)
     __atomic_add_fetch(&paging_generation, 1, __ATOMIC_SEQ_CST);
 }
 
-static void audit_leaf(u64 va, u64 e, u64 size)
+static void audit_leaf(u64 va, u64 e, u64 size, u64 user)
 {
     u64 pa = e & PTE_ADDRESS & ~(size - 1);
     bool device = va >= DEVICE_BASE && va < DEVICE_BASE + DEVICE_BYTES;
     if (e & PTE_W && !(e & PTE_NX))
         panic("audit: %lx is writable and executable", va);
-    if (e & PTE_U)
-        panic("audit: %lx of the kernel's half is open to ring 3", va);
+    if ((e & PTE_U) != user)
+        panic("audit: %lx is %s ring 3's", va, user ? "not" : "unduly");
+    if (va < POOL_BASE)
+        return;
     if (!device && !(pa >= pool_start && pa + size <= pool_end) && !(pa >= (u64)text_start - KERNEL_IMAGE && pa < (u64)data_end - KERNEL_IMAGE))
         panic("audit: %lx maps %lx, neither pool nor image", va, pa);
     if (frames_is_guest(pa, size))
         panic("audit: %lx maps guest memory %lx", va, pa);
 }
 
-static u64 audit_table(const u64 *t, unsigned level, u64 base, unsigned first)
+static u64 audit_table(const u64 *t, unsigned level, u64 base, unsigned first, unsigned end, u64 user)
 {
     u64 n = 0;
-    for (unsigned i = first; i < ENTRIES; i++) {
+    for (unsigned i = first; i < end; i++) {
         u64 size = 1ull << (12 + 9 * level), va = base + i * size;
         if (!(t[i] & PTE_P))
             continue;
-        if (level == 3)
+        if (first == KERNEL_SLOT)
             va |= 0xffff000000000000ull;
         if (level == 0 || (level < 3 && t[i] & PTE_PS)) {
-            audit_leaf(va, t[i], size);
+            audit_leaf(va, t[i], size, user);
             n++;
         } else {
-            n += audit_table(pool_virt(t[i] & PTE_ADDRESS), level - 1, va, 0);
+            n += audit_table(pool_virt(t[i] & PTE_ADDRESS), level - 1, va, 0, ENTRIES, user);
         }
     }
     return n;
@@ -185,5 +187,10 @@ static u64 audit_table(const u64 *t, unsigned level, u64 base, unsigned first)
 
 u64 paging_audit(void)
 {
-    return audit_table(kernel_root, 3, 0, KERNEL_SLOT);
+    return audit_table(kernel_root, 3, 0, KERNEL_SLOT, ENTRIES, 0);
+}
+
+void paging_audit_user(const u64 *root, bool ring3)
+{
+    audit_table(root, 3, 0, 0, KERNEL_SLOT, ring3 ? PTE_U : 0);
 }

@@ -47,3 +47,5 @@ extern u32 paging_generation;      /* grows when a kernel mapping was taken away
 /* Walks the kernel's half and proves the invariants: no page both writable and executable, none of guest memory. Returns the number
  * of mappings; panics on a violation. */
 u64 paging_audit(void);
+/* The same for the lower half of a domain's table: no page writable and executable, all of them ring 3's, or with method 0 none. */
+void paging_audit_user(const u64 *root, bool ring3);

@@ -29,12 +29,15 @@ static struct thread *queue_pop(struct cpu *cpu)
 static void switch_to(struct cpu *cpu, struct thread *to)
 {
     struct thread *from = cpu->current;
+    u64 now = rdtsc();
     spin_unlock(&cpu->queue.lock);
+    from->ran += now - from->since;
+    to->since = now;
     to->state = THREAD_RUNNING;
     if (to == from)
         return;
     cpu->current = to;
-    cpu->quantum_end = rdtsc() + time_us_to_tsc(SCHED_QUANTUM_US, features.tsc_khz);
+    cpu->quantum_end = now + time_us_to_tsc(SCHED_QUANTUM_US, features.tsc_khz);
     if (to->vcpu)
         vcpu_switch_in(to->vcpu);
     sched_timer_update();
@@ -135,7 +138,7 @@ void sched_exit(void)
 void sched_timer_update(void)
 {
     struct cpu *cpu = this_cpu();
-    u64 next = READ_ONCE(cpu->queue.head) && cpu->current->vcpu ? cpu->quantum_end : ~0ull;
+    u64 next = cpu->current->vcpu ? cpu->quantum_end : ~0ull;
     for (struct vcpu *v = cpu->queue.vcpus; v; v = v->on_cpu)
         next = min_u64(next, v->timer);
     if (next == cpu->timer_at)
@@ -156,9 +159,10 @@ void sched_tick(void)
             vcpu_event(w, ABI_EVENT_TIMER);
         }
     }
-    if (v && READ_ONCE(cpu->queue.head) && cpu->quantum_end <= now) {
+    if (v && cpu->quantum_end <= now) {
         cpu->quantum_end = now + time_us_to_tsc(SCHED_QUANTUM_US, features.tsc_khz);
-        __atomic_or_fetch(&v->hazards, HAZARD_YIELD, __ATOMIC_SEQ_CST);
+        if (READ_ONCE(cpu->queue.head))
+            hazard_set(v, HAZARD_YIELD);
     }
     sched_timer_update();
 }

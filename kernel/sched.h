@@ -14,6 +14,8 @@ struct thread {
     struct cpu *cpu;            /* 0x10 where it runs; changes only while it is not RUNNING */
     struct vcpu *vcpu;          /* 0x18 NULL: idle */
     u32 state;                  /* enum thread_state, under the queue's lock */
+    u64 ran;                    /* TSC time it has run */
+    u64 since;                  /* TSC at which it was last switched to */
 };
 
 struct run_queue {

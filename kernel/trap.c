@@ -95,7 +95,7 @@ static void trap_ring3(struct trap_frame *f)
 static void ring3_resume(struct vcpu *v)
 {
     if (READ_ONCE(v->hazards) & HAZARD_YIELD) {
-        __atomic_and_fetch(&v->hazards, ~HAZARD_YIELD, __ATOMIC_SEQ_CST);
+        hazard_clear(v, HAZARD_YIELD);
         sched_yield();
     }
     if (READ_ONCE(v->hazards) & HAZARD_KILL)
@@ -117,6 +117,8 @@ void trap_handle(struct trap_frame *f)
     count_event(COUNT_IRET);
     if (f->vector >= 32) {
         interrupt_handle((u32)f->vector);
+        if (f->cs & 3 && f->vector == VECTOR_TIMER)
+            depriv_tick(this_cpu()->current->vcpu);
         if (f->cs & 3)
             ring3_resume(this_cpu()->current->vcpu);
         return;

@@ -12,8 +12,7 @@
 #include "kernel/trap.h"
 
 #define XAPIC_BROADCAST 0xffu /* xAPIC IDs have 8 bits (SDM 3A 10.6.2.1) */
-#define LOW_START  0x1000ul
-#define LOW_END    0x9f000ul
+enum { LOW_START = 0x1000, LOW_END = 0x9f000 };
 #define ANSWER_MS  500u
 
 extern const u8 ap_trampoline[], ap_trampoline_end[];

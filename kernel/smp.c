@@ -18,7 +18,6 @@ enum { LOW_START = 0x1000, LOW_END = 0x9f000 };
 extern const u8 ap_trampoline[], ap_trampoline_end[];
 
 u64 smp_ap_cr3, smp_ap_stack;
-struct cpu *smp_ap_cpu;
 static u64 trampoline_page;
 
 /* The last usable page below 640 KiB: what the boot loader left is mostly at the other end. */
@@ -38,7 +37,6 @@ static bool start_one(struct cpu *cpu)
 {
     smp_ap_stack = cpu_stack(cpu, TRAP_ISTS, 2);
     smp_ap_cr3 = pool_phys(kernel_root);
-    smp_ap_cpu = cpu;
     barrier();
     apic_ipi(cpu->apic_id, IPI_INIT);
     time_delay_us(10000);

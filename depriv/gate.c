@@ -2,6 +2,7 @@
  * Ring 0, interrupts off, on the vcpu's supervisor stack; called from kernel/exit.c and kernel/vcpu.c. */
 #include "depriv/gate.h"
 #include "kernel/console.h"
+#include "kernel/gueststate.h"
 #include "kernel/log.h"
 #include "kernel/options.h"
 #include "kernel/time.h"
@@ -41,7 +42,8 @@ void depriv_take_state(struct vcpu *v, u32 groups)
         domain_kill(v->domain, "ring 3: bad reply: state_out %x", groups);
         return;
     }
-    memcpy(&v->commit, &v->frame->state, sizeof(v->commit));
+    state_copy(&v->commit, &v->frame->state, groups);
+    barrier();
     v->commit_groups = groups;
     hazard_set(v, HAZARD_COMMIT);
 }

@@ -54,7 +54,7 @@ static void memory_free(struct domain *d)
 
 static int nested_map(struct domain *d, u64 gpa, u64 pa, u64 size)
 {
-    return paging_map(d->nested_root, gpa, pa, size, hvm->nested_entry(true, true), hvm->nested_entry(false, true));
+    return paging_map(d->nested_root, gpa, pa, size, hvm->nested_page, hvm->nested_table);
 }
 
 /* 2 MiB pages, but for the first one, which has the hole below 1 MiB. */
@@ -90,10 +90,11 @@ static int info_fill(struct domain *d, const struct domain_config *c)
     *info = (struct abi_info){
         .magic = ABI_INFO_MAGIC, .version = ABI_VERSION, .domid = d->id, .vcpus = d->vcpus, .kind = c->kind,
         .cpu = (features.vmx ? ABI_CALL_BY_SYSENTER : 0) | (d->method == 0 ? ABI_CALL_DIRECT : 0),
-        .call = d->method == 0 ? method0_entry() : 0, .tsc_khz = features.tsc_khz, .boot_tsc = time_wall_tsc, .wall = time_wall,
+        .call = d->method == 0 ? method0_entry() : 0, .tsc_khz = features.tsc_khz, .boot_tsc = time_clock_tsc,
         .ram_low = d->ram_low, .ram_high = d->ram_high, .load = c->load, .entry = c->entry, .bits = c->bits,
         .modules = c->modules, .has_initrd = c->has_initrd,
     };
+    memcpy(info->clock, time_clock, sizeof(info->clock));
     info->name = info_string(info, &used, d->name);
     info->cmdline = info_string(info, &used, c->cmdline);
     for (u32 i = 0; i < c->modules; i++)
@@ -109,10 +110,8 @@ static int info_fill(struct domain *d, const struct domain_config *c)
 static void domain_free(struct domain *d)
 {
     component_unmap(d);
-    if (d->hvm)
-        hvm->domain_free(d);
     if (d->nested_root) {
-        paging_free_half(d->nested_root);
+        paging_free(d->nested_root, 0, LOWER_HALF);
         pool_free(d->nested_root, 1);
     }
     memory_free(d);
@@ -165,8 +164,6 @@ static int domain_build(struct domain *d, const struct domain_config *c)
         rc = d->nested_root && d->info ? info_fill(d, c) : -E_NOMEM;
     if (!rc)
         rc = nested_build(d);
-    if (!rc)
-        rc = hvm->domain_init(d);
     if (!rc)
         rc = component_map(d);
     for (u32 i = 0; !rc && i < d->vcpus; i++) {

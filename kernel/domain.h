@@ -1,6 +1,5 @@
 /* A domain: guest memory, nested table, ring-3 address space, console, vcpus. */
-#ifndef KERNEL_DOMAIN_H
-#define KERNEL_DOMAIN_H
+#pragma once
 
 #include "depriv/abi.h"
 #include "kernel/base.h"
@@ -32,7 +31,6 @@ struct domain {
     void *data;                 /* pool: the component's data and bss */
     u32 data_pages;
     u64 entry;                  /* of its component, in ring 3 */
-    void *hvm;                  /* vendor's bitmaps, pool */
     u32 method;                 /* depriv=0..3: how an operation reaches its component */
     u32 asid;                   /* ASID or VPID tag base, = id */
 
@@ -61,5 +59,3 @@ void domain_end(struct domain *d, enum domain_end how);
 void domain_reap(void);         /* idle threads: frees what domains that have ended still hold */
 void domains_built(void);       /* boot: all configured domains were tried; the machine ends when none runs */
 void domain_vcpu_gone(struct domain *d); /* its thread is about to exit; the last one prints the report and frees the domain */
-
-#endif

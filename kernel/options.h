@@ -1,6 +1,5 @@
 /* The hypervisor's options and the domains' configurations, from the command line and the module lines. */
-#ifndef KERNEL_OPTIONS_H
-#define KERNEL_OPTIONS_H
+#pragma once
 
 #include "kernel/boot.h"
 #include "kernel/domain.h"
@@ -38,5 +37,3 @@ struct domain_config {
 void options_parse(void);
 extern struct domain_config domain_configs[DOMAINS_MAX];
 extern u32 domain_config_count;
-
-#endif

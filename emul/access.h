@@ -5,30 +5,49 @@
 #include "emul.h"
 #include "walk.h"
 
-/* A resolved operand of 1 to 8 bytes, in one page or on the seam of two. */
+/* A resolved operand of 1 to 64 bytes, in one page or on the seam of two. */
 struct emul_place {
     uint64_t gpa[2];
     unsigned size[2];    /* bytes in each page; size[1] is 0 if there is but one */
 };
 
-/* seg:offset to a linear address with the checks for `size` bytes (SDM 3A 5.3, 5.4; 3.3.7.1 canonical). access: EMUL_PF_W,
- * EMUL_PF_FETCH. EMUL_DONE, or EMUL_FAULT with #GP(0) or #SS(0). */
-int emul_linear(const struct emul_ctx *ctx, unsigned mode, unsigned seg, uint64_t offset, uint64_t size, unsigned access,
-                uint64_t *linear, struct emul_result *result);
+/* Fetches groups of the state that the caller left out (emul_ops.state_get). 0 or EMUL_UNHANDLED. */
+int emul_need_more(struct emul_ctx *ctx, uint32_t groups);
+static inline int emul_need(struct emul_ctx *ctx, uint32_t groups)
+{
+    return (ctx->have & groups) == groups ? 0 : emul_need_more(ctx, groups);
+}
 
-/* The whole way of an operand of 1, 2, 4 or 8 bytes: segment, alignment (#AC), page walk of each page. Answers of emul_walk(). */
-int emul_resolve(const struct emul_ctx *ctx, unsigned seg, uint64_t offset, unsigned size, unsigned access, struct emul_place *place,
-                 struct emul_result *result);
+/* Segment checks for `size` bytes at `offset` of segment register `seg` (SDM 3A 5.3, 5.4; 3.3.7.1 canonical). access: EMUL_PF_W,
+ * EMUL_PF_FETCH. EMUL_DONE and *linear, or EMUL_FAULT with #GP(0) or #SS(0). */
+int emul_linear(struct emul_ctx *ctx, unsigned mode, unsigned seg, uint64_t offset, uint64_t size, unsigned access, uint64_t *linear,
+                struct emul_result *result);
 
-/* Move a resolved operand; 0, or EMUL_UNHANDLED when a callback is missing. Bytes outside RAM go to the device callbacks. */
+/* The same of any segment in protected or real mode outside 64-bit code: 1 if the access is within type and limit. */
+int emul_segment_allows(const struct emul_state *s, const struct emul_segment *segment, uint64_t offset, uint64_t size, unsigned access);
+
+/* Translates `size` bytes at `linear`, each page: EMUL_PF_W, EMUL_PF_U, EMUL_IMPLICIT in access. Answers of emul_walk(). */
+int emul_translate(struct emul_ctx *ctx, unsigned mode, uint64_t linear, unsigned size, unsigned access, struct emul_place *place,
+                   struct emul_result *result);
+
+/* The whole way of an operand of 1 to 64 bytes: segment, alignment (#AC), page walk of each page, with the rights of the CPL. */
+int emul_resolve(struct emul_ctx *ctx, unsigned mode, unsigned seg, uint64_t offset, unsigned size, unsigned access,
+                 struct emul_place *place, struct emul_result *result);
+
+/* Move a resolved operand of up to 8 bytes; 0, or EMUL_UNHANDLED when a callback is missing (nothing was moved). Bytes outside RAM
+ * go to the device callbacks in naturally aligned pieces, in rising order. */
 int emul_load(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause);
 int emul_store(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause);
 
-/* Fetches at CS:RIP and decodes into result->insn and ->bytes. EMUL_DONE; EMUL_FAULT: the fetch faults; EMUL_RETRY: the bytes are
- * no valid instruction (entered again, the guest takes its #UD or #GP from the CPU). */
-int emul_fetch(const struct emul_ctx *ctx, struct emul_result *result);
+/* The same of up to 64 bytes. */
+int emul_load_bytes(const struct emul_ctx *ctx, const struct emul_place *place, void *data, unsigned cause);
+int emul_store_bytes(const struct emul_ctx *ctx, const struct emul_place *place, const void *data, unsigned cause);
 
-/* Access bits of the current privilege. */
+/* Fetches at CS:RIP and decodes: result->insn, ->bytes. EMUL_DONE; EMUL_FAULT: the fetch faults; EMUL_RETRY: the bytes are
+ * no valid instruction; result->vector is then the fault that they are (#UD, #GP). */
+int emul_fetch(struct emul_ctx *ctx, struct emul_result *result);
+
+/* EMUL_PF_U at CPL 3, else 0. */
 unsigned emul_user(const struct emul_ctx *ctx);
 
 #endif

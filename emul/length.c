@@ -22,7 +22,7 @@ int emul_length(struct emul_ctx *ctx, unsigned want, struct emul_result *result)
     result->iterations = 0;
     status = emul_fetch(ctx, result);
     if (!status) {
-        result->class = (uint8_t)(class_of[result->insn.op] - 1);
+        result->class = (uint8_t)(class_of[result->insn->op] - 1);
         status = result->class == want ? EMUL_DONE : EMUL_RETRY;
     }
     result->status = status;
@@ -32,20 +32,20 @@ int emul_length(struct emul_ctx *ctx, unsigned want, struct emul_result *result)
 void emul_describe(const struct emul_result *result, char *text, unsigned size)
 {
     static const char digits[] = "0123456789abcdef";
-    const char *name = emul_op_name(result->insn.op);
+    const char *name = emul_op_name(result->insn->op);
     unsigned at = 0;
 
     if (!size)
         return;
     while (*name && at + 1 < size)
         text[at++] = *name++;
-    for (unsigned i = 0; i < result->insn.length && i < EMUL_INSN_MAX && at + 6 < size; i++) {
+    for (unsigned i = 0; i < result->insn->length && i < EMUL_INSN_MAX && at + 6 < size; i++) {
         text[at++] = ' ';
         if (!i)
             text[at++] = '(';
         text[at++] = digits[result->bytes[i] >> 4];
         text[at++] = digits[result->bytes[i] & 0xf];
-        if (i + 1 == result->insn.length)
+        if (i + 1 == result->insn->length)
             text[at++] = ')';
     }
     text[at] = 0;

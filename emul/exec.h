@@ -1,0 +1,160 @@
+/* The executor's inside: one instruction under way, its operands, and the table that says who runs it. Only emul/ includes it.
+ *
+ * The contract of a handler (emul_exec[].run): the instruction is decoded and of an allowed class; with X_OPERANDS the operands of its
+ * form are in dst, src and src2, zero-extended, and its memory operand (if any) is resolved for the access that X_WRITE and X_READ
+ * say. The handler computes into x->dst, x->src and x->flags, which are committed behind it, and answers EMUL_DONE; or it answers a
+ * fault, EMUL_RETRY or EMUL_UNHANDLED and has changed nothing. With LOCK a handler may run several times. Handlers that change more
+ * than that (segments, control registers, several registers) do all that can fail first. gpr[4] is RSP while a handler runs, and is
+ * committed with the rest; on a fault its changes are dropped. */
+#ifndef EMUL_EXEC_H
+#define EMUL_EXEC_H
+
+#include "access.h"
+#include "emul.h"
+#include "state.h"
+#include "tables.h"
+
+struct exec {
+    struct emul_ctx *ctx;
+    struct emul_state *s;          /* ctx->state */
+    struct emul_result *result;
+    const struct emul_insn *insn;
+    uint64_t *gpr;                 /* ctx->gpr */
+    uint64_t next_rip;             /* where execution goes on; already cut to the mode; a branch sets it with exec_branch() */
+    uint64_t flags;                /* RFLAGS after the instruction */
+    uint64_t dst, src, src2;
+    uint8_t mode, opsize;          /* of insn */
+    uint8_t dst_kind, src_size;    /* enum operand_kind of the destination; bytes of the source */
+    uint8_t shadow;                /* EMUL_SHADOW_* that hold behind the instruction */
+    uint8_t no_step;               /* no single-step trap behind it (MOV SS) */
+    uint8_t stay;                  /* REP with iterations left: RIP does not move */
+    uint32_t may;                  /* of emul_execute() */
+    const struct emul_port_exit *want; /* of emul_string_io(), else NULL */
+    uint8_t *dst_reg, *src_reg;    /* register operands, where they are (AH and its like one byte up) */
+    struct emul_place place;       /* the memory operand */
+};
+
+/* Flags of a row. */
+#define X_OPERANDS 0x01u           /* fetch the operands of the form */
+#define X_READ     0x02u           /* the destination is read */
+#define X_WRITE    0x04u           /* the destination is written */
+#define X_SWAP     0x08u           /* the source register is written too (XCHG, XADD) */
+#define X_PRIV     0x10u           /* #GP(0) unless CPL is 0 */
+#define X_MEMORY   0x20u           /* accesses memory without a ModRM operand: stack, strings, tables */
+#define X_ADDRESS  0x40u           /* its ModRM operand is an address only: LEA, NOP, INVLPG */
+#define X_PROTECTED 0x80u          /* #UD in real and virtual-8086 mode (SDM 2A LAR) */
+
+struct exec_row {
+    int (*run)(struct exec *x);    /* NULL: refused by name */
+    uint8_t flags;                 /* X_* */
+    uint8_t pad;
+    uint16_t may;                  /* EMUL_MAY_*, but for EMUL_MAY_MEMORY, which follows from operands and flags */
+};
+extern const struct exec_row emul_exec[EMUL_OPS_END];
+
+static inline int exec_fault(struct exec *x, unsigned vector, uint32_t error)
+{
+    return emul_fault(x->result, vector, error);
+}
+
+static inline int exec_gp0(struct exec *x)
+{
+    return emul_fault(x->result, EMUL_VECTOR_GP, 0);
+}
+
+static inline int exec_ud(struct exec *x)
+{
+    return emul_fault(x->result, EMUL_VECTOR_UD, 0);
+}
+
+/* Makes groups of the state valid that the caller of the library may have left out; 0 or EMUL_UNHANDLED. */
+static inline int exec_need(struct exec *x, uint32_t groups)
+{
+    return emul_need(x->ctx, groups);
+}
+
+/* A register where it lies. size 1 without REX: 4 to 7 are AH CH DH BH. */
+static inline uint8_t *exec_reg(const struct exec *x, unsigned reg, unsigned size)
+{
+    if (size == 1 && !(x->insn->prefix & EMUL_PFX_REX) && (reg & ~3u) == 4)
+        return (uint8_t *)&x->gpr[reg - 4] + 1;
+    return (uint8_t *)&x->gpr[reg & (EMUL_GPRS - 1)];
+}
+
+uint64_t exec_reg_read(const uint8_t *reg, unsigned size);
+void exec_reg_write(uint8_t *reg, unsigned size, uint64_t value); /* SDM 1 3.4.1.1: 4 bytes clear the upper half */
+
+/* Writes the low `size` bytes of general register n (no high bytes). */
+static inline void exec_set_gpr(struct exec *x, unsigned n, unsigned size, uint64_t value)
+{
+    exec_reg_write((uint8_t *)&x->gpr[n], size, value);
+}
+
+/* Effective address of the ModRM operand, in its address size. */
+uint64_t exec_offset(const struct exec *x);
+
+/* The memory operand of ModRM: `size` bytes at `skip` bytes behind its start. access: 0 or EMUL_PF_W. */
+int exec_resolve(struct exec *x, uint64_t skip, unsigned size, unsigned access, struct emul_place *place);
+int exec_load(struct exec *x, uint64_t skip, unsigned size, uint64_t *value);
+int exec_store(struct exec *x, uint64_t skip, unsigned size, uint64_t value);
+
+/* Near branch to `target`: cut to the operand size, checked against CS (SDM 2A CALL, JMP). 0 or #GP(0). */
+int exec_branch(struct exec *x, uint64_t target);
+
+/* Stack accesses that take effect together: each push is checked and translated at once, in order; nothing is written before
+ * exec_stack_commit(). At most EXEC_PUSHES of them. */
+#define EXEC_PUSHES 34u            /* ENTER with 31 levels, and more than any gate pushes */
+struct exec_stack {
+    const struct emul_segment *ss;
+    uint64_t rsp;
+    unsigned size;                 /* of the stack pointer: 2, 4, 8 */
+    unsigned access;               /* EMUL_PF_U, or 0: privilege of the accesses */
+    unsigned vector;               /* of a limit violation: SS, or TS on the way of a task switch */
+    uint32_t error;
+    unsigned count;
+    struct { struct emul_place place; uint64_t value; } push[EXEC_PUSHES];
+};
+void exec_stack_begin(struct exec *x, struct exec_stack *st);  /* the current stack */
+int exec_push(struct exec *x, struct exec_stack *st, unsigned size, uint64_t value);
+int exec_pop(struct exec *x, struct exec_stack *st, unsigned size, uint64_t *value);
+int exec_stack_commit(struct exec *x, struct exec_stack *st);  /* writes; sets gpr[4] */
+
+/* One register-sized access at a linear address, for descriptor tables and task state: supervisor, implicit (SDM 3A 4.6.1). */
+int exec_system_read(struct exec *x, uint64_t linear, unsigned size, uint64_t *value);
+int exec_system_write(struct exec *x, uint64_t linear, unsigned size, uint64_t value);
+
+/* exec_alu.c: the eight of group 1, by their number in ModRM.reg; flags from and to *flags. For exec_string.c's CMPS and SCAS. */
+uint64_t exec_compare_flags(uint64_t a, uint64_t b, unsigned size, uint64_t flags); /* RFLAGS behind CMP a, b */
+int exec_condition(uint64_t flags, unsigned code);             /* SDM 1 appendix B: low four bits of the opcode */
+
+/* I/O permission: IOPL and the bitmap of the TSS (SDM 1 18.5). 0 or #GP(0). */
+int exec_port_allowed(struct exec *x, unsigned port, unsigned size);
+
+/* exec_segment.c */
+struct exec_descriptor { uint64_t low, high; uint64_t linear; uint16_t selector; };
+int exec_descriptor_read(struct exec *x, uint16_t selector, struct exec_descriptor *d, unsigned vector); /* vector: of a bad selector */
+void exec_descriptor_segment(const struct exec_descriptor *d, struct emul_segment *segment);
+int exec_load_segment(struct exec *x, unsigned seg, uint16_t selector); /* MOV, POP, LDS ...: any mode (SDM 2A MOV) */
+
+/* Handlers, by file: int do_NAME(struct exec *). One that is not there yet is refused by name. */
+#define EXEC_HANDLERS(X) \
+    /* exec_move.c */ X(mov) X(movsx) X(lea) X(xchg) X(xlat) X(cmov) X(setcc) X(bswap) X(movbe) X(nop) X(cbw) X(cwd) X(lahf) X(sahf) \
+        X(salc) X(flag_bits) \
+    /* exec_alu.c */ X(add) X(or) X(adc) X(sbb) X(and) X(sub) X(xor) X(cmp) X(test) X(inc) X(dec) X(neg) X(not) X(shift) X(shld) X(xadd) \
+        X(cmpxchg) X(cmpxchg8b) X(adcx) X(bit) \
+    /* exec_bits.c */ X(mul) X(imul) X(imul2) X(imul3) X(div) X(idiv) X(scan) X(popcnt) X(crc32) X(bcd) X(aam) X(aad) X(bmi) X(mulx) \
+    /* exec_flow.c */ X(push) X(pop) X(pusha) X(popa) X(pushf) X(popf) X(enter) X(leave) X(call) X(jmp) X(ret) X(jcc) X(jcxz) X(loop) \
+        X(cli) X(sti) X(bound) X(hlt) \
+    /* exec_string.c */ X(in) X(out) X(ins) X(outs) X(movs) X(cmps) X(scas) X(stos) X(lods) \
+    /* exec_segment.c */ X(movseg) X(load_far) X(arpl) X(lar) X(verr) X(lldt) X(ltr) X(sldt) X(str) \
+    /* exec_far.c */ X(callf) X(jmpf) X(retf) \
+    /* exec_event.c */ X(int) X(iret) \
+    /* exec_system.c */ X(movcr) X(movdr) X(lmsw) X(smsw) X(clts) X(invlpg) X(invpcid) X(lgdt) X(sgdt) X(rdmsr) X(wrmsr) X(rdtsc) X(cpuid) \
+        X(syscall) X(sysret) X(sysenter) X(sysexit) X(swapgs) X(fsgsbase) X(xgetbv) X(xsetbv) X(rdpid) X(rdpkru) X(clac) X(ud) X(wbinvd) \
+        X(vmcall) \
+    /* exec_simd.c */ X(simd) X(vex) X(evex)
+#define EXEC_HANDLER(name) int do_##name(struct exec *x) __attribute__((weak));
+EXEC_HANDLERS(EXEC_HANDLER)
+
+
+#endif

@@ -172,16 +172,16 @@ static inline int fetch_operands(struct exec *x, const struct operand_row *row, 
 }
 
 /* LOCK on RAM: compute and compare-exchange until nobody came between. On a device there is nothing to lock. */
-static __attribute__((noinline)) int run_locked(struct exec *x, const struct exec_row *row)
+static __attribute__((noinline)) int run_locked(struct exec *x, int (*run)(struct exec *x))
 {
     const struct emul_ops *ops = x->ctx->ops;
-    uint64_t flags = x->flags, src = x->src;
+    uint64_t flags = x->flags, src = x->src, accumulator = x->gpr[EMUL_RAX];
 
     if (x->place.size[1])
         return EMUL_UNHANDLED; /* locked over two pages: refused by name (README.md) */
     for (unsigned tries = 0; tries < LOCK_TRIES; tries++) {
         uint64_t old = x->dst;
-        int status = row->run(x);
+        int status = run(x);
         int lost;
 
         if (status)
@@ -195,11 +195,24 @@ static __attribute__((noinline)) int run_locked(struct exec *x, const struct exe
             return EMUL_DONE;
         x->flags = flags;
         x->src = src;
+        x->gpr[EMUL_RAX] = accumulator;
         status = emul_load(x->ctx, &x->place, &x->dst, EMUL_FOR_OPERAND);
         if (status)
             return status;
     }
     return EMUL_RETRY;
+}
+
+int exec_modify(struct exec *x, int (*run)(struct exec *x), int write)
+{
+    int status = emul_load(x->ctx, &x->place, &x->dst, EMUL_FOR_OPERAND);
+
+    if (status)
+        return status;
+    if (x->insn->prefix & EMUL_PFX_LOCK)
+        return run_locked(x, run);
+    status = run(x);
+    return status || !write ? status : emul_store(x->ctx, &x->place, x->dst, EMUL_FOR_OPERAND);
 }
 
 /* XCHG with memory locks without the prefix (SDM 2D XCHG). */
@@ -216,7 +229,7 @@ static inline int run_operands(struct exec *x, const struct exec_row *row)
         return status;
     memory = is_memory(x, x->dst_kind);
     if ((row->flags & (X_READ | X_WRITE)) == (X_READ | X_WRITE) && memory && is_locked(x))
-        status = run_locked(x, row);
+        status = run_locked(x, row->run);
     else if (!(status = row->run(x)) && (row->flags & X_WRITE) && memory)
         status = emul_store(x->ctx, &x->place, x->dst, EMUL_FOR_OPERAND);
     if (status || !(row->flags & X_WRITE))

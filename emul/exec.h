@@ -98,6 +98,9 @@ int exec_resolve(struct exec *x, uint64_t skip, unsigned size, unsigned access, 
 int exec_load(struct exec *x, uint64_t skip, unsigned size, uint64_t *value);
 int exec_store(struct exec *x, uint64_t skip, unsigned size, uint64_t value);
 
+/* Loads dst from x->place, runs, and with `write` stores it back; atomically under LOCK. */
+int exec_modify(struct exec *x, int (*run)(struct exec *x), int write);
+
 /* Near branch to `target`: cut to the operand size, checked against CS (SDM 2A CALL, JMP). 0 or #GP(0). */
 int exec_branch(struct exec *x, uint64_t target);
 

@@ -178,14 +178,14 @@ int do_popcnt(struct exec *x)
 
 int do_crc32(struct exec *x)
 {
-    uint32_t crc = (uint32_t)x->dst;
+    uint32_t crc = (uint32_t)x->gpr[x->insn->reg];
 
     for (unsigned byte = 0; byte < x->src_size; byte++) {
         crc ^= (uint8_t)(x->src >> byte * 8);
         for (unsigned bit = 0; bit < 8; bit++)
             crc = crc >> 1 ^ (crc & 1 ? CRC32C : 0);
     }
-    x->dst = crc;
+    exec_set_gpr(x, x->insn->reg, 4, crc); /* whatever the operand size */
     return EMUL_DONE;
 }
 

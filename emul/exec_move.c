@@ -81,7 +81,7 @@ int exec_condition(uint64_t flags, unsigned code)
         holds = less | (flags & RFLAGS_ZF);
         break;
     }
-    return !holds == (code & 1);
+    return (holds != 0) ^ (code & 1);
 }
 
 int do_cmov(struct exec *x)

@@ -31,7 +31,7 @@ const struct exec_row emul_exec[EMUL_OPS_END] = {
     /* multiplication, bits, decimals: exec_bits.c */
     ROW(MUL, mul, RO, 0), ROW(IMUL, imul, RO, 0), ROW(IMUL2, imul2, RW, 0), ROW(IMUL3, imul3, WO, 0), ROW(DIV, div, RO, 0),
     ROW(IDIV, idiv, RO, 0), ROW(BSF, scan, RW, 0), ROW(BSR, scan, RW, 0), ROW(LZCNT, scan, WO, 0), ROW(TZCNT, scan, WO, 0),
-    ROW(POPCNT, popcnt, WO, 0), ROW(CRC32, crc32, RW, 0), ROW(AAA, bcd, 0, 0), ROW(AAS, bcd, 0, 0), ROW(DAA, bcd, 0, 0),
+    ROW(POPCNT, popcnt, WO, 0), ROW(CRC32, crc32, X_OPERANDS, 0), ROW(AAA, bcd, 0, 0), ROW(AAS, bcd, 0, 0), ROW(DAA, bcd, 0, 0),
     ROW(DAS, bcd, 0, 0), ROW(AAM, aam, 0, 0), ROW(AAD, aad, 0, 0),
 
     /* stack and near transfers: exec_flow.c */

@@ -17,21 +17,22 @@ enum emul_mode { EMUL_MODE16, EMUL_MODE32, EMUL_MODE64, EMUL_MODE_SIZES, EMUL_MO
 /* What emul_decode() answers when it is not a length. */
 enum { EMUL_NEED_MORE = -1, EMUL_INVALID = -2, EMUL_TOO_LONG = -3 };
 
-/* Operations: all that are not vector or x87 by mnemonic, those by the family that an executor would hand them to. */
+/* Operations: all that are not vector or x87 by mnemonic, those on general registers with VEX too. The rest by family: X87 (the
+ * instruction is opcode and modrm), AMD3DNOW (imm), SIMD (MMX and SSE), VEX, EVEX, XOP (EMUL_INSN_ID()). */
 #define EMUL_OPS(X) \
-    X(BAD) X(AAA) X(AAD) X(AAM) X(AAS) X(ADC) X(ADCX) X(ADD) X(ADOX) X(AND) X(ARPL) X(BOUND) X(BSF) X(BSR) X(BSWAP) X(BT) \
-    X(BTC) X(BTR) X(BTS) X(CALL) X(CALLF) X(CBW) X(CLAC) X(CLC) X(CLD) X(CLFLUSH) X(CLI) X(CLTS) X(CMC) X(CMOV) X(CMP) X(CMPS) \
-    X(CMPXCHG) X(CMPXCHG8B) X(CPUID) X(CRC32) X(CWD) X(DAA) X(DAS) X(DEC) X(DIV) X(ENTER) X(FENCE) X(FRED) X(FSGSBASE) X(GETSEC) \
-    X(HLT) X(HRESET) X(IDIV) X(IMUL) X(IMUL2) X(IMUL3) X(IN) X(INC) X(INS) X(INT) X(INT1) X(INT3) X(INTO) X(INVD) X(INVLPG) \
-    X(INVPCID) X(IRET) X(JCC) X(JCXZ) X(JMP) X(JMPF) X(KEYLOCKER) X(LAHF) X(LAR) X(LDS) X(LEA) X(LEAVE) X(LES) X(LFS) X(LGDT) \
-    X(LGS) X(LIDT) X(LLDT) X(LMSW) X(LODS) X(LOOP) X(LOOPE) X(LOOPNE) X(LSL) X(LSS) X(LTR) X(LZCNT) X(MONITOR) X(MOV) X(MOVBE) \
-    X(MOVCR) X(MOVDIR) X(MOVDR) X(MOVNTI) X(MOVS) X(MOVSEG) X(MOVSX) X(MOVSXD) X(MOVZX) X(MUL) X(MWAIT) X(NEG) X(NOP) X(NOT) X(OR) X(OUT) \
-    X(OUTS) X(PAUSE) X(POP) X(POPA) X(POPCNT) X(POPF) X(PTWRITE) X(PUSH) X(PUSHA) X(PUSHF) X(RAOINT) X(RCL) X(RCR) X(RDMSR) X(RDPID) \
-    X(RDPKRU) X(RDPMC) X(RDPRU) X(RDRAND) X(RDSEED) X(RDTSC) X(RDTSCP) X(RET) X(RETF) X(ROL) X(ROR) X(RSM) X(SAHF) X(SALC) \
-    X(SAR) X(SBB) X(SCAS) X(SERIALIZE) X(SETCC) X(SGDT) X(SGX) X(SHADOW) X(SHL) X(SHLD) X(SHR) X(SHRD) X(SIDT) X(SLDT) \
-    X(SMSW) X(SNP) X(STAC) X(STC) X(STD) X(STI) X(STOS) X(STR) X(SUB) X(SVM) X(SWAPGS) X(SYSCALL) X(SYSENTER) X(SYSEXIT) X(SYSRET) \
-    X(TDX) X(TEST) X(TSX) X(TZCNT) X(UD0) X(UD1) X(UD2) X(UINTR) X(VERR) X(VERW) X(VMCALL) X(VMMCALL) X(VMX) X(WAIT) X(WAITPKG) \
-    X(WBINVD) X(WRMSR) X(WRPKRU) X(XADD) X(XCHG) X(XGETBV) X(XLAT) X(XOR) X(XSAVE) X(XSETBV) \
+    X(BAD) X(AAA) X(AAD) X(AAM) X(AAS) X(ADC) X(ADCX) X(ADD) X(ADOX) X(AND) X(ANDN) X(ARPL) X(BEXTR) X(BLSI) X(BLSMSK) X(BLSR) X(BOUND) \
+    X(BSF) X(BSR) X(BSWAP) X(BT) X(BTC) X(BTR) X(BTS) X(BZHI) X(CALL) X(CALLF) X(CBW) X(CLAC) X(CLC) X(CLD) X(CLFLUSH) X(CLI) X(CLTS) \
+    X(CMC) X(CMOV) X(CMP) X(CMPS) X(CMPXCHG) X(CMPXCHG8B) X(CPUID) X(CRC32) X(CWD) X(DAA) X(DAS) X(DEC) X(DIV) X(ENTER) X(FENCE) X(FRED) \
+    X(FSGSBASE) X(GETSEC) X(HLT) X(HRESET) X(IDIV) X(IMUL) X(IMUL2) X(IMUL3) X(IN) X(INC) X(INS) X(INT) X(INT1) X(INT3) X(INTO) X(INVD) \
+    X(INVLPG) X(INVPCID) X(IRET) X(JCC) X(JCXZ) X(JMP) X(JMPF) X(KEYLOCKER) X(LAHF) X(LAR) X(LDS) X(LEA) X(LEAVE) X(LES) X(LFS) X(LGDT) \
+    X(LGS) X(LIDT) X(LLDT) X(LMSW) X(LODS) X(LOOP) X(LOOPE) X(LOOPNE) X(LSL) X(LSS) X(LTR) X(LZCNT) X(MONITOR) X(MOV) X(MOVBE) X(MOVCR) \
+    X(MOVDIR) X(MOVDR) X(MOVNTI) X(MOVS) X(MOVSEG) X(MOVSX) X(MOVSXD) X(MOVZX) X(MUL) X(MULX) X(MWAIT) X(NEG) X(NOP) X(NOT) X(OR) X(OUT) X(OUTS) \
+    X(PAUSE) X(PDEP) X(PEXT) X(POP) X(POPA) X(POPCNT) X(POPF) X(PTWRITE) X(PUSH) X(PUSHA) X(PUSHF) X(RAOINT) X(RCL) X(RCR) X(RDMSR) \
+    X(RDPID) X(RDPKRU) X(RDPMC) X(RDPRU) X(RDRAND) X(RDSEED) X(RDTSC) X(RDTSCP) X(RET) X(RETF) X(ROL) X(ROR) X(RORX) X(RSM) X(SAHF) \
+    X(SALC) X(SAR) X(SARX) X(SBB) X(SCAS) X(SERIALIZE) X(SETCC) X(SGDT) X(SGX) X(SHADOW) X(SHL) X(SHLD) X(SHLX) X(SHR) X(SHRD) X(SHRX) \
+    X(SIDT) X(SLDT) X(SMSW) X(SNP) X(STAC) X(STC) X(STD) X(STI) X(STOS) X(STR) X(SUB) X(SVM) X(SWAPGS) X(SYSCALL) X(SYSENTER) X(SYSEXIT) \
+    X(SYSRET) X(TDX) X(TEST) X(TSX) X(TZCNT) X(UD0) X(UD1) X(UD2) X(UINTR) X(VERR) X(VERW) X(VMCALL) X(VMMCALL) X(VMX) X(WAIT) \
+    X(WAITPKG) X(WBINVD) X(WRMSR) X(WRPKRU) X(XADD) X(XCHG) X(XGETBV) X(XLAT) X(XOR) X(XSAVE) X(XSETBV) \
     X(X87) X(SIMD) X(AMD3DNOW) X(VEX) X(EVEX) X(XOP)
 #define EMUL_OP_ENUM(name) EMUL_##name,
 enum emul_op { EMUL_OPS(EMUL_OP_ENUM) EMUL_OPS_END };
@@ -39,6 +40,13 @@ enum emul_op { EMUL_OPS(EMUL_OP_ENUM) EMUL_OPS_END };
 enum emul_map { EMUL_MAP_1, EMUL_MAP_0F, EMUL_MAP_0F38, EMUL_MAP_0F3A, EMUL_MAP_4, EMUL_MAP_5, EMUL_MAP_6, EMUL_MAP_7,
                 EMUL_MAP_XOP8, EMUL_MAP_XOP9, EMUL_MAP_XOPA, EMUL_MAPS };
 enum emul_encoding { EMUL_LEGACY, EMUL_ENC_VEX, EMUL_ENC_EVEX, EMUL_ENC_XOP };
+
+/* What tells apart the instructions of a family: encoding, map, pp, opcode, as one number for tables and case labels. Beyond it
+ * count only rex & EMUL_REX_W (element or register size), vl, mod, and ModRM.reg of groups (71 to 73, AE, VEX 0F38 49,
+ * EVEX 0F38 C6 and C7, XOP 9 and A). A mandatory prefix is in pp, not an operand size: F3 and F2 outrank 66 (SDM 2A 2.1.2). */
+#define EMUL_ID(encoding, map, pp, opcode) (((encoding) << 14) | ((map) << 10) | ((pp) << 8) | (opcode))
+#define EMUL_INSN_ID(insn) EMUL_ID((unsigned)(insn)->encoding, (insn)->map, (insn)->pp, (insn)->opcode)
+enum { EMUL_PP_NONE, EMUL_PP_66, EMUL_PP_F3, EMUL_PP_F2 };
 
 /* General registers and segments in the order of the encoding. */
 enum { EMUL_RAX, EMUL_RCX, EMUL_RDX, EMUL_RBX, EMUL_RSP, EMUL_RBP, EMUL_RSI, EMUL_RDI, EMUL_GPRS = 16,
@@ -82,7 +90,7 @@ struct emul_insn {
     uint8_t vvvv;        /* VEX, EVEX, XOP: register 0-31, put the right way up */
 
     uint8_t vl;          /* VEX.L, EVEX.L'L */
-    uint8_t pp;          /* mandatory prefix, also of legacy encodings: 0 none, 1 66, 2 F3, 3 F2 */
+    uint8_t pp;          /* EMUL_PP_*: mandatory prefix, also of legacy encodings */
     uint8_t mask;        /* EVEX.aaa */
     uint8_t zero;        /* EVEX.z */
     uint8_t bcast;       /* EVEX.b */

@@ -147,6 +147,15 @@ static int take_operands(struct emul_insn *insn, struct emul_cursor *c, uint32_t
     return emul_take(c, insn->imm_size, &insn->imm);
 }
 
+static void name_general(struct emul_insn *insn)
+{
+    const struct emul_general *row = emul_vex_general[insn->opcode & 7];
+
+    row += insn->opcode == 0xf3 ? insn->modrm >> 3 & 3 : insn->pp;
+    insn->op = row->op;
+    insn->form = row->form;
+}
+
 /* The payload of the prefix and the opcode. */
 static int take_payload(struct emul_insn *insn, struct emul_cursor *c)
 {
@@ -195,6 +204,9 @@ int emul_take_vector(struct emul_insn *insn, struct emul_cursor *c)
     if (insn->mode != EMUL_MODE64)
         insn->vvvv &= 7; /* unused it must be all ones, used its top bit is ignored */
     insn->opsize = insn->rex & EMUL_REX_W && insn->mode == EMUL_MODE64 ? 8 : 4;
-    insn->form = cell & (V_IB | V_ID) ? FORM_V_H_W_Ib : FORM_V_H_W;
+    if (cell & V_GENERAL)
+        name_general(insn);
+    else
+        insn->form = cell & (V_IB | V_ID) ? FORM_V_H_W_Ib : FORM_V_H_W;
     return take_operands(insn, c, cell);
 }

@@ -50,7 +50,8 @@
 #define A_632  (A_66 | A_F3 | A_F2)
 
 /* Operand forms, in the letters of SDM 2D A.2 (E: ModRM.rm, G: ModRM.reg, Z: register in the opcode, X/Y: string source and
- * destination, O: direct offset; b w v z: size), destination first. */
+ * destination, O: direct offset, V H W: vector registers
+ * of reg, vvvv and rm, B: general register of vvvv; b w v z y: size), destination first. */
 #define EMUL_FORMS(X) \
     X(none, 0) X(Eb_Gb, A_MODRM | A_BYTE) X(Ev_Gv, A_MODRM) X(Gb_Eb, A_MODRM | A_BYTE) X(Gv_Ev, A_MODRM) X(AL_Ib, A_IB | A_BYTE) \
     X(rAX_Iz, A_IZ) X(Sreg, A_D64) X(Zv, 0) X(Zq, A_D64) X(Zb_Ib, A_IB | A_BYTE) X(Zv_Iv, A_IV) X(Zv_rAX, 0) \
@@ -70,7 +71,8 @@
     X(Gy_Ey, A_MODRM | A_Y) X(My_Gy, A_MODRM | A_MEM | A_Y) X(My, A_MODRM | A_MEM | A_Y) \
     X(Gv_Mv, A_MODRM | A_MEM) X(Mv_Gv, A_MODRM | A_MEM) X(Gd_Eb, A_MODRM) X(Gd_Ev, A_MODRM) X(Rv, A_MODRM | A_REG) \
     X(reg, A_MODRM | A_REG) X(x87, A_MODRM | A_ESC) X(V_W, A_MODRM) X(V_W_Ib, A_MODRM | A_IB) X(V_W_Ib_Ib, A_MODRM | A_IB_IB) \
-    X(V_W_3dnow, A_MODRM | A_IB) X(V_H_W, A_MODRM) X(V_H_W_Ib, A_MODRM | A_IB) X(V_H_W_Id, A_MODRM | A_IZ)
+    X(V_W_3dnow, A_MODRM | A_IB) X(V_H_W, A_MODRM) X(V_H_W_Ib, A_MODRM | A_IB) \
+    X(Gy_By_Ey, A_MODRM | A_Y) X(Gy_Ey_By, A_MODRM | A_Y) X(By_Ey, A_MODRM | A_Y) X(Gy_Ey_Ib, A_MODRM | A_Y | A_IB)
 #define EMUL_FORM_ENUM(name, attr) FORM_##name,
 #define EMUL_FORM_ATTR(name, attr) ATTR_##name = (attr),
 enum emul_form { EMUL_FORMS(EMUL_FORM_ENUM) FORMS_END };
@@ -127,6 +129,15 @@ enum emul_prefix_kind { PK_NONE, PK_66, PK_67, PK_LOCK, PK_REPNE, PK_REP, PK_REX
 #define V_SIB      0x1000000u /* memory must be addressed with SIB */
 #define V_BY_REG   0x2000000u /* low bits: row of emul_vector_reg, by ModRM.reg */
 
+#define V_GENERAL  0x4000000u /* general registers: operation and form are in emul_vex_general */
+
+/* Operations on general registers with VEX: opcodes F0 to F7 of 0F38 by [opcode & 7][pp]; F3 by [3][ModRM.reg]. RORX stands where
+ * 0F3A F0 would. */
+struct emul_general {
+    uint8_t op, form;
+};
+
+extern const struct emul_general emul_vex_general[8][4];
 extern const uint32_t emul_vex[3][256][4];          /* maps 0F, 0F38, 0F3A */
 extern const uint32_t emul_evex[5][256][4];         /* maps 0F, 0F38, 0F3A, 5, 6 */
 extern const uint32_t emul_xop[3][256][4];          /* maps 8, 9, A */

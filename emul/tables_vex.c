@@ -41,6 +41,7 @@
 #define O64     V_ONLY64
 #define RM0     V_RM0
 #define SIB     V_SIB
+#define GEN     V_GENERAL
 #define ALL4(cell) { cell, cell, cell, cell }
 #define BY(row) (V_BY_REG | ROW_##row)
 
@@ -170,11 +171,11 @@ const uint32_t emul_vex[3][256][4] = {
         [0xda] = { L0_W0 | E | V, L0_W0 | E | V, LL_W0 | E | V, LL_W0 | E | V }, /* VSM3MSG1 VSM3MSG2 VSM4KEY4 VSM4RNDS4 */
         [0xdb] = { [1] = L0 | E }, /* VAESIMC */
         [0xdc ... 0xdf] = { [1] = LL | E | V }, /* VAESENC VAESENCLAST VAESDEC VAESDECLAST */
-        [0xf2] = { L0 | E | V }, /* ANDN */
+        [0xf2] = { L0 | E | V | GEN }, /* ANDN */
         [0xf3] = { BY(VEX_2_F3) }, /* group */
-        [0xf5] = { L0 | E | V, 0, L0 | E | V, L0 | E | V }, /* BZHI PEXT PDEP */
-        [0xf6] = { [3] = L0 | E | V }, /* MULX */
-        [0xf7] = ALL4(L0 | E | V), /* BEXTR SHLX SARX SHRX */
+        [0xf5] = { L0 | E | V | GEN, 0, L0 | E | V | GEN, L0 | E | V | GEN }, /* BZHI PEXT PDEP */
+        [0xf6] = { [3] = L0 | E | V | GEN }, /* MULX */
+        [0xf7] = ALL4(L0 | E | V | GEN), /* BEXTR SHLX SARX SHRX */
     },
     { /* map 0F3A */
         [0x00 ... 0x01] = { [1] = L1_W1 | E | I }, /* VPERMQ VPERMPD */
@@ -205,7 +206,7 @@ const uint32_t emul_vex[3][256][4] = {
         [0xce ... 0xcf] = { [1] = LL_W1 | E | V | I }, /* VGF2P8AFFINEQB VGF2P8AFFINEINVQB */
         [0xde] = { [1] = L0_W0 | E | V | I }, /* VSM3RNDS2 */
         [0xdf] = { [1] = L0 | E | I }, /* VAESKEYGENASSIST */
-        [0xf0] = { [3] = L0 | E | I }, /* RORX */
+        [0xf0] = { [3] = L0 | E | I | GEN }, /* RORX */
     },
 };
 
@@ -572,7 +573,7 @@ const uint32_t emul_vector_reg[][8] = {
     /* VPSRLQ VPSRLDQ VPSLLQ VPSLLDQ */
     [ROW_VEX_1_73] = { [2] = LL | R | V | I, [3] = LL | R | V | I, [6] = LL | R | V | I, [7] = LL | R | V | I },
     [ROW_VEX_1_AE] = { [2] = L0 | M, [3] = L0 | M }, /* VLDMXCSR VSTMXCSR */
-    [ROW_VEX_2_F3] = { [1] = L0 | E | V, [2] = L0 | E | V, [3] = L0 | E | V }, /* BLSR BLSMSK BLSI */
+    [ROW_VEX_2_F3] = { [1] = L0 | E | V | GEN, [2] = L0 | E | V | GEN, [3] = L0 | E | V | GEN }, /* BLSR BLSMSK BLSI */
     /* VPSRLW VPSRAW VPSLLW */
     [ROW_EVEX_1_71] = { [2] = LLL | E | V | I | K | Z, [4] = LLL | E | V | I | K | Z, [6] = LLL | E | V | I | K | Z },
     /* VPRORQ VPROLQ VPSRLD VPSRAQ VPSLLD */
@@ -591,4 +592,14 @@ const uint32_t emul_vector_reg[][8] = {
     [ROW_XOP_9_02] = { [1] = L0 | E | V, [6] = L0 | E | V }, /* BLCMSK BLCI */
     [ROW_XOP_9_12] = { [0] = L0 | R, [1] = L0 | R }, /* LLWPCB SLWPCB */
     [ROW_XOP_A_12] = { [0] = L0 | E | V | I4, [1] = L0 | E | V | I4 }, /* LWPINS LWPVAL */
+};
+
+#define B(op, form) { EMUL_##op, FORM_##form }
+const struct emul_general emul_vex_general[8][4] = {
+    [0] = { [3] = B(RORX, Gy_Ey_Ib) },
+    [2] = { B(ANDN, Gy_By_Ey) },
+    [3] = { [1] = B(BLSR, By_Ey), B(BLSMSK, By_Ey), B(BLSI, By_Ey) },
+    [5] = { B(BZHI, Gy_Ey_By), [2] = B(PEXT, Gy_By_Ey), B(PDEP, Gy_By_Ey) },
+    [6] = { [3] = B(MULX, Gy_By_Ey) },
+    [7] = { B(BEXTR, Gy_Ey_By), B(SHLX, Gy_Ey_By), B(SARX, Gy_Ey_By), B(SHRX, Gy_Ey_By) },
 };

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <Zydis/Zydis.h>
 #include "emul/decode.h"
 
@@ -95,11 +96,38 @@ static const uint8_t without_size[EMUL_OPS_END] = {
         [EMUL_MOVNTI] = 1,
 };
 
+/* Whether Zydis' mnemonic is the name of another operation here. The rest of its names have no operation of their own. */
+static int named_otherwise(const struct emul_insn *insn, ZydisMnemonic mnemonic)
+{
+    static uint8_t op_of[ZYDIS_MNEMONIC_MAX_VALUE + 1];
+    unsigned op;
+
+    for (op = 1; !op_of[ZYDIS_MNEMONIC_ADD] && op < EMUL_OPS_END; op++) {
+        for (unsigned m = 1; m <= ZYDIS_MNEMONIC_MAX_VALUE; m++) {
+            if (!strcasecmp(emul_op_name(op), ZydisMnemonicGetString(m)))
+                op_of[m] = op;
+        }
+    }
+    op = op_of[mnemonic];
+    if (op == EMUL_MOV)
+        return insn->op != EMUL_MOV && insn->op != EMUL_MOVCR && insn->op != EMUL_MOVDR;
+    if (op == EMUL_IMUL)
+        return insn->op != EMUL_IMUL && insn->op != EMUL_IMUL2 && insn->op != EMUL_IMUL3;
+    if (op == EMUL_BEXTR && insn->encoding == EMUL_ENC_XOP)
+        return 0; /* TBM's */
+    if (op == EMUL_NOP && insn->op == EMUL_XCHG)
+        return 0; /* 90 is XCHG with itself */
+    return op && op != insn->op;
+}
+
 /* 0, or the name of the field that differs. Operand sizes are compared where they mean something: not of vectors and x87. */
 static const char *different_field(const struct emul_insn *insn, const struct answer *z)
 {
     const ZydisDecodedInstruction *t = &z->insn;
+    unsigned size;
 
+    if (named_otherwise(insn, t->mnemonic))
+        return "op";
     if (insn->addrsize * 8 != t->address_width && insn->op != EMUL_SGX) /* SGX has no operand but Zydis' implicit one */
         return "addrsize";
 
@@ -115,7 +143,8 @@ static const char *different_field(const struct emul_insn *insn, const struct an
         return "imm";
     if (insn->imm2_size && (uint64_t)(insn->imm2 ^ (int64_t)t->raw.imm[1].value.u) << (64 - t->raw.imm[1].size))
         return "imm2";
-    if (!without_size[insn->op] && insn->opsize * 8 != t->operand_width)
+    size = insn->encoding == EMUL_ENC_VEX ? z->operands[0].size : t->operand_width; /* 16-bit code: Zydis gives VEX a width of 16 */
+    if (!without_size[insn->op] && insn->opsize * 8 != size)
         return "opsize";
     for (unsigned i = 0; insn->has_modrm && insn->mod != 3 && i < t->operand_count; i++) {
         const ZydisDecodedOperand *o = &z->operands[i];

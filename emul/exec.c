@@ -4,7 +4,8 @@
 #define LOCK_TRIES 64u             /* lost races for a locked operand before the guest is entered again (E22) */
 
 /* Where an operand is. Sources have the same names. */
-enum operand_kind { OPERAND_NONE, OPERAND_RM, OPERAND_REG, OPERAND_Z, OPERAND_AX, OPERAND_IMM, OPERAND_ONE, OPERAND_CL, OPERAND_OFFSET };
+enum operand_kind { OPERAND_NONE, OPERAND_RM, OPERAND_REG, OPERAND_Z, OPERAND_AX, OPERAND_IMM, OPERAND_ONE, OPERAND_CL, OPERAND_OFFSET,
+                    OPERAND_VVVV };
 
 /* The operands of a form that are fetched and committed here; forms without a row are their handlers' own. size: bytes of the
  * source in memory or register if it is not the operand size. */
@@ -22,6 +23,7 @@ static const struct operand_row operands[FORMS_END] = {
     [FORM_Gv_Ev_Ib] = D3(REG, RM, IMM), [FORM_Gv_Eb] = { OPERAND_REG, OPERAND_RM, 0, 1 }, [FORM_Gv_Ew] = { OPERAND_REG, OPERAND_RM, 0, 2 },
     [FORM_Gv_Ed] = { OPERAND_REG, OPERAND_RM, 0, 4 }, [FORM_Gd_Eb] = { OPERAND_REG, OPERAND_RM, 0, 1 }, [FORM_Gd_Ev] = DS(REG, RM),
     [FORM_Gy_Ey] = DS(REG, RM), [FORM_My_Gy] = DS(RM, REG), [FORM_Gv_Mv] = DS(REG, RM), [FORM_Mv_Gv] = DS(RM, REG), [FORM_Rv] = D(RM),
+    [FORM_Gy_By_Ey] = D3(REG, RM, VVVV), [FORM_Gy_Ey_By] = D3(REG, RM, VVVV), [FORM_By_Ey] = DS(VVVV, RM), [FORM_Gy_Ey_Ib] = D3(REG, RM, IMM),
     [FORM_AL_Ob] = DS(AX, OFFSET), [FORM_rAX_Ov] = DS(AX, OFFSET), [FORM_Ob_AL] = DS(OFFSET, AX), [FORM_Ov_rAX] = DS(OFFSET, AX),
 };
 
@@ -122,6 +124,8 @@ static uint8_t *register_of(const struct exec *x, unsigned kind, unsigned size)
         return exec_reg(x, x->insn->reg, size);
     if (kind == OPERAND_RM)
         return exec_reg(x, x->insn->rm, size);
+    if (kind == OPERAND_VVVV)
+        return (uint8_t *)&x->gpr[x->insn->vvvv & (EMUL_GPRS - 1)];
     return exec_reg(x, (x->insn->opcode & 7) | (x->insn->rex & EMUL_REX_B ? 8 : 0), size); /* in the opcode byte */
 }
 
@@ -166,8 +170,12 @@ static inline int fetch_operands(struct exec *x, const struct operand_row *row, 
     } else {
         x->src = plain_source(x, row->src, size);
     }
-    if (row->src2)
-        x->src2 = row->src2 == OPERAND_CL ? (uint8_t)x->gpr[EMUL_RCX] : (uint64_t)x->insn->imm;
+    if (row->src2 == OPERAND_IMM)
+        x->src2 = (uint64_t)x->insn->imm;
+    else if (row->src2 == OPERAND_CL)
+        x->src2 = (uint8_t)x->gpr[EMUL_RCX];
+    else if (row->src2)
+        x->src2 = exec_reg_read(register_of(x, row->src2, x->opsize), x->opsize);
     return status;
 }
 

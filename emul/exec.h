@@ -145,7 +145,7 @@ int exec_load_segment(struct exec *x, unsigned seg, uint16_t selector); /* MOV, 
         X(salc) X(flag_bits) \
     /* exec_alu.c */ X(add) X(or) X(adc) X(sbb) X(and) X(sub) X(xor) X(cmp) X(test) X(inc) X(dec) X(neg) X(not) X(shift) X(shld) X(xadd) \
         X(cmpxchg) X(cmpxchg8b) X(adcx) X(bit) \
-    /* exec_bits.c */ X(mul) X(imul) X(imul2) X(imul3) X(div) X(idiv) X(scan) X(popcnt) X(crc32) X(bcd) X(aam) X(aad) X(bmi) X(mulx) \
+    /* exec_bits.c */ X(mul) X(imul) X(imul2) X(imul3) X(div) X(idiv) X(scan) X(popcnt) X(crc32) X(bcd) X(aam) X(aad) X(bmi) X(bmi_shift) X(pdep) X(mulx) \
     /* exec_flow.c */ X(push) X(pop) X(pusha) X(popa) X(pushf) X(popf) X(enter) X(leave) X(call) X(jmp) X(ret) X(jcc) X(jcxz) X(loop) \
         X(cli) X(sti) X(bound) X(hlt) \
     /* exec_string.c */ X(in) X(out) X(ins) X(outs) X(movs) X(cmps) X(scas) X(stos) X(lods) \

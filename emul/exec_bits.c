@@ -256,3 +256,97 @@ int do_aad(struct exec *x)
     byte_flags(x, al);
     return EMUL_DONE;
 }
+
+/* SF and ZF by the result, CF as given, OF clear; AF and PF are undefined and stay (SDM 2A ANDN, BLSR, BZHI). */
+static int bmi_flags(struct exec *x, int carry)
+{
+    x->dst &= emul_size_mask(x->opsize);
+    set_flag(x, RFLAGS_SF, x->dst >> (x->opsize * 8 - 1) & 1);
+    set_flag(x, RFLAGS_ZF, !x->dst);
+    set_flag(x, RFLAGS_CF, carry);
+    set_flag(x, RFLAGS_OF, 0);
+    return EMUL_DONE;
+}
+
+int do_bmi(struct exec *x)
+{
+    unsigned bits = x->opsize * 8, start = (uint8_t)x->src2, count = (uint8_t)(x->src2 >> 8);
+    uint64_t sf = x->flags & RFLAGS_SF;
+
+    switch (x->insn->op) {
+    case EMUL_ANDN:
+        x->dst = ~x->src2 & x->src;
+        return bmi_flags(x, 0);
+    case EMUL_BLSI:
+        x->dst = x->src & (0 - x->src);
+        return bmi_flags(x, !!x->src);
+    case EMUL_BLSR:
+        x->dst = x->src & (x->src - 1);
+        return bmi_flags(x, !x->src);
+    case EMUL_BLSMSK:
+        x->dst = x->src ^ (x->src - 1);
+        return bmi_flags(x, !x->src);
+    case EMUL_BZHI:
+        x->dst = start < bits ? x->src & ((1ull << start) - 1) : x->src;
+        return bmi_flags(x, start >= bits);
+    default: /* BEXTR: SF is undefined and stays */
+        x->dst = start < bits ? x->src >> start : 0;
+        x->dst = count < 64 ? x->dst & ((1ull << count) - 1) : x->dst;
+        bmi_flags(x, 0);
+        set_flag(x, RFLAGS_SF, !!sf);
+        return EMUL_DONE;
+    }
+}
+
+/* RORX, SARX, SHLX, SHRX: no flags. */
+int do_bmi_shift(struct exec *x)
+{
+    unsigned bits = x->opsize * 8, count = x->src2 & (bits - 1);
+
+    switch (x->insn->op) {
+    case EMUL_SHLX:
+        x->dst = x->src << count;
+        break;
+    case EMUL_SHRX:
+        x->dst = x->src >> count;
+        break;
+    case EMUL_SARX:
+        x->dst = (uint64_t)((int64_t)(x->src << (64 - bits)) >> (64 - bits) >> count);
+        break;
+    default:
+        x->dst = count ? x->src >> count | x->src << (bits - count) : x->src;
+        break;
+    }
+    return EMUL_DONE;
+}
+
+/* PDEP spreads the low bits of vvvv over the mask, PEXT gathers them. */
+int do_pdep(struct exec *x)
+{
+    uint64_t mask = x->src, result = 0;
+
+    for (unsigned n = 0; mask; n++, mask &= mask - 1) {
+        if (x->insn->op == EMUL_PDEP)
+            result |= x->src2 >> n & 1 ? mask & (0 - mask) : 0;
+        else
+            result |= x->src2 & mask & (0 - mask) ? 1ull << n : 0;
+    }
+    x->dst = result;
+    return EMUL_DONE;
+}
+
+/* The high half goes to ModRM.reg, which wins if vvvv is the same register. */
+int do_mulx(struct exec *x)
+{
+    uint64_t low = x->gpr[EMUL_RDX], high;
+
+    if (x->opsize == 4) {
+        low = (uint32_t)low * x->src;
+        high = low >> 32;
+    } else {
+        __asm__("mul %[src]" : "+a"(low), "=d"(high) : [src] "r"(x->src) : "cc");
+    }
+    exec_set_gpr(x, x->insn->vvvv & (EMUL_GPRS - 1), x->opsize, low);
+    x->dst = high;
+    return EMUL_DONE;
+}

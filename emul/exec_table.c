@@ -4,6 +4,7 @@
 #define RW    (X_OPERANDS | X_READ | X_WRITE)
 #define WO    (X_OPERANDS | X_WRITE)
 #define RO    (X_OPERANDS | X_READ)
+#define VEXG  (WO | X_PROTECTED) /* VEX on general registers */
 #define ROW(op, handler, flags, may) [EMUL_##op] = { do_##handler, flags, 0, may }
 #define PORT  EMUL_MAY_PORT
 #define CR    EMUL_MAY_CR
@@ -32,7 +33,9 @@ const struct exec_row emul_exec[EMUL_OPS_END] = {
     ROW(MUL, mul, RO, 0), ROW(IMUL, imul, RO, 0), ROW(IMUL2, imul2, RW, 0), ROW(IMUL3, imul3, WO, 0), ROW(DIV, div, RO, 0),
     ROW(IDIV, idiv, RO, 0), ROW(BSF, scan, RW, 0), ROW(BSR, scan, RW, 0), ROW(LZCNT, scan, WO, 0), ROW(TZCNT, scan, WO, 0),
     ROW(POPCNT, popcnt, WO, 0), ROW(CRC32, crc32, X_OPERANDS, 0), ROW(AAA, bcd, 0, 0), ROW(AAS, bcd, 0, 0), ROW(DAA, bcd, 0, 0),
-    ROW(DAS, bcd, 0, 0), ROW(AAM, aam, 0, 0), ROW(AAD, aad, 0, 0),
+    ROW(DAS, bcd, 0, 0), ROW(AAM, aam, 0, 0), ROW(AAD, aad, 0, 0), ROW(ANDN, bmi, VEXG, 0), ROW(BLSI, bmi, VEXG, 0), ROW(BLSR, bmi, VEXG, 0),
+    ROW(BLSMSK, bmi, VEXG, 0), ROW(BEXTR, bmi, VEXG, 0), ROW(BZHI, bmi, VEXG, 0), ROW(RORX, bmi_shift, VEXG, 0), ROW(SARX, bmi_shift, VEXG, 0),
+    ROW(SHLX, bmi_shift, VEXG, 0), ROW(SHRX, bmi_shift, VEXG, 0), ROW(PDEP, pdep, VEXG, 0), ROW(PEXT, pdep, VEXG, 0), ROW(MULX, mulx, VEXG, 0),
 
     /* stack and near transfers: exec_flow.c */
     ROW(PUSH, push, X_MEMORY, 0), ROW(POP, pop, X_MEMORY, 0), ROW(PUSHA, pusha, X_MEMORY, 0), ROW(POPA, popa, X_MEMORY, 0),

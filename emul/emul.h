@@ -70,7 +70,8 @@ struct emul_ops {
     /* Atomic; size 1, 2, 4, 8 or 16 within a page; old and new_value are `size` bytes. 0: done; 1: memory did not hold *old;
      * negative: not RAM. 16 bytes are aligned. */
     int (*phys_cmpxchg)(void *opaque, uint64_t gpa, unsigned size, const void *old, const void *new_value, unsigned cause);
-    /* Optional: the byte at gpa, directly addressable up to the end of its page; NULL: not RAM, or not writable though asked. */
+    /* Optional: the byte at gpa, directly addressable up to the end of its page; NULL: not RAM. With it the copies above are used for
+     * instruction bytes and tables only. */
     void *(*phys_map)(void *opaque, uint64_t gpa, int write, unsigned cause);
 
     uint32_t (*port_in)(void *opaque, uint16_t port, unsigned size);
@@ -108,7 +109,7 @@ struct emul_ops {
 #define EMUL_CACHE_PAGES 16u
 #define EMUL_CACHE_INSNS 64u
 struct emul_cache {
-    struct { uint64_t tag, gpa; } page[EMUL_CACHE_PAGES];
+    struct { uint64_t tag, gpa; } page[2][EMUL_CACHE_PAGES]; /* reads and fetches, writes */
     struct { uint64_t low, high, mask_low, mask_high; uint32_t mode; struct emul_insn insn; } insn[EMUL_CACHE_INSNS];
 };
 void emul_cache_flush(struct emul_cache *cache); /* translations only */
@@ -178,15 +179,16 @@ enum emul_class { EMUL_CLASS_CPUID, EMUL_CLASS_RDMSR, EMUL_CLASS_WRMSR, EMUL_CLA
 
 struct emul_result {
     uint32_t status;                   /* enum emul_status */
-    uint8_t vector;                    /* with EMUL_FAULT */
-    uint8_t has_error;
+    uint32_t iterations;               /* elements moved by a string instruction */
     uint8_t step;                      /* with EMUL_DONE: RFLAGS.TF was set, a single-step #DB is due behind the instruction */
-    uint8_t class;                     /* of emul_length(): enum emul_class of what is there */
     uint8_t halted;                    /* with EMUL_DONE: it was HLT */
     uint8_t have;                      /* bytes fetched, of which insn->length count */
+    uint8_t class;                     /* of emul_length(): enum emul_class of what is there */
+    uint8_t vector;                    /* with EMUL_FAULT */
+    uint8_t has_error;
     uint8_t pad[2];
     uint32_t error;
-    uint32_t iterations;               /* elements moved by a string instruction */
+    uint32_t pad1;
     uint64_t cr2;                      /* with #PF */
     uint64_t dr6;                      /* with #DB: bits to set in DR6 */
     const struct emul_insn *insn;      /* decoded: here or in the cache; valid until the next call */

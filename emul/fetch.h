@@ -12,27 +12,27 @@ int emul_fetch_long(struct emul_ctx *ctx, unsigned mode, unsigned decode_mode, s
 static inline int decode_whole(const struct emul_ctx *ctx, unsigned mode, struct emul_result *result)
 {
     const emul_loose64 *bytes = (const emul_loose64 *)result->bytes;
-    struct emul_cache *cache = ctx->cache;
+    struct emul_decoded *cache = ctx->decoded;
     unsigned slot = ctx->state->rip % EMUL_CACHE_INSNS;
     unsigned bits;
     int length;
 
     if (!cache)
         return emul_decode(&result->store, result->bytes, EMUL_INSN_MAX, mode);
-    result->insn = &cache->insn[slot].insn;
-    if (cache->insn[slot].mode == (mode | 0x100) && !((bytes[0] ^ cache->insn[slot].low) & cache->insn[slot].mask_low) &&
-        !((bytes[1] ^ cache->insn[slot].high) & cache->insn[slot].mask_high))
-        return cache->insn[slot].insn.length;
-    cache->insn[slot].mode = 0;
-    length = emul_decode(&cache->insn[slot].insn, result->bytes, EMUL_INSN_MAX, mode);
+    result->insn = &cache->entry[slot].insn;
+    if (cache->entry[slot].mode == (mode | 0x100) && !((bytes[0] ^ cache->entry[slot].low) & cache->entry[slot].mask_low) &&
+        !((bytes[1] ^ cache->entry[slot].high) & cache->entry[slot].mask_high))
+        return cache->entry[slot].insn.length;
+    cache->entry[slot].mode = 0;
+    length = emul_decode(&cache->entry[slot].insn, result->bytes, EMUL_INSN_MAX, mode);
     if (length <= 0)
         return length;
     bits = length * 8;
-    cache->insn[slot].low = bytes[0];
-    cache->insn[slot].high = bytes[1];
-    cache->insn[slot].mask_low = bits >= 64 ? ~0ull : (1ull << bits) - 1;
-    cache->insn[slot].mask_high = bits > 64 ? (1ull << (bits - 64)) - 1 : 0;
-    cache->insn[slot].mode = mode | 0x100; /* never 0: an empty entry has no mode */
+    cache->entry[slot].low = bytes[0];
+    cache->entry[slot].high = bytes[1];
+    cache->entry[slot].mask_low = bits >= 64 ? ~0ull : (1ull << bits) - 1;
+    cache->entry[slot].mask_high = bits > 64 ? (1ull << (bits - 64)) - 1 : 0;
+    cache->entry[slot].mode = mode | 0x100; /* never 0: an empty entry has no mode */
     return length;
 }
 

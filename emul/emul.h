@@ -217,6 +217,11 @@ int emul_execute(struct emul_ctx *ctx, uint32_t may, struct emul_result *result)
  * EMUL_FAULT (#PF, #GP of the fetch), or EMUL_RETRY: of another class, or invalid. */
 int emul_length(struct emul_ctx *ctx, unsigned want, struct emul_result *result);
 
+unsigned emul_class(const struct emul_insn *insn); /* enum emul_class */
+
+/* At least `count` (up to 15) bytes at CS:RIP into result->bytes, undecoded. EMUL_DONE, or the fault of the fetch. */
+int emul_fetch_bytes(struct emul_ctx *ctx, unsigned count, struct emul_result *result);
+
 /* INS or OUTS (SDM 2A INS, 2B OUTS) that left the guest with `want`. */
 int emul_string_io(struct emul_ctx *ctx, const struct emul_port_exit *want, struct emul_result *result);
 

@@ -38,6 +38,7 @@ enum exit_kind {
 #define HVM_ACCESS_READ  1u
 #define HVM_ACCESS_WRITE 2u
 #define HVM_ACCESS_FETCH 4u
+#define HVM_ACCESS_FINAL 8u  /* gpa is of the access itself, which the guest's tables allow, not of a walk of them */
 
 struct exit_info {
     u32 kind;
@@ -53,14 +54,14 @@ struct exit_info {
     u32 error_valid;
     u32 cr;             /* EXIT_CR: 0 or 4 */
     u32 gpr;            /* its source or destination, ABI_RAX... */
-    u64 value;          /* EXIT_CR write: the value, LMSW and CLTS already merged */
+    u64 value;          /* EXIT_CR write: the value, LMSW and CLTS already merged; EXIT_TASK: as abi_frame.gpa for ABI_OP_TASK */
     const char *text;   /* EXIT_FAILED: the broken rule; EXIT_UNEXPECTED: name of the reason */
     u8 insn[16];        /* decode assist */
     u32 insn_bytes;
 };
 
 /* What an exit handler tells the vendor's loop. */
-enum exit_action { EXIT_RESUME, EXIT_ADVANCE };
+enum exit_action { EXIT_RESUME, EXIT_ADVANCE, EXIT_PENDING }; /* PENDING never reaches the loop: see exit_dispatch() */
 
 /* vcpu.event type bits, over ABI_INJECT_VALID, ABI_INJECT_ERROR and the vector: as in the VMX interruption-information field (SDM 3C 24.8.3). */
 #define HVM_EVENT_TYPE      0x700u
@@ -78,7 +79,7 @@ struct hvm_ops {
     int (*cpu_enable)(struct cpu *cpu);            /* each CPU, once: VMXON, or EFER.SVME and VM_HSAVE_PA */
     int (*domain_init)(struct domain *d);          /* bitmaps; d->nested_root exists */
     void (*domain_free)(struct domain *d);
-    int (*vcpu_init)(struct vcpu *v);              /* VMCS/VMCB in the reset state of a CPU; on any CPU */
+    int (*vcpu_init)(struct vcpu *v);              /* VMCS/VMCB in the reset state of a CPU; on any CPU. Pages taken, or -E_NOMEM */
     void (*vcpu_free)(struct vcpu *v);
     void (*vcpu_load)(struct vcpu *v);             /* on this CPU from now on: VMPTRLD, live MSRs */
     void (*vcpu_save)(struct vcpu *v);             /* off this CPU: VMCLEAR, live MSRs; must leave it loadable anywhere */

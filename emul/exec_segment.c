@@ -219,7 +219,8 @@ int exec_load_segment(struct exec *x, unsigned seg, uint16_t selector)
             return exec_gp0(x);
         exec_null_segment(&d.segment, selector, seg == EMUL_SS ? cpl : 0);
     } else {
-        status = (seg == EMUL_SS ? exec_check_stack : exec_check_data)(x, selector, cpl, EMUL_VECTOR_GP, &d);
+        status = seg == EMUL_SS ? exec_check_stack(x, selector, cpl, EMUL_VECTOR_GP, &d)
+                                : exec_check_data(x, selector, cpl, EMUL_VECTOR_GP, &d);
         if (!status)
             status = exec_accessed(x, &d);
     }

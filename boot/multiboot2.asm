@@ -21,10 +21,6 @@ mb1_header:
 align 8
 mb2_header:
     dd  MB2_MAGIC, 0, mb2_end - mb2_header, -(MB2_MAGIC + (mb2_end - mb2_header))
-align 8                             ; consoles: EGA text is understood too, none is required
-    dw  4, 1
-    dd  12
-    dd  2
 align 8                             ; framebuffer, optional, no wish as to its size: without this tag GRUB passes none under UEFI
     dw  5, 1
     dd  20
@@ -72,14 +68,8 @@ _start:
     lgdt    [boot_gdtr]
     jmp     0x08:.long
 
-bits 64
+bits 64                             ; of the segment registers, cpu_init() loads what long mode looks at
 .long:
-    xor     eax, eax
-    mov     ds, eax
-    mov     es, eax
-    mov     ss, eax
-    mov     fs, eax
-    mov     gs, eax
     mov     edi, edi
     mov     esi, esi
     mov     rsp, boot_stack + STACK_SIZE - STACK_HEAD_SIZE

@@ -1,4 +1,4 @@
-/* One operation of ring 3, from the filled frame to the commit of what it left (method three).
+/* One operation of ring 3, from the filled frame to the commit of what it left .
  * Ring 0, interrupts off, on the vcpu's supervisor stack; called from kernel/exit.c and kernel/vcpu.c. */
 #include "depriv/gate.h"
 #include "kernel/console.h"
@@ -32,20 +32,47 @@ static void reply_timer(struct vcpu *v, u64 timer)
     sched_timer_update();
 }
 
-/* Ring 3's guest state, copied out of the shared page once, then checked as VM entry would check it (ATTACKS K3, K4). */
+/* Ring 3's guest state, copied out of the shared page once, waits for the one point where it takes effect. */
 static void reply_state(struct vcpu *v, u32 groups)
 {
-    struct abi_state s;
-    const char *broken;
     if (groups & ~ABI_STATE_ALL) {
         domain_kill(v->domain, "ring 3: bad reply: state_out %x", groups);
         return;
     }
-    memcpy(&s, &v->frame->state, sizeof(s));
-    barrier();
-    broken = hvm->state_set(v, &s, groups);
+    memcpy(&v->commit, &v->frame->state, sizeof(v->commit));
+    v->commit_groups = groups;
+    hazard_set(v, HAZARD_COMMIT);
+}
+
+/* The commit point: after the exit's handler and the advance of RIP, before anything that depends on the guest's state and before entry.
+ * Ring 3's changes win over what ring 0 did before and after the operation (S0-15, S0-16). Checked as VM entry would (ATTACKS K3, K4). */
+void depriv_commit(struct vcpu *v)
+{
+    const char *broken = hvm->state_set(v, &v->commit, v->commit_groups);
     if (broken)
         domain_kill(v->domain, "ring 3: bad reply: guest state breaks the rule: %s", broken);
+}
+
+void method2_deep(void)
+{
+    panic("method 2: the supervisor stack is deeper than its copy");
+}
+
+int depriv_call_other(struct vcpu *v, enum abi_op op, u32 groups)
+{
+    if (v->domain->method == 1)
+        return method1_call(v, op, groups);
+    depriv_ask(v, op, groups);
+    return depriv_answer(v, v->domain->method == 0 ? method0_run(v) : method2_run(v));
+}
+
+/* Bound: an answer that has been got is taken at the next call. */
+int depriv_call_top(struct vcpu *v, enum abi_op op, u32 groups)
+{
+    int rc;
+    while ((rc = depriv_call(v, op, groups)) == -E_PENDING)
+        method1_run(v);
+    return rc;
 }
 
 int depriv_reply(struct vcpu *v)
@@ -60,7 +87,7 @@ int depriv_reply(struct vcpu *v)
         reply_timer(v, READ_ONCE(v->frame->timer));
     v->intr = status & ABI_NOTE_INTR;
     if (v->intr)
-        v->hazards |= HAZARD_INTR;
+        hazard_set(v, HAZARD_INTR);
     if (READ_ONCE(v->hazards) & HAZARD_KILL)
         return -E_KILLED;
     status &= ~(ABI_NOTE_INTR | ABI_NOTE_CONSOLE | ABI_NOTE_LIFE | ABI_NOTE_TIMER);

@@ -8,7 +8,8 @@
 
 void *memcpy(void *restrict to, const void *restrict from, size_t n);
 
-_Static_assert(offsetof(struct abi_info, domid) == 8 && offsetof(struct abi_info, cpu) == 20, "ustart.asm knows these");
+_Static_assert(offsetof(struct abi_info, domid) == 8 && offsetof(struct abi_info, cpu) == 20 &&
+               offsetof(struct abi_info, call) == 3816, "ustart.asm knows these");
 
 #define UART_COM1 0x3f8u /* its data register */
 
@@ -90,7 +91,7 @@ static __attribute__((noinline)) void pull_input(struct abi_frame *f, const stru
     input_left = true;
     if (!room)
         return;
-    n = abi_call(info, ABI_CALL_CONSOLE_READ, room < ABI_CONSOLE_BYTES ? room : ABI_CONSOLE_BYTES);
+    n = abi_console_read(info, room < ABI_CONSOLE_BYTES ? room : ABI_CONSOLE_BYTES);
     input_left = n == (long)room;
     if (n > 0)
         platform_input(&platform, (const uint8_t *)f->console, (unsigned)n);

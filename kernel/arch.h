@@ -57,6 +57,7 @@ static inline struct cpuid cpuid(u32 leaf, u32 subleaf)
 #define CR0_PG BIT(31)
 #define CR3_NOFLUSH BIT(63) /* with CR4.PCIDE: keep this PCID's translations (SDM 3A 4.10.4.1) */
 #define CR4_VME BIT(0)
+#define CR4_PVI BIT(1)
 #define CR4_TSD BIT(2)
 #define CR4_DE BIT(3)
 #define CR4_PSE BIT(4)

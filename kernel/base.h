@@ -19,6 +19,7 @@ enum error {
     E_RANGE,   /* out of range */
     E_NODEV,   /* hardware or feature absent */
     E_KILLED,  /* the domain ended meanwhile */
+    E_PENDING, /* method 1: unwind, ring 3 runs at the top of the exit path, come again */
 };
 
 #define BIT(n)            (1ul << (n))

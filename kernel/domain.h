@@ -34,6 +34,7 @@ struct domain {
     u64 entry;                  /* of its component, in ring 3 */
     u64 component_pa, component_size; /* a component of its own, from a module; 0: the built-in one */
     void *hvm;                  /* vendor's bitmaps, pool */
+    u32 method;                 /* depriv=0..3: how an operation reaches its component */
     u32 asid;                   /* ASID or VPID tag base, = id */
 
     struct module_range module[ABI_MODULES_MAX];

@@ -52,6 +52,8 @@ enum exit_action exit_answer(struct vcpu *v, int status)
         return EXIT_RESUME;
     case -E_KILLED:
         return EXIT_RESUME;
+    case -E_PENDING:
+        return EXIT_PENDING;
     default:
         domain_kill(v->domain, "ring 3: bad reply: status %d", status);
         return EXIT_RESUME;
@@ -98,6 +100,11 @@ static enum exit_action exit_string(struct vcpu *v)
     return exit_answer(v, depriv_call(v, ABI_OP_STRING, STATE_INSN));
 }
 
+static enum exit_action exit_port_again(struct vcpu *v)
+{
+    return exit_port(v, gate_of_cpu());
+}
+
 static enum exit_action exit_cpuid(struct vcpu *v)
 {
     enum exit_action action;
@@ -124,7 +131,7 @@ static enum exit_action exit_hlt(struct vcpu *v)
     enum exit_action action;
     if (!insn_length(v, ABI_INSN_HLT, &action))
         return action;
-    __atomic_or_fetch(&v->hazards, HAZARD_HALT | (v->intr ? HAZARD_INTR : 0), __ATOMIC_SEQ_CST);
+    hazard_set(v, HAZARD_HALT | (v->intr ? HAZARD_INTR : 0));
     return EXIT_ADVANCE;
 }
 
@@ -132,7 +139,7 @@ static enum exit_action exit_window(struct vcpu *v)
 {
     hvm->intr_window(v, false);
     if (v->intr)
-        v->hazards |= HAZARD_INTR;
+        hazard_set(v, HAZARD_INTR);
     return EXIT_RESUME;
 }
 
@@ -220,7 +227,7 @@ static enum exit_action exit_fatal(struct vcpu *v)
 
 static const struct exit_row exit_table[EXIT_KINDS] = {
     /*                   name                         handler          state that ring 3 is given at most */
-    [EXIT_PORT]       = { "port I/O",                 exit_port,       STATE_NONE },
+    [EXIT_PORT]       = { "port I/O",                 exit_port_again, STATE_NONE },
     [EXIT_STRING]     = { "string I/O",               exit_string,     STATE_INSN },
     [EXIT_CPUID]      = { "CPUID",                    exit_cpuid,      STATE_INSN },
     [EXIT_INTERRUPT]  = { "host interrupt",           exit_again,      STATE_NONE },
@@ -250,7 +257,16 @@ const char *exit_name(u32 kind)
 
 enum exit_action exit_by_table(struct vcpu *v)
 {
-    v->domain->exits[v->exit.kind]++;
-    count_event(COUNT_EXIT);
     return exit_table[v->exit.kind].handle(v);
+}
+
+/* Bound: a handler asks once. */
+enum exit_action exit_pending(struct vcpu *v)
+{
+    enum exit_action action;
+    do {
+        method1_run(v);
+        action = exit_by_table(v);
+    } while (action == EXIT_PENDING);
+    return action;
 }

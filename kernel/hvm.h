@@ -60,7 +60,7 @@ struct exit_info {
 };
 
 /* What an exit handler tells the vendor's loop. */
-enum exit_action { EXIT_RESUME, EXIT_ADVANCE };
+enum exit_action { EXIT_RESUME, EXIT_ADVANCE, EXIT_PENDING }; /* PENDING never reaches the loop: see exit_dispatch() */
 
 /* vcpu.event type bits, over ABI_INJECT_VALID, ABI_INJECT_ERROR and the vector: as in the VMX interruption-information field (SDM 3C 24.8.3). */
 #define HVM_EVENT_TYPE      0x700u
@@ -78,7 +78,7 @@ struct hvm_ops {
     int (*cpu_enable)(struct cpu *cpu);            /* each CPU, once: VMXON, or EFER.SVME and VM_HSAVE_PA */
     int (*domain_init)(struct domain *d);          /* bitmaps; d->nested_root exists */
     void (*domain_free)(struct domain *d);
-    int (*vcpu_init)(struct vcpu *v);              /* VMCS/VMCB in the reset state of a CPU; on any CPU */
+    int (*vcpu_init)(struct vcpu *v);              /* VMCS/VMCB in the reset state of a CPU; on any CPU. Pages taken, or -E_NOMEM */
     void (*vcpu_free)(struct vcpu *v);
     void (*vcpu_load)(struct vcpu *v);             /* on this CPU from now on: VMPTRLD, live MSRs */
     void (*vcpu_save)(struct vcpu *v);             /* off this CPU: VMCLEAR, live MSRs; must leave it loadable anywhere */

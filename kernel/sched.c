@@ -179,7 +179,7 @@ void sched_tick(void)
     }
     if (v && cpu->queue.ready && cpu->quantum_end <= now) {
         cpu->quantum_end = now + time_us_to_tsc(SCHED_QUANTUM_US, features.tsc_khz);
-        __atomic_or_fetch(&v->hazards, HAZARD_YIELD, __ATOMIC_SEQ_CST);
+        hazard_set(v, HAZARD_YIELD);
     }
     sched_timer_update();
 }

@@ -9,6 +9,7 @@
 #include "kernel/options.h"
 #include "kernel/paging.h"
 #include "kernel/time.h"
+#include "kernel/trap.h"
 
 #define XAPIC_BROADCAST 0xffu /* xAPIC IDs have 8 bits (SDM 3A 10.6.2.1) */
 #define LOW_START  0x1000ul
@@ -35,11 +36,7 @@ void smp_reserve(void)
 
 static bool start_one(struct cpu *cpu)
 {
-    char *top = kstack_alloc(2);
-    if (!top)
-        return false;
-    *(struct stack_head *)(top - sizeof(struct stack_head)) = (struct stack_head){ .cpu = cpu };
-    smp_ap_stack = (u64)top - sizeof(struct stack_head);
+    smp_ap_stack = cpu_stack(cpu, TRAP_ISTS, 2);
     smp_ap_cr3 = pool_phys(kernel_root);
     smp_ap_cpu = cpu;
     barrier();

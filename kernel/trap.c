@@ -10,7 +10,7 @@
 
 #define DR6_CLEAR     0xffff0ff0ul /* SDM 3B 17.2.3 */
 
-extern const u64 trap_stubs[256];
+extern const u8 trap_stubs[256][TRAP_STUB];
 static struct { u64 low, high; } idt[256];
 static u64 nmis;
 
@@ -22,22 +22,15 @@ const char *const trap_name[32] = {
     [VEC_XM] = "#XM SIMD error", [VEC_VE] = "#VE virtualization", [VEC_CP] = "#CP control protection",
 };
 
-static u64 idt_ist(u32 vector)
-{
-    switch (vector) {
-    case VEC_NMI: return TRAP_IST_NMI + 1;
-    case VEC_DF:  return TRAP_IST_DF + 1;
-    case VEC_MC:  return TRAP_IST_MC + 1;
-    case VEC_DB:  return TRAP_IST_DB + 1;
-    default:      return 0;
-    }
-}
+static const u8 idt_ist[256] = { /* 0: the stack of the moment, or RSP0 */
+    [VEC_NMI] = TRAP_IST_NMI + 1, [VEC_DF] = TRAP_IST_DF + 1, [VEC_MC] = TRAP_IST_MC + 1, [VEC_DB] = TRAP_IST_DB + 1,
+};
 
 void idt_init(void)
 {
     for (u32 v = 0; v < 256; v++) {
-        u64 to = trap_stubs[v];
-        idt[v].low = (to & 0xffff) | (u64)SEL_KCODE << 16 | idt_ist(v) << 32 | IDT_INTERRUPT << 32 | (to >> 16 & 0xffff) << 48;
+        u64 to = (u64)trap_stubs[v];
+        idt[v].low = (to & 0xffff) | (u64)SEL_KCODE << 16 | (u64)idt_ist[v] << 32 | IDT_INTERRUPT << 32 | (to >> 16 & 0xffff) << 48;
         idt[v].high = to >> 32;
     }
 }
@@ -101,7 +94,7 @@ void trap_print(const struct trap_frame *f)
 static void ring3_resume(struct vcpu *v)
 {
     if (READ_ONCE(v->hazards) & HAZARD_YIELD) {
-        __atomic_and_fetch(&v->hazards, ~HAZARD_YIELD, __ATOMIC_SEQ_CST);
+        hazard_clear(v, HAZARD_YIELD);
         sched_yield();
     }
     if (READ_ONCE(v->hazards) & HAZARD_KILL)

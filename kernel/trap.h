@@ -6,6 +6,8 @@
 
 enum { TRAP_IST_NMI, TRAP_IST_DF, TRAP_IST_MC, TRAP_IST_DB, TRAP_ISTS }; /* index in tss.ist[] */
 
+#define TRAP_STUB 16u                /* bytes from one vector's stub to the next */
+
 struct trap_frame {                  /* kernel/trap.asm pushes it */
     u64 r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax;
     u64 vector, error;

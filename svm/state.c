@@ -7,6 +7,7 @@
 #define ATTR_KNOWN    (0xf0ffu | ABI_SEG_UNUSABLE)
 #define ATTR_DPL(dpl) ((u32)(dpl) << 5)
 #define TABLE_LIMIT   0xffffu
+#define SYSCALL_BYTES (offsetof(struct abi_state, dr) - offsetof(struct abi_state, star)) /* both forms have the same order */
 #define SHADOW_KNOWN  (ABI_SHADOW_STI | ABI_SHADOW_MOVSS)
 
 /* Where each segment is in the save area, and the group it moves with. */
@@ -77,6 +78,9 @@ void svm_state_get(struct vcpu *v, struct abi_state *s, u32 groups)
         s->efer = g->efer & ~EFER_SVME; /* VMRUN wants it set; the guest does not have it */
     }
     if (groups & ABI_STATE_DR) {
+        if (v->live)
+            vcpu_debug_save(v);
+        memcpy(s->dr, v->dr, sizeof(s->dr));
         s->dr6 = g->dr6;
         s->dr7 = g->dr7;
     }
@@ -85,6 +89,8 @@ void svm_state_get(struct vcpu *v, struct abi_state *s, u32 groups)
         s->sysenter_esp = g->sysenter_esp;
         s->sysenter_eip = g->sysenter_eip;
     }
+    if (groups & ABI_STATE_SYSCALL)
+        memcpy(&s->star, &g->star, SYSCALL_BYTES);
 }
 
 /* Rules on what the VMCB's form could not show any more. */
@@ -128,6 +134,11 @@ static const char *address_broken(const struct vmcb_save *g, u32 groups)
         return "GDTR or IDTR base is not canonical";
     if (groups & ABI_STATE_SYSENTER && !(svm_address_canonical(g, g->sysenter_esp) && svm_address_canonical(g, g->sysenter_eip)))
         return "SYSENTER_ESP or _EIP is not canonical";
+    if (groups & ABI_STATE_SYSCALL &&
+        !(svm_address_canonical(g, g->lstar) && svm_address_canonical(g, g->cstar) && svm_address_canonical(g, g->kernel_gs_base)))
+        return "LSTAR, CSTAR or KERNEL_GS_BASE is not canonical";
+    if (groups & ABI_STATE_SYSCALL && g->sfmask >> 32)
+        return "FMASK[63:32] are not zero";
     return NULL;
 }
 
@@ -161,6 +172,8 @@ static void save_set(struct vmcb_save *g, const struct abi_state *s, u32 groups)
         g->sysenter_esp = s->sysenter_esp;
         g->sysenter_eip = s->sysenter_eip;
     }
+    if (groups & ABI_STATE_SYSCALL)
+        memcpy(&g->star, &s->star, SYSCALL_BYTES);
 }
 
 /* SS.DPL says the CPL, but in real mode (0) and virtual-8086 mode (3); without a new SS it stays, unless the mode is another. */
@@ -200,6 +213,11 @@ const char *svm_state_set(struct vcpu *v, const struct abi_state *s, u32 groups)
     if (groups & ABI_STATE_CR && (c->save.cr3 != g.cr3 || c->save.cr0 != g.cr0 || c->save.cr4 != g.cr4 || c->save.efer != g.efer))
         c->tlb_control = svm_features.flush_asid ? TLB_FLUSH_ASID : TLB_FLUSH_ALL;
     c->save = g;
+    if (groups & ABI_STATE_DR) {
+        memcpy(v->dr, s->dr, sizeof(v->dr));
+        if (v->live)
+            vcpu_debug_load(v);
+    }
     if (groups & ABI_STATE_RIP)
         c->int_shadow = (c->int_shadow & ~VMCB_SHADOW) | (s->shadow ? VMCB_SHADOW : 0);
     c->clean &= ~clean_bits(groups);

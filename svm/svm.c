@@ -162,7 +162,7 @@ static int svm_vcpu_init(struct vcpu *v)
     v->vmcb_pa = pool_phys(v->hvm);
     controls_init(v, v->hvm);
     save_reset(&vcpu_vmcb(v)->save);
-    return 0;
+    return 1;
 }
 
 static void svm_vcpu_free(struct vcpu *v)
@@ -320,7 +320,7 @@ static void svm_run(struct vcpu *v)
             vcpu_record(v, VMEXIT_IOIO, EXIT_PORT, c->exit_info1);
             guest_leave(v);
             live = false;
-            if (likely(exit_port(v) == EXIT_ADVANCE))
+            if (likely(exit_dispatch(v, EXIT_PORT, GATE_SYSRET) == EXIT_ADVANCE))
                 svm_advance(v, c);
             continue;
         }
@@ -331,10 +331,10 @@ static void svm_run(struct vcpu *v)
             host_events(v);
         }
         live = stay;
-        if (exit_dispatch(v) == EXIT_ADVANCE)
+        if (exit_dispatch(v, v->exit.kind, GATE_SYSRET) == EXIT_ADVANCE)
             svm_advance(v, c);
         if (unlikely(v->exit.kind == EXIT_HLT) && v->exit.flags & SVM_HALT_AWAKE)
-            __atomic_and_fetch(&v->hazards, ~HAZARD_HALT, __ATOMIC_SEQ_CST);
+            hazard_clear(v, HAZARD_HALT);
     }
 }
 

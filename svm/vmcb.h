@@ -164,6 +164,7 @@ _Static_assert(sizeof(struct vmcb_segment) == 16, "VMCB segment");
 _Static_assert(offsetof(struct vmcb_save, cpl) == 0x0cb && offsetof(struct vmcb_save, efer) == 0x0d0, "VMCB CPL, EFER");
 _Static_assert(offsetof(struct vmcb_save, cr4) == 0x148 && offsetof(struct vmcb_save, rip) == 0x178, "VMCB CR4, RIP");
 _Static_assert(offsetof(struct vmcb_save, rsp) == 0x1d8 && offsetof(struct vmcb_save, rax) == 0x1f8, "VMCB RSP, RAX");
+_Static_assert(offsetof(struct vmcb_save, star) == 0x200 && offsetof(struct vmcb_save, kernel_gs_base) == 0x220, "VMCB STAR");
 _Static_assert(offsetof(struct vmcb_save, cr2) == 0x240 && offsetof(struct vmcb_save, g_pat) == 0x268, "VMCB CR2, G_PAT");
 _Static_assert(offsetof(struct vmcb, iopm_base) == 0x040 && offsetof(struct vmcb, exit_code) == 0x070, "VMCB IOPM, EXITCODE");
 _Static_assert(offsetof(struct vmcb, event_inj) == 0x0a8 && offsetof(struct vmcb, insn) == 0x0d1, "VMCB EVENTINJ, instruction bytes");

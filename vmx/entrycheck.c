@@ -48,6 +48,11 @@ static bool long_pae(const struct abi_state *s) { return long_mode(s) && !(s->cr
 static bool dr_high(const struct abi_state *s) { return (s->dr6 | s->dr7) >> 32; }
 static bool sysenter_cs(const struct abi_state *s) { return s->sysenter_cs >> 32; }
 static bool sysenter_canonical(const struct abi_state *s) { return !canonical(s->sysenter_esp) || !canonical(s->sysenter_eip); }
+static bool syscall_bits(const struct abi_state *s) { return s->fmask >> 32; }
+static bool syscall_canonical(const struct abi_state *s)
+{
+    return !canonical(s->lstar) || !canonical(s->cstar) || !canonical(s->kernel_gs_base);
+}
 static bool table_base(const struct abi_state *s) { return !canonical(s->gdtr.base) || !canonical(s->idtr.base); }
 static bool table_limit(const struct abi_state *s) { return (s->gdtr.limit | s->idtr.limit) >> 16; }
 static bool rflags_bits(const struct abi_state *s) { return s->rflags & RFLAGS_ZERO || !(s->rflags & RFLAGS_FIXED); }
@@ -186,6 +191,8 @@ static const struct guest_rule {
     { ABI_STATE_DR,  dr_high,            "DR6, DR7: bits 63:32 must be 0" },
     { ABI_STATE_SYSENTER, sysenter_cs,   "SYSENTER_CS: bits 63:32 must be 0" },
     { ABI_STATE_SYSENTER, sysenter_canonical, "SYSENTER_ESP, SYSENTER_EIP must be canonical" },
+    { ABI_STATE_SYSCALL, syscall_bits,   "FMASK: bits 63:32 must be 0" },
+    { ABI_STATE_SYSCALL, syscall_canonical, "LSTAR, CSTAR, KERNEL_GS_BASE must be canonical" },
     { CS,            code_stack_vm86,    "CS, SS in virtual-8086 mode: base = selector * 16, limit FFFFh, attributes F3h" },
     { CS,            cs_form,            "CS: must be usable, present, a code or data segment, no reserved bit, G to fit the limit" },
     { CS,            cs_type,            "CS: type must be 3, 9, 11, 13 or 15" },

@@ -4,6 +4,7 @@
 #include "vmx/vmcs.h"
 #include "vmx/vmx.h"
 
+#define SYSCALL_BYTES (offsetof(struct abi_state, dr) - offsetof(struct abi_state, star))
 #define SHADOWS (ABI_SHADOW_STI | ABI_SHADOW_MOVSS) /* bits 0 and 1 of the interruptibility field, table 24-3 */
 
 /* Fields that are copied as they are, by group: X(field, member of struct abi_state). */
@@ -53,15 +54,16 @@ static void fetch_control(struct vcpu *v, struct abi_state *s)
     CR_FIELDS(FETCH)
     s->cr0 = (vmcs_read(VMCS_GUEST_CR0) & ~vmx_config.cr0_mask) | (vmcs_read(VMCS_CR0_SHADOW) & vmx_config.cr0_mask);
     s->cr4 = (vmcs_read(VMCS_GUEST_CR4) & ~vmx_config.cr4_mask) | (vmcs_read(VMCS_CR4_SHADOW) & vmx_config.cr4_mask);
-    s->cr2 = vmx_of(v)->live ? read_cr2() : v->msr_live[LIVE_CR2];
+    s->cr2 = v->live ? read_cr2() : v->msr_live[LIVE_CR2];
 }
 
 static void fetch_debug(struct vcpu *v, struct abi_state *s)
 {
     DR_FIELDS(FETCH)
+    if (v->live)
+        vcpu_debug_save(v);
     s->dr6 = v->dr6;
-    if (vmx_of(v)->live)
-        __asm__ volatile("mov %%db6, %0" : "=r"(s->dr6));
+    memcpy(s->dr, v->dr, sizeof(s->dr));
 }
 
 static void fetch_rip(struct vmx_vcpu *x, struct abi_state *s)
@@ -94,6 +96,11 @@ void vmx_fetch(struct vcpu *v, u32 groups)
     if (missing & ABI_STATE_SYSENTER) {
         SYSENTER_FIELDS(FETCH)
     }
+    if (missing & ABI_STATE_SYSCALL) {
+        if (v->live)
+            vmx_msrs_save(v);
+        memcpy(&s->star, v->msr_live, SYSCALL_BYTES);
+    }
 }
 
 /* Copies groups from one state to another; what is in none of them stays. */
@@ -113,9 +120,12 @@ static void state_copy(struct abi_state *to, const struct abi_state *from, u32 g
     if (groups & ABI_STATE_DR) {
         to->dr6 = from->dr6;
         to->dr7 = from->dr7;
+        memcpy(to->dr, from->dr, sizeof(to->dr));
     }
     if (groups & ABI_STATE_SYSENTER)
-        memcpy(&to->sysenter_cs, &from->sysenter_cs, sizeof(*to) - offsetof(struct abi_state, sysenter_cs));
+        memcpy(&to->sysenter_cs, &from->sysenter_cs, offsetof(struct abi_state, star) - offsetof(struct abi_state, sysenter_cs));
+    if (groups & ABI_STATE_SYSCALL)
+        memcpy(&to->star, &from->star, SYSCALL_BYTES);
 }
 
 void vmx_state_get(struct vcpu *v, struct abi_state *s, u32 groups)
@@ -159,7 +169,7 @@ static void store_control(struct vcpu *v, const struct abi_state *old, const str
         invvpid(vmx_config.vpid_single ? VPID_SINGLE : VPID_ALL, x->vpid);
     if (old->cr2 == s->cr2)
         return;
-    if (x->live)
+    if (v->live)
         write_cr2(s->cr2);
     else
         v->msr_live[LIVE_CR2] = s->cr2;
@@ -168,10 +178,10 @@ static void store_control(struct vcpu *v, const struct abi_state *old, const str
 static void store_debug(struct vcpu *v, const struct abi_state *old, const struct abi_state *s)
 {
     DR_FIELDS(STORE)
-    if (!vmx_of(v)->live)
-        v->dr6 = s->dr6;
-    else if (old->dr6 != s->dr6)
-        __asm__ volatile("mov %0, %%db6" : : "r"(s->dr6));
+    v->dr6 = s->dr6;
+    memcpy(v->dr, s->dr, sizeof(v->dr));
+    if (v->live)
+        vcpu_debug_load(v);
 }
 
 /* With blocking by STI or MOV SS, VM entry wants a single step that is due to be pending (26.3.1.5). */
@@ -202,6 +212,11 @@ static void store(struct vcpu *v, const struct abi_state *s, u32 groups)
         store_debug(v, old, s);
     if (groups & ABI_STATE_SYSENTER) {
         SYSENTER_FIELDS(STORE)
+    }
+    if (groups & ABI_STATE_SYSCALL) {
+        memcpy(v->msr_live, &s->star, SYSCALL_BYTES);
+        if (v->live)
+            vmx_msrs_load(v);
     }
 }
 

@@ -181,7 +181,7 @@ static void vmx_domain_free(struct domain *d)
 static bool vmcs_borrow(struct vcpu *v)
 {
     u64 pa = pool_phys(v->hvm);
-    if (vmx_of(v)->live)
+    if (v->live)
         return false;
     vmcs_load(&pa);
     return true;
@@ -281,7 +281,7 @@ static int vmx_vcpu_init(struct vcpu *v)
         vmcs_write(VMCS_TIMER, vmx_config.timer);
     vmx_reset_state(v);
     vmcs_return(v);
-    return 0;
+    return VMX_PAGES;
 }
 
 static void vmx_vcpu_free(struct vcpu *v)
@@ -300,6 +300,20 @@ static const u32 live_msrs[LIVE_MSRS] = {
     [LIVE_KERNEL_GS_BASE] = MSR_KERNEL_GS_BASE, [LIVE_TSC_AUX] = MSR_TSC_AUX,
 };
 
+void vmx_msrs_save(struct vcpu *v)
+{
+    for (u32 i = 0; i < LIVE_MSRS; i++)
+        if (i != LIVE_TSC_AUX || features.rdtscp)
+            v->msr_live[i] = rdmsr(live_msrs[i]);
+}
+
+void vmx_msrs_load(const struct vcpu *v)
+{
+    for (u32 i = 0; i < LIVE_MSRS; i++)
+        if (i != LIVE_TSC_AUX || features.rdtscp)
+            wrmsr(live_msrs[i], v->msr_live[i]);
+}
+
 /* The SYSENTER MSRs are those that each exit loads; but ring 3 may come before the first exit on this CPU. */
 static void vmx_vcpu_load(struct vcpu *v)
 {
@@ -317,26 +331,18 @@ static void vmx_vcpu_load(struct vcpu *v)
     wrmsr(MSR_SYSENTER_CS, SEL_KCODE);
     wrmsr(MSR_SYSENTER_ESP, (u64)&v->saved_rsp);
     wrmsr(MSR_SYSENTER_EIP, (u64)gate_sysenter);
-    for (u32 i = 0; i < LIVE_MSRS; i++)
-        if (i != LIVE_TSC_AUX || features.rdtscp)
-            wrmsr(live_msrs[i], v->msr_live[i]);
+    vmx_msrs_load(v);
     write_cr2(v->msr_live[LIVE_CR2]);
-    __asm__ volatile("mov %0, %%db6" : : "r"(v->dr6));
     vmx_sync(v);
     v->launched = 0;
-    x->live = true;
 }
 
 static void vmx_vcpu_save(struct vcpu *v)
 {
     u64 pa = pool_phys(v->hvm);
-    for (u32 i = 0; i < LIVE_MSRS; i++)
-        if (i != LIVE_TSC_AUX || features.rdtscp)
-            v->msr_live[i] = rdmsr(live_msrs[i]);
+    vmx_msrs_save(v);
     v->msr_live[LIVE_CR2] = read_cr2();
-    __asm__ volatile("mov %%db6, %0" : "=r"(v->dr6));
     vmcs_clear(&pa);
-    vmx_of(v)->live = false;
 }
 
 /* ---- Run ----------------------------------------------------------------------------------------------------------------- */
@@ -377,7 +383,7 @@ static void vmx_run(struct vcpu *v)
         } else {
             entry_refused(v);
         }
-        if (exit_dispatch(v) == EXIT_ADVANCE)
+        if (exit_dispatch(v, v->exit.kind, GATE_SYSEXIT) == EXIT_ADVANCE)
             vmx_advance(v);
     }
 }

@@ -4,7 +4,8 @@
 
 #include "kernel/vcpu.h"
 
-/* MSRs that stay the guest's while the vcpu is loaded: index in vcpu.msr_live[]. CR2 likewise: no VMCS field has it. */
+/* MSRs that stay the guest's while the vcpu is loaded: index in vcpu.msr_live[], first those of ABI_STATE_SYSCALL in the order of struct
+ * abi_state. CR2 likewise: no VMCS field has it. */
 enum { LIVE_STAR, LIVE_LSTAR, LIVE_CSTAR, LIVE_FMASK, LIVE_KERNEL_GS_BASE, LIVE_TSC_AUX, LIVE_MSRS, LIVE_CR2 = LIVE_MSRS };
 
 /* The page behind the VMCS. The CPU itself uses its start as the virtual-APIC page: with the TPR shadow and no other APIC
@@ -16,7 +17,6 @@ struct vmx_vcpu {
     u32 proc;                   /* primary controls as the VMCS holds them */
     bool shadow_stale;          /* RIP was advanced: the interruptibility field speaks of the instruction before */
     bool window;                /* interrupt-window exiting is on */
-    bool live;                  /* loaded: MSRs, CR2, DR6 are in the registers */
     u32 vpid;                   /* 0: the CPU has none */
     struct cpu *last_cpu;       /* whose addresses the host-state area holds */
     struct abi_state cache;
@@ -38,6 +38,9 @@ extern struct vmx_config vmx_config;
 u64 vmx_capability(u32 msr); /* MSR_VMX_*, of controls the form without default-1 bits where the CPU has it */
 
 static inline struct vmx_vcpu *vmx_of(struct vcpu *v) { return (struct vmx_vcpu *)((char *)v->hvm + PAGE_SIZE); }
+
+void vmx_msrs_save(struct vcpu *v);       /* live MSRs, from the registers of this CPU to msr_live[] and back */
+void vmx_msrs_load(const struct vcpu *v);
 
 /* state.c, on the current VMCS. */
 void vmx_fetch(struct vcpu *v, u32 groups);           /* makes these groups of the cache valid */

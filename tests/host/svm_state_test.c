@@ -19,6 +19,11 @@ struct svm_features svm_features = { .asids = 16 };
 static struct vmcb vmcb;
 static struct vcpu vcpu;
 
+/* Registers of the CPU while the vcpu is loaded. */
+static uint64_t cpu_dr[4];
+void vcpu_debug_save(struct vcpu *v) { memcpy(v->dr, cpu_dr, sizeof(cpu_dr)); }
+void vcpu_debug_load(const struct vcpu *v) { memcpy(cpu_dr, v->dr, sizeof(cpu_dr)); }
+
 u64 policy_cr4_guest(void) { return 0x3f1fff; }
 
 #define ATTR_CODE64 0xa09bu
@@ -32,7 +37,8 @@ static struct abi_state long_mode(void)
         .rip = 0xffff800000001000, .rsp = 0x7000, .rflags = 0x202, .cr0 = 0x80050033, .cr3 = 0x1000, .cr4 = 0x20,
         .efer = 0xd01, .dr6 = 0xffff0ff0, .dr7 = 0x400, .gdtr = { .base = 0x1000, .limit = 0x7f },
         .idtr = { .base = 0x2000, .limit = 0xfff },
-        .sysenter_cs = 0x10, .sysenter_esp = 0x8000, .sysenter_eip = 0xffff800000002000,
+        .sysenter_cs = 0x10, .sysenter_esp = 0x8000, .sysenter_eip = 0xffff800000002000, .star = 0x23001000000000, .lstar = 0xffff800000004000, .cstar = 0x5000,
+        .fmask = 0x47700, .kernel_gs_base = 0xffff800000006000, .dr = { 1, ~0ull, 3, 0x1000 },
     };
     for (unsigned i = 0; i < ABI_SEGS; i++)
         s.seg[i] = (struct abi_segment){ .selector = 0x10, .limit = 0xffffffff, .attr = ATTR_DATA };
@@ -78,7 +84,7 @@ static void test_round_trip(void **state)
 static void test_groups(void **state)
 {
     (void)state;
-    for (u32 g = 1; g <= ABI_STATE_SYSENTER; g <<= 1) {
+    for (u32 g = 1; g <= ABI_STATE_SYSCALL; g <<= 1) {
         struct abi_state before, after, poison;
         reset(NULL);
         svm_state_get(&vcpu, &before, ABI_STATE_ALL);
@@ -145,8 +151,28 @@ static void test_address_rules(void **state)
     BROKEN(ALL, "GDTR or IDTR base", s.idtr.base = BIT(47));
     BROKEN(ALL, "GDTR or IDTR limit", s.gdtr.limit = 0x10000);
     BROKEN(ALL, "SYSENTER_ESP", s.sysenter_eip = BIT(47));
+    BROKEN(ALL, "LSTAR", s.lstar = BIT(47));
+    BROKEN(SYSCALL, "LSTAR", s.cstar = BIT(63));
+    BROKEN(ALL, "KERNEL_GS_BASE", s.kernel_gs_base = BIT(47));
+    BROKEN(ALL, "FMASK", s.fmask = BIT(32));
     BROKEN(ALL, "segment attributes", s.seg[ABI_DS].attr |= BIT(8));
     BROKEN(ALL, "segment attributes", s.seg[ABI_DS].attr |= BIT(31));
+}
+
+/* Loaded, DR0 to DR3 are in the registers of the CPU. */
+static void test_live_debug(void **state)
+{
+    struct abi_state s = long_mode();
+    (void)state;
+    cpu_dr[1] = 0x1234;
+    vcpu.live = true;
+    svm_state_get(&vcpu, &s, ABI_STATE_DR);
+    assert_int_equal(s.dr[1], 0x1234);
+    s.dr[2] = 0x9abc;
+    assert_null(svm_state_set(&vcpu, &s, ABI_STATE_DR));
+    assert_int_equal(cpu_dr[2], 0x9abc);
+    assert_int_equal(vmcb.save.star, s.star);
+    vcpu.live = false;
 }
 
 /* 57-bit addresses are canonical only with CR4.LA57. */
@@ -310,7 +336,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_round_trip, reset), cmocka_unit_test_setup(test_groups, reset),
         cmocka_unit_test_setup(test_control_rules, reset), cmocka_unit_test_setup(test_address_rules, reset),
-        cmocka_unit_test_setup(test_la57, reset), cmocka_unit_test_setup(test_cpl, reset),
+        cmocka_unit_test_setup(test_la57, reset), cmocka_unit_test_setup(test_cpl, reset), cmocka_unit_test_setup(test_live_debug, reset),
         cmocka_unit_test_setup(test_clean_and_flush, reset), cmocka_unit_test_setup(test_entry_rules, reset),
         cmocka_unit_test_setup(test_exits, reset), cmocka_unit_test_setup(test_every_code, reset), cmocka_unit_test_setup(test_halt, reset),
     };

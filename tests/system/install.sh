@@ -3,7 +3,7 @@
 # usage: install.sh [run|build|test]: the packages of one purpose; without a word all of them
 set -u
 
-build="gcc make nasm binutils acpica-tools"
+build="gcc make nasm binutils acpica-tools psf-unifont"
 run="qemu-system-x86 ovmf bochs bochs-term bochsbios vgabios grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools cpio
      busybox-static socat"
 test="libc6-dev libcmocka-dev libzydis-dev cppcheck procps"

@@ -152,7 +152,7 @@ int exec_branch(struct exec *x, uint64_t target);
 
 /* Stack accesses that take effect together: each push is checked and translated at once, in order; nothing is written before
  * exec_stack_commit(). At most EXEC_PUSHES of them. */
-#define EXEC_PUSHES 34u            /* ENTER with 31 levels, and more than any gate pushes */
+#define EXEC_PUSHES 35u            /* a call gate with 31 parameters; more than ENTER pushes */
 struct exec_stack {
     const struct emul_segment *ss;
     uint64_t rsp;
@@ -168,7 +168,8 @@ int exec_push(struct exec *x, struct exec_stack *st, unsigned size, uint64_t val
 int exec_pop(struct exec *x, struct exec_stack *st, unsigned size, uint64_t *value);
 int exec_stack_commit(struct exec *x, struct exec_stack *st);  /* writes; sets gpr[4] */
 
-/* One register-sized access at a linear address, for descriptor tables and task state: supervisor, implicit (SDM 3A 4.6.1). */
+/* Accesses at a linear address, for descriptor tables and task state: supervisor, implicit (SDM 3A 4.6.1). */
+int exec_system_place(struct exec *x, uint64_t linear, unsigned size, unsigned access, struct emul_place *place); /* 1 to 64 bytes */
 int exec_system_read(struct exec *x, uint64_t linear, unsigned size, uint64_t *value);
 int exec_system_write(struct exec *x, uint64_t linear, unsigned size, uint64_t value);
 

@@ -80,7 +80,7 @@ int exec_stack_commit(struct exec *x, struct exec_stack *st)
     return EMUL_DONE;
 }
 
-static int system_place(struct exec *x, uint64_t linear, unsigned size, unsigned access, struct emul_place *place)
+int exec_system_place(struct exec *x, uint64_t linear, unsigned size, unsigned access, struct emul_place *place)
 {
     unsigned mode = EMUL_MODE64;
 
@@ -94,7 +94,7 @@ static int system_place(struct exec *x, uint64_t linear, unsigned size, unsigned
 int exec_system_read(struct exec *x, uint64_t linear, unsigned size, uint64_t *value)
 {
     struct emul_place place;
-    int status = system_place(x, linear, size, 0, &place);
+    int status = exec_system_place(x, linear, size, 0, &place);
 
     return status ? status : emul_load(x->ctx, &place, value, EMUL_FOR_DESCRIPTOR);
 }
@@ -102,7 +102,7 @@ int exec_system_read(struct exec *x, uint64_t linear, unsigned size, uint64_t *v
 int exec_system_write(struct exec *x, uint64_t linear, unsigned size, uint64_t value)
 {
     struct emul_place place;
-    int status = system_place(x, linear, size, EMUL_PF_W, &place);
+    int status = exec_system_place(x, linear, size, EMUL_PF_W, &place);
 
     return status ? status : emul_store(x->ctx, &place, value, EMUL_FOR_DESCRIPTOR);
 }

@@ -180,6 +180,9 @@ int exec_condition(uint64_t flags, unsigned code);             /* SDM 1 appendix
 /* I/O permission: IOPL and the bitmap of the TSS (SDM 1 18.5). 0 or #GP(0). */
 int exec_port_allowed(struct exec *x, unsigned port, unsigned size);
 
+/* exec_string.c: are the callbacks there for a store to a resolved place, so that it can be asked before anything is read? */
+int exec_storable(const struct exec *x, const struct emul_place *place);
+
 /* exec_segment.c */
 struct exec_descriptor { uint64_t low, high; uint64_t linear; uint16_t selector; };
 int exec_descriptor_read(struct exec *x, uint16_t selector, struct exec_descriptor *d, unsigned vector); /* vector: of a bad selector */

@@ -1,8 +1,8 @@
-/* INS and OUTS on a fake vcpu: results, restart state, faults with nothing half done, bounds, and the bulk path against the plain one.
+/* String instructions and ports on a fake vcpu: results, restart state, faults with nothing half done, bounds, and the bulk paths
+ * against the plain ones.
  *
- * gcc -std=gnu11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover -I . -o emul_stringio_test \
- *     tests/host/emul_stringio_test.c emul/string.c emul/access.c emul/walk.c emul/decode.c emul/decode_vex.c \
- *     emul/tables.c emul/tables_vex.c -lcmocka
+ * gcc -std=gnu11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover -I . -o emul_string_test \
+ *     tests/host/emul_string_test.c emul/[a-z]*.c -lcmocka
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -44,21 +44,21 @@ static void expect_fault(const struct emul_port_exit *want, unsigned vector, uns
     assert_int_equal(f.result.vector, vector);
     assert_int_equal(f.result.error, error);
     assert_int_equal(f.result.has_error, 1);
-    assert_int_equal(f.ctx.rip, CODE);
+    assert_int_equal(f.state.rip, CODE);
 }
 
 static void test_single(void **state)
 {
     (void)state;
     PREPARE(32, "\x6e"); /* outsb */
-    f.ctx.rflags |= 0x10000;
+    f.state.rflags |= 0x10000;
     assert_int_equal(emul_string_io(&f.ctx, &out1, &f.result), EMUL_DONE);
     expect_log(0, 'o', 1, 0);
     assert_int_equal(f.gpr[EMUL_RSI], DATA + 1);
-    assert_int_equal(f.ctx.rip, CODE + 1);
-    assert_int_equal(f.ctx.rflags, 2); /* RF is cleared */
+    assert_int_equal(f.state.rip, CODE + 1);
+    assert_int_equal(f.state.rflags, 2); /* RF is cleared */
     PREPARE(64, "\x48\x6f"); /* REX.W outsd is 4 bytes */
-    f.ctx.rflags |= DF;
+    f.state.rflags |= DF;
     assert_int_equal(emul_string_io(&f.ctx, &out4, &f.result), EMUL_DONE);
     expect_log(0, 'o', 4, 0x03020100);
     assert_int_equal(f.gpr[EMUL_RSI], DATA - 4);
@@ -74,17 +74,17 @@ static void test_override(void **state)
 {
     (void)state;
     PREPARE(16, "\x26\x6e"); /* es outsb */
-    f.seg[EMUL_ES].base = 0x100;
+    f.state.seg[EMUL_ES].base = 0x100;
     assert_int_equal(emul_string_io(&f.ctx, &out1, &f.result), EMUL_DONE);
-    f.ctx.rip = CODE;
+    f.state.rip = CODE;
     f.ram[CODE] = 0x90;
     assert_int_equal(emul_string_io(&f.ctx, &out1, &f.result), EMUL_RETRY); /* E3: not what it was */
     PREPARE(64, "\x65\x6e"); /* gs outsb */
-    f.seg[EMUL_GS].base = 0x25;
+    f.state.seg[EMUL_GS].base = 0x25;
     assert_int_equal(emul_string_io(&f.ctx, &out1, &f.result), EMUL_DONE);
     expect_log(0, 'o', 1, 0x25);
     PREPARE(32, "\x2e\x6c"); /* an override does not move INS */
-    f.seg[EMUL_CS].limit = CODE + 16;
+    f.state.seg[EMUL_CS].limit = CODE + 16;
     f.next_input = 0x5a;
     assert_int_equal(emul_string_io(&f.ctx, &(struct emul_port_exit){ PORT, 1, 1, 0 }, &f.result), EMUL_DONE);
     assert_int_equal(f.ram[DATA], 0x5a);
@@ -109,25 +109,25 @@ static void test_counts(void **state)
     (void)state;
     PREPARE(64, "\xf3\x6e");
     assert_int_equal(emul_string_io(&f.ctx, &rep_out1, &f.result), EMUL_DONE);
-    assert_int_equal(f.ctx.rip, CODE + 2);
+    assert_int_equal(f.state.rip, CODE + 2);
     assert_int_equal(f.events, 0);
-    f.ctx.rip = CODE;
+    f.state.rip = CODE;
     f.gpr[EMUL_RCX] = 5000;
     assert_int_equal(emul_string_io(&f.ctx, &rep_out1, &f.result), EMUL_DONE);
-    assert_int_equal(f.ctx.rip, CODE);
-    assert_int_equal(f.result.iterations, EMUL_STRING_MAX);
-    assert_int_equal(f.gpr[EMUL_RCX], 5000 - EMUL_STRING_MAX);
-    assert_int_equal(f.gpr[EMUL_RSI], DATA + EMUL_STRING_MAX);
+    assert_int_equal(f.state.rip, CODE);
+    assert_int_equal(f.result.iterations, EMUL_REP_MAX);
+    assert_int_equal(f.gpr[EMUL_RCX], 5000 - EMUL_REP_MAX);
+    assert_int_equal(f.gpr[EMUL_RSI], DATA + EMUL_REP_MAX);
     assert_int_equal(emul_string_io(&f.ctx, &rep_out1, &f.result), EMUL_DONE);
-    assert_int_equal(f.ctx.rip, CODE + 2);
+    assert_int_equal(f.state.rip, CODE + 2);
     assert_int_equal(f.events, 5000);
     for (unsigned i = 0; i < 5000; i++)
         expect_log(i, 'o', 1, i & 0xff);
-    f.ctx.rip = CODE;
+    f.state.rip = CODE;
     f.gpr[EMUL_RCX] = ~0ull;
     f.gpr[EMUL_RSI] = DATA;
     assert_int_equal(emul_string_io(&f.ctx, &rep_out1, &f.result), EMUL_DONE);
-    assert_int_equal(f.gpr[EMUL_RCX], ~0ull - EMUL_STRING_MAX);
+    assert_int_equal(f.gpr[EMUL_RCX], ~0ull - EMUL_REP_MAX);
     PREPARE(64, "\x67\xf3\x6e"); /* 32-bit registers: the upper halves are cleared */
     f.gpr[EMUL_RCX] = 0x500000002;
     f.gpr[EMUL_RSI] |= 0x700000000;
@@ -152,8 +152,8 @@ static void test_wrap16(void **state)
     assert_int_equal(f.gpr[EMUL_RSI], 2);
     assert_int_equal(f.gpr[EMUL_RCX], 0xabc0000);
     PREPARE(16, "\xf3\x6e"); /* the same within a page, in a segment that does not end there */
-    f.seg[EMUL_DS].base = 0x10;
-    f.seg[EMUL_DS].limit = 0xffffffff;
+    f.state.seg[EMUL_DS].base = 0x10;
+    f.state.seg[EMUL_DS].limit = 0xffffffff;
     f.gpr[EMUL_RCX] = 4;
     f.gpr[EMUL_RSI] = 0xfffe;
     memcpy(f.ram + 0x1000e, "\x01\x02\x99\x99", 4);
@@ -175,33 +175,33 @@ static void test_segments(void **state)
     (void)state;
     PREPARE(32, "\xf3\x6e");
     f.gpr[EMUL_RCX] = 100;
-    f.seg[EMUL_DS].limit = DATA + 9;
+    f.state.seg[EMUL_DS].limit = DATA + 9;
     expect_fault(&rep_out1, EMUL_VECTOR_GP, 0);
     assert_int_equal(f.gpr[EMUL_RCX], 90); /* ten were inside */
     assert_int_equal(f.gpr[EMUL_RSI], DATA + 10);
     PREPARE(32, "\x6e");
-    f.seg[EMUL_DS].attr |= 0x10000;
+    f.state.seg[EMUL_DS].attr |= 0x10000;
     expect_fault(&out1, EMUL_VECTOR_GP, 0);
     PREPARE(32, "\x6e"); /* expand-down: below and at the limit are outside */
-    f.seg[EMUL_DS].attr = 0xc097;
-    f.seg[EMUL_DS].limit = DATA;
+    f.state.seg[EMUL_DS].attr = 0xc097;
+    f.state.seg[EMUL_DS].limit = DATA;
     expect_fault(&out1, EMUL_VECTOR_GP, 0);
     f.gpr[EMUL_RSI]++;
     assert_int_equal(emul_string_io(&f.ctx, &out1, &f.result), EMUL_DONE);
     PREPARE(32, "\x6e"); /* execute-only code */
-    f.seg[EMUL_DS].attr = 0xc099;
+    f.state.seg[EMUL_DS].attr = 0xc099;
     expect_fault(&out1, EMUL_VECTOR_GP, 0);
     PREPARE(32, "\x6d"); /* read-only data */
-    f.seg[EMUL_ES].attr = 0xc091;
+    f.state.seg[EMUL_ES].attr = 0xc091;
     expect_fault(&in4, EMUL_VECTOR_GP, 0);
     assert_int_equal(f.events, 0);
     PREPARE(64, "\x6e");
     f.gpr[EMUL_RSI] = 0x800000000000;
     expect_fault(&out1, EMUL_VECTOR_GP, 0);
     PREPARE(32, "\x6f"); /* alignment check at CPL 3 */
-    f.seg[EMUL_SS].attr |= 0x60;
-    f.ctx.cr0 |= 0x40000;
-    f.ctx.rflags |= 0x40000;
+    f.state.seg[EMUL_SS].attr |= 0x60;
+    f.state.cr0 |= 0x40000;
+    f.state.rflags |= 0x43000; /* and IOPL 3 */
     f.gpr[EMUL_RSI]++;
     expect_fault(&out4, EMUL_VECTOR_AC, 0);
 }
@@ -254,14 +254,14 @@ static void test_step(void **state)
     (void)state;
     PREPARE(32, "\xf3\x6e");
     f.gpr[EMUL_RCX] = 2;
-    f.ctx.rflags |= TF;
+    f.state.rflags |= TF;
     assert_int_equal(emul_string_io(&f.ctx, &rep_out1, &f.result), EMUL_DONE);
     assert_int_equal(f.result.step, 1);
     assert_int_equal(f.gpr[EMUL_RCX], 1);
-    assert_int_equal(f.ctx.rip, CODE);
+    assert_int_equal(f.state.rip, CODE);
     assert_int_equal(emul_string_io(&f.ctx, &rep_out1, &f.result), EMUL_DONE);
     assert_int_equal(f.result.step, 1);
-    assert_int_equal(f.ctx.rip, CODE + 2);
+    assert_int_equal(f.state.rip, CODE + 2);
 }
 
 /* The source is a device's memory; and OUTS with each callback missing. */
@@ -294,15 +294,15 @@ static void random_case(unsigned variant)
     want.size = pick == 6 ? bits == 16 ? 4 : 2 : pick == 1 || pick == 3 || pick == 5 ? bits == 16 ? 2 : 4 : 1;
     f.gpr[EMUL_RCX] = count;
     f.gpr[EMUL_RSI] = f.gpr[EMUL_RDI] = DATA + seed % 0x2000;
-    f.ctx.rflags |= rand() % 4 ? 0 : DF;
+    f.state.rflags |= rand() % 4 ? 0 : DF;
     if (seed & 0x100)
         f.gpr[EMUL_RSI] = f.gpr[EMUL_RDI] = FAKE_HOLE - seed % 64;
-    f.seg[EMUL_DS].limit = f.seg[EMUL_ES].limit = seed & 0x200 ? 0xffffffff : 0x6000 + seed % 0x800;
+    f.state.seg[EMUL_DS].limit = f.state.seg[EMUL_ES].limit = seed & 0x200 ? 0xffffffff : 0x6000 + seed % 0x800;
     if (variant == 1)
         f.ops.port_read_many = NULL, f.ops.port_write_many = NULL;
     if (variant == 2)
         f.ops.phys_map = NULL;
-    for (unsigned calls = 0; calls < 4 && f.ctx.rip == CODE; calls++) {
+    for (unsigned calls = 0; calls < 4 && f.state.rip == CODE; calls++) {
         if (emul_string_io(&f.ctx, &want, &f.result))
             break;
     }
@@ -328,7 +328,7 @@ static void test_variants(void **state)
             assert_memory_equal(f.log, first.log, sizeof(f.log));
             assert_memory_equal(f.gpr, first.gpr, sizeof(f.gpr));
             assert_memory_equal(f.ram, first.ram, sizeof(f.ram));
-            assert_int_equal(f.ctx.rip, first.ctx.rip);
+            assert_int_equal(f.state.rip, first.state.rip);
         }
     }
     assert_true(bulk > 500);

@@ -23,19 +23,71 @@ static const char *const mode_name[] = { "16", "32", "64" };
 static const char *const register_name[] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
                                              "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15" };
 
+static struct outcome expected;
+
 /* What differs of a case. */
 enum { DIFF_GPR = 1, DIFF_RIP = 2, DIFF_FLAGS = 4, DIFF_SEGMENT = 8, DIFF_MEMORY = 16, DIFF_VECTOR_STATE = 32, DIFF_EXCEPTION = 64,
        DIFF_ERROR = 128, DIFF_CR2 = 256 };
 static const char *const diff_name[] = { "registers", "RIP", "flags", "segments", "memory", "vector registers", "exception", "error code", "CR2" };
 
-/* Differences with a reason: all of what differs must be in `diff`, flags only in `flags`, on which makes they are seen. */
+/* Differences with a reason: all that differs must be in `diff`, of the flags only those in `flags`, and `when` must hold. */
+#define UNDEFINED(op, flags, where) { op, DIFF_FLAGS, flags, NULL, "undefined flags, " where }
+#define CF RFLAGS_CF
+#define PF RFLAGS_PF
+#define AF RFLAGS_AF
+#define ZF RFLAGS_ZF
+#define SF RFLAGS_SF
+#define OF RFLAGS_OF
+#define ANY_FAULT (DIFF_EXCEPTION | DIFF_ERROR | DIFF_CR2)
+
+static int is_fault(uint32_t vector);
+static int both_fault(const struct test_case *c, const struct outcome *after)
+{
+    (void)c;
+    return is_fault(expected.vector) && is_fault(after->vector);
+}
+
+static int has_rep(const struct test_case *c, const struct outcome *after)
+{
+    (void)after;
+    return c->insn.prefix & (EMUL_PFX_REP | EMUL_PFX_REPNE);
+}
+
+static int rep_fault(const struct test_case *c, const struct outcome *after)
+{
+    return has_rep(c, after) && both_fault(c, after);
+}
+
+static int prefetch_register(const struct test_case *c, const struct outcome *after)
+{
+    return c->insn.map == EMUL_MAP_0F && c->insn.opcode == 0x0d && c->insn.mod == 3 && after->vector == EMUL_VECTOR_UD;
+}
+
 static const struct {
     const char *op;
     uint32_t diff;
     uint64_t flags;
+    int (*when)(const struct test_case *c, const struct outcome *after); /* NULL: always */
     const char *reason;
 } explained[] = {
-    { "", 0, 0, "" },
+    UNDEFINED("AAA", PF | ZF | SF | OF, "SDM 2A AAA"), UNDEFINED("AAS", PF | ZF | SF | OF, "SDM 2A AAS"),
+    UNDEFINED("AAM", CF | AF | OF, "SDM 2A AAM"), UNDEFINED("AAD", CF | AF | OF, "SDM 2A AAD"),
+    UNDEFINED("DAA", OF, "SDM 2A DAA"), UNDEFINED("DAS", OF, "SDM 2A DAS"),
+    UNDEFINED("DIV", CF | PF | AF | ZF | SF | OF, "SDM 2A DIV"), UNDEFINED("IDIV", CF | PF | AF | ZF | SF | OF, "SDM 2A IDIV"),
+    UNDEFINED("BSF", CF | PF | AF | SF | OF, "SDM 2A BSF"), UNDEFINED("BSR", CF | PF | AF | SF | OF, "SDM 2A BSR"),
+    UNDEFINED("LZCNT", PF | AF | SF | OF, "SDM 2A LZCNT"), UNDEFINED("TZCNT", PF | AF | SF | OF, "SDM 2D TZCNT"),
+    UNDEFINED("ANDN", PF | AF, "SDM 2A ANDN"), UNDEFINED("BEXTR", PF | AF | SF, "SDM 2A BEXTR"), UNDEFINED("BZHI", PF | AF, "SDM 2A BZHI"),
+    UNDEFINED("BLSI", PF | AF, "SDM 2A BLSI"), UNDEFINED("BLSMSK", PF | AF, "SDM 2A BLSMSK"), UNDEFINED("BLSR", PF | AF, "SDM 2A BLSR"),
+    { "NOP", DIFF_EXCEPTION | DIFF_RIP, 0, prefetch_register, "0F 0D with a register: #UD on AMD (APM3 PREFETCH), a no-operation on Intel (SDM 2D A.3)" },
+    { "CMPS", ANY_FAULT, 0, both_fault, "both operands fault: which of them is reported is open (SDM 2A CMPS)" },
+    { "CALL", ANY_FAULT, 0, both_fault, "stack and target fault: AMD pushes first, SDM 2A CALL checks the target first" },
+    { "CMPS", DIFF_FLAGS, RFLAGS_STATUS, rep_fault, "a fault in a later iteration: flags as before (SDM 2B REP), on AMD those of the last iteration" },
+    { "SCAS", DIFF_FLAGS, RFLAGS_STATUS, rep_fault, "a fault in a later iteration: flags as before (SDM 2B REP), on AMD those of the last iteration" },
+    { "LOOPE", DIFF_RIP | ANY_FAULT, 0, has_rep, "F2 and F3 are reserved here (SDM 2A 2.1.1); Zen 4 takes the condition from the prefix" },
+    { "LOOPNE", DIFF_RIP | ANY_FAULT, 0, has_rep, "F2 and F3 are reserved here (SDM 2A 2.1.1); Zen 4 takes the condition from the prefix" },
+    { "ENTER", DIFF_MEMORY, 0, both_fault, "pushes before the one that faults stay below the stack pointer on AMD" },
+    { "PUSHA", DIFF_MEMORY, 0, both_fault, "pushes before the one that faults stay below the stack pointer on AMD" },
+    { "POPA", DIFF_GPR | DIFF_CR2, 0, both_fault, "registers popped before the fault are kept on AMD, and the slot of rSP is read; restart pops again" },
 };
 #define EXPLAINED (sizeof(explained) / sizeof(explained[0]))
 
@@ -48,7 +100,6 @@ static struct totals *totals;
 static struct { uint64_t count, seed, replay; unsigned mode, processes; const char *op; int has_replay, verbose; } opt = { 1000000, 1, 0, 0, 2, NULL, 0, 0 };
 static unsigned mode, process;
 static uint64_t next_number, stop_number;
-static struct outcome expected;
 
 /* ---- Showing ------------------------------------------------------------------------------------------------------------------------ */
 static void show_outcome(const char *who, const struct outcome *o)
@@ -180,10 +231,11 @@ static uint32_t difference(const struct test_case *c, const struct outcome *a, c
     return diff;
 }
 
-static int explanation(const struct test_case *c, uint32_t diff, uint64_t flags)
+static int explanation(const struct test_case *c, const struct outcome *after, uint32_t diff, uint64_t flags)
 {
     for (unsigned i = 0; i < EXPLAINED; i++)
-        if (!strcmp(explained[i].op, emul_op_name(c->op)) && !(diff & ~explained[i].diff) && !(flags & ~explained[i].flags))
+        if (!strcmp(explained[i].op, emul_op_name(c->op)) && !(diff & ~explained[i].diff) && !(flags & ~explained[i].flags) &&
+            (!explained[i].when || explained[i].when(c, after)))
             return i;
     return -1;
 }
@@ -209,7 +261,7 @@ static void judge(const struct test_case *c, const struct outcome *after)
         show_case(c, diff, after);
     if (!diff)
         return;
-    row = explanation(c, diff, flags);
+    row = explanation(c, after, diff, flags);
     if (row >= 0) {
         add(&totals->explained[row]);
     } else {

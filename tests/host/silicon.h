@@ -37,6 +37,7 @@ struct test_case {
     unsigned mode;                 /* enum emul_mode of the code segment */
     unsigned op;                   /* enum emul_op, EMUL_BAD of invalid bytes */
     unsigned length, room;         /* bytes of the instruction, and how many of them lie within the code pages */
+    unsigned supplied;             /* how many the CPU can fetch: within the limit of CS too */
     uint8_t bytes[24];
     uint32_t at;                   /* where they are in the code pages */
     unsigned vector_state;         /* 1: the CPU's vector registers are loaded and compared */
@@ -53,6 +54,7 @@ struct world {
     uint8_t *ro;                   /* writable alias of the read-only frame */
     struct vectors vectors, vectors_copy;
     struct emul_cache cache;
+    struct emul_decoded decoded;
 };
 extern struct world world;
 void world_create(void);                                  /* per process: LDT, maps */

@@ -701,7 +701,13 @@ static void place(struct test_case *c)
         c->at = limit - rnd() % (c->length + 2);
     if (c->at >= CODE_BYTES)
         c->at = CODE_BYTES - 1;
+    if (c->op == EMUL_BAD)                             /* of invalid bytes the CPU decides how many it fetches */
+        c->at = 0x200 + rnd() % 0x100;
     c->room = c->length < CODE_BYTES - c->at ? c->length : CODE_BYTES - c->at;
+    if (c->mode != EMUL_MODE64 && limit < CODE_BYTES && c->at + c->room > limit)
+        c->supplied = c->at < limit ? limit - c->at : 0;
+    else
+        c->supplied = c->room;
     c->before.rip = WINDOW + CODE_PAGE * 4096 + c->at - segment_base(c, EMUL_CS);
     if (c->mode != EMUL_MODE64)
         c->before.rip &= 0xffffffff;
@@ -719,6 +725,23 @@ static const struct encoding *pick_encoding(void)
     return &pool[0];
 }
 
+/* Bytes that are invalid because of LOCK: with another prefix instead they are an instruction. */
+static int is_bad_lock(struct test_case *c)
+{
+    uint8_t bytes[sizeof(c->bytes)];
+    struct emul_insn insn;
+    unsigned n = 0;
+
+    memcpy(bytes, c->bytes, sizeof(bytes));
+    while (n < 15 && bytes[n] != 0xf0)
+        n++;
+    bytes[n] = 0x3e;
+    if (emul_decode(&insn, bytes, 15, code_mode) <= 0 || !may_run[insn.op])
+        return 0;
+    c->length = insn.length;
+    return insn.op != EMUL_VERR && insn.op != EMUL_VERW; /* Zen 4 executes them with LOCK, against APM3 1.2.5 */
+}
+
 /* Bytes that are no instruction are cases too if the reason is LOCK or the length; what else is invalid, the decoder's test decides. */
 static int decode_case(struct test_case *c)
 {
@@ -729,7 +752,7 @@ static int decode_case(struct test_case *c)
     if (length == EMUL_TOO_LONG)
         return 1;
     if (length == EMUL_INVALID)
-        return c->insn.encoding == EMUL_LEGACY && (c->insn.prefix & EMUL_PFX_LOCK);
+        return c->insn.encoding == EMUL_LEGACY && (c->insn.prefix & EMUL_PFX_LOCK) && is_bad_lock(c);
     c->length = length;
     c->op = c->insn.op;
     if (!may_run[c->op] || (c->op == EMUL_INT && (c->insn.imm & 0xff) == 0x80))

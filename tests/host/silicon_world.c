@@ -213,10 +213,12 @@ void world_create(void)
     for (unsigned i = 0; i < WINDOW_PAGES; i++) {
         if (window[i].frame == NONE)
             continue;
-        if (mmap((void *)(uintptr_t)(WINDOW + i * 4096), 4096, window[i].prot, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, window[i].frame * 4096) == MAP_FAILED) {
+        if (mmap((void *)(uintptr_t)(WINDOW + i * 4096), 4096, window[i].prot,
+                 MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_POPULATE, fd, window[i].frame * 4096) == MAP_FAILED) {
             perror("mmap");
             exit(2);
         }
+        (void)*(volatile uint8_t *)(uintptr_t)(WINDOW + i * 4096); /* a page that is not there yet faults otherwise than one that is read-only */
     }
     for (unsigned i = 0; i < FRAMES; i++) {
         frames[i] = i < FRAME_RW ? alias + i * 4096 : aligned_alloc(4096, 4096);
@@ -361,6 +363,7 @@ void world_fill(uint64_t seed, unsigned kind)
     memcpy(world.ro, world.rw[0], 4096);
     variant = kind;
     memset(&world.cache, 0, sizeof(world.cache));
+    memset(&world.decoded, 0, sizeof(world.decoded));
     ops = (struct emul_ops){ .phys_read = phys_read, .phys_write = phys_write, .phys_cmpxchg = phys_cmpxchg,
                              .phys_map = kind & 1 ? NULL : phys_map, .vector_read = vector_read, .vector_write = vector_write };
 }
@@ -455,7 +458,8 @@ void world_emulate(const struct test_case *c, struct outcome *after)
     static struct emul_result result;
     uint64_t gpr[16];
     struct emul_ctx ctx = { .gpr = gpr, .state = &s, .have = ~0u, .phys_bits = 48, .features = EMUL_HAS_1G, .cr4_valid = ~0ull,
-                            .efer_valid = ~0ull, .ops = &ops, .cache = variant & 2 ? &world.cache : NULL };
+                            .efer_valid = ~0ull, .ops = &ops, .cache = variant & 2 ? &world.cache : NULL,
+                            .decoded = variant & 2 ? &world.decoded : NULL };
     int status = EMUL_DONE;
 
     ctx.features |= __builtin_cpu_is("amd") ? EMUL_IS_AMD : 0;
@@ -463,7 +467,7 @@ void world_emulate(const struct test_case *c, struct outcome *after)
     state_before(c, &s);
     if (variant & 4) {
         ctx.bytes = c->bytes;
-        ctx.byte_count = c->room;
+        ctx.byte_count = c->supplied;
     }
     memset(after, 0, sizeof(*after));
     for (unsigned round = 0; ; round++) {

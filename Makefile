@@ -18,7 +18,7 @@ KSRC := $(wildcard boot/*.c kernel/*.c vmx/*.c svm/*.c) depriv/gate.c depriv/cal
 KASM := $(wildcard boot/*.asm kernel/*.asm vmx/*.asm svm/*.asm) depriv/gate.asm depriv/method2.asm depriv/component_image.asm
 USRC := depriv/umain.c depriv/uinsn.c depriv/guestmem.c depriv/format.c depriv/string.c $(wildcard depriv/load/*.c devices/*.c emul/*.c)
 KOBJ := $(patsubst %,$(B)/k/%.o,$(filter-out kernel/offsets.c,$(KSRC)) $(KASM))
-UOBJ := $(patsubst %,$(B)/u/%.o,depriv/ustart.asm $(USRC))
+UOBJ := $(patsubst %,$(B)/u/%.o,depriv/ustart.asm depriv/uvector.asm $(USRC))
 
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := all

@@ -91,5 +91,5 @@ int depriv_reply(struct vcpu *v)
     if (READ_ONCE(v->hazards) & HAZARD_KILL)
         return -E_KILLED;
     status &= ~(ABI_NOTE_INTR | ABI_NOTE_CONSOLE | ABI_NOTE_LIFE | ABI_NOTE_TIMER);
-    return status <= ABI_REFUSE ? (int)status : DEPRIV_BAD_STATUS;
+    return status <= ABI_INTERCEPT ? (int)status : DEPRIV_BAD_STATUS;
 }

@@ -1,35 +1,30 @@
-/* String instructions and port I/O: element by element with all checks before any effect, and whole runs within a page of RAM.
+/* String instructions and port I/O: batches of elements within a page, all checks before any effect, in bulk where memory is RAM.
  *
  * A REP is restartable behind each element: rCX, rSI and rDI say what is left, RIP stays. One call does EMUL_REP_MAX elements at most. */
 #include "exec.h"
 
 #define USES_SI  0x1u
 #define USES_DI  0x2u
-#define COMPARES 0x4u              /* F3 is REPE, F2 is REPNE (SDM 2B REP) */
+#define WRITES   0x4u              /* to rDI */
+#define COMPARES 0x8u              /* F3 is REPE, F2 is REPNE (SDM 2B REP) */
 #define REPEATED (EMUL_PFX_REP | EMUL_PFX_REPNE)
 #define WORD     8u                /* bytes that a bulk move takes at a time */
 
-/* one: an element, but for the registers. run: several at once; *done is 0 where that is not possible. Or NULL. */
+/* Where the element at hand lies; those of a batch have their places at equal distances in the same page. */
+struct string {
+    struct emul_place from, to;
+};
+
+/* one: moves an element; run: moves the first of `count` elements in bulk and says how many, 0 if that is not possible. Or NULL. */
 struct string_row {
-    int (*one)(struct exec *x);
-    int (*run)(struct exec *x, uint64_t count, uint64_t *done);
+    int (*one)(struct exec *x, const struct string *s);
+    uint64_t (*run)(struct exec *x, const struct string *s, uint64_t count);
     unsigned flags;
 };
 
 static uint64_t string_offset(const struct exec *x, unsigned reg)
 {
     return x->gpr[reg] & emul_size_mask(x->insn->addrsize);
-}
-
-static int resolve_source(struct exec *x, struct emul_place *place)
-{
-    return emul_resolve(x->ctx, x->mode, x->insn->seg, string_offset(x, EMUL_RSI), x->opsize, 0, place, x->result);
-}
-
-/* No segment override moves rDI (SDM 2B MOVS). */
-static int resolve_destination(struct exec *x, unsigned access)
-{
-    return emul_resolve(x->ctx, x->mode, EMUL_ES, string_offset(x, EMUL_RDI), x->opsize, access, &x->place, x->result);
 }
 
 int exec_storable(const struct exec *x, const struct emul_place *place)
@@ -45,12 +40,64 @@ int exec_storable(const struct exec *x, const struct emul_place *place)
     return 1;
 }
 
+/* How many of `count` elements lie in one page and before the address size wraps; at least 1, which may cross either. */
+static uint64_t batch_length(const struct exec *x, uint64_t offset, uint64_t linear, uint64_t count)
+{
+    unsigned size = x->opsize;
+    uint64_t at = linear & PAGE_MASK;
+    uint64_t bytes = at + size, room = offset; /* what there is of the page and of the offsets in the direction of travel */
+
+    if (!(x->s->rflags & RFLAGS_DF)) {
+        bytes = PAGE_SIZE - at;
+        room = emul_size_mask(x->insn->addrsize) - offset;
+    } else if (bytes > PAGE_SIZE) {
+        return 1;
+    } else {
+        room += size - 1;
+    }
+    if (room < bytes)
+        bytes = room + 1;
+    if (bytes / size < count)
+        count = bytes / size;
+    return count ? count : 1;
+}
+
+/* The segment allows the whole batch? In 64-bit mode a page is canonical or not (SDM 3A 3.3.7.1). */
+static int batch_allowed(struct exec *x, unsigned seg, uint64_t offset, unsigned access, uint64_t count)
+{
+    uint64_t linear, bytes = count * x->opsize;
+
+    if (x->mode == EMUL_MODE64)
+        return 1;
+    if (x->s->rflags & RFLAGS_DF)
+        offset -= bytes - x->opsize;
+    return !emul_linear(x->ctx, x->mode, seg, offset, bytes, access, &linear, x->result);
+}
+
+/* Resolves the element at an index register with all its faults; *count: cut to those that the same translation holds for. */
+static int string_resolve(struct exec *x, unsigned seg, unsigned reg, unsigned access, uint64_t *count, struct emul_place *place)
+{
+    uint64_t offset = string_offset(x, reg), linear;
+    int status = emul_linear(x->ctx, x->mode, seg, offset, x->opsize, access, &linear, x->result);
+
+    if (status)
+        return status;
+    if ((x->s->rflags & RFLAGS_AC) && (linear & (x->opsize - 1)) && (x->s->cr0 & CR0_AM) && emul_user(x->ctx))
+        return exec_fault(x, EMUL_VECTOR_AC, 0);
+    *count = batch_length(x, offset, linear, *count);
+    if (*count > 1 && !batch_allowed(x, seg, offset, access, *count))
+        *count = 1;
+    return emul_translate(x->ctx, x->mode, linear, x->opsize, access | emul_user(x->ctx), place, x->result);
+}
+
 /* n elements are done: index registers go on in the direction of DF, the count goes down, all in the address size. */
 static void string_step(struct exec *x, unsigned flags, uint64_t n)
 {
     unsigned size = x->insn->addrsize;
     uint64_t bytes = n * x->opsize;
 
+    if (!n)
+        return; /* nor are the upper halves cleared */
     if (x->s->rflags & RFLAGS_DF)
         bytes = -bytes;
     if (flags & USES_SI)
@@ -85,245 +132,202 @@ static int string_stop(struct exec *x, int status)
 
 static int string_ended(const struct exec *x, unsigned flags)
 {
-    if (!(flags & COMPARES))
+    if (!(flags & COMPARES) || !(x->insn->prefix & REPEATED))
         return 0;
     return !(x->flags & RFLAGS_ZF) == !!(x->insn->prefix & EMUL_PFX_REP);
 }
 
-/* Iterations until the count, a comparison, TF (a trap behind each, SDM 3B 17.3.1.4) or the bound ends them. */
+/* At most `count` elements, of which *done are done whatever the answer. */
+static int string_batch(struct exec *x, const struct string_row *row, uint64_t count, uint64_t *done)
+{
+    uint64_t step = x->s->rflags & RFLAGS_DF ? -(uint64_t)x->opsize : x->opsize;
+    struct string s = { 0 };
+    int status = EMUL_DONE;
+
+    if (row->flags & USES_SI)
+        status = string_resolve(x, x->insn->seg, EMUL_RSI, 0, &count, &s.from);
+    if (!status && (row->flags & USES_DI)) /* no override moves rDI, SDM 2B MOVS */
+        status = string_resolve(x, EMUL_ES, EMUL_RDI, row->flags & WRITES ? EMUL_PF_W : 0, &count, &s.to);
+    if (!status && (row->flags & WRITES) && !exec_storable(x, &s.to))
+        status = EMUL_UNHANDLED;
+    if (status)
+        return status;
+    if (count > 1 && row->run)
+        *done = row->run(x, &s, count);
+    if (*done)
+        return EMUL_DONE;
+    do {
+        status = row->one(x, &s);
+        if (status)
+            return status;
+        s.from.gpa[0] += step;
+        s.to.gpa[0] += step;
+        ++*done;
+    } while (*done < count && !string_ended(x, row->flags));
+    return EMUL_DONE;
+}
+
+/* Batches until the count, a comparison, TF (a trap behind each element, SDM 3B 17.3.1.4) or the bound ends them. */
 static int string_loop(struct exec *x, const struct string_row *row)
 {
     uint64_t left = x->insn->prefix & REPEATED ? string_offset(x, EMUL_RCX) : 1;
     uint64_t budget = left < EMUL_REP_MAX ? left : EMUL_REP_MAX;
-    int run = row->run && !(x->s->rflags & (RFLAGS_DF | RFLAGS_TF));
 
+    if (budget && (x->s->rflags & RFLAGS_TF))
+        budget = 1;
     while (budget) {
         uint64_t n = 0;
-        int status = run && budget > 1 ? row->run(x, budget, &n) : EMUL_DONE;
+        int status = string_batch(x, row, budget, &n);
 
-        if (!status && !n) {
-            status = row->one(x);
-            n = 1;
-        }
+        string_step(x, row->flags, n);
         if (status)
             return string_stop(x, status);
-        string_step(x, row->flags, n);
         left -= n;
         budget -= n;
-        if (!left || string_ended(x, row->flags))
+        if (string_ended(x, row->flags))
             return EMUL_DONE;
-        if (x->s->rflags & RFLAGS_TF)
-            break;
     }
     return left ? string_pause(x) : EMUL_DONE;
 }
 
-/* Elements that lie in one page of RAM, from an index register on, upwards. */
-struct run {
-    uint64_t gpa, count;           /* count 0: there is no run, or not even two elements */
-    void *data;
-};
-
-/* How many elements lie in the page and before the address size wraps. */
-static uint64_t run_length(const struct exec *x, uint64_t offset, uint64_t linear, uint64_t count)
+/* `count` elements from the one at `place` on as they lie in memory: their lowest byte. NULL: not RAM. */
+static void *run_data(const struct exec *x, const struct emul_place *place, uint64_t count, int write, unsigned cause)
 {
-    uint64_t in_page = PAGE_SIZE - (linear & PAGE_MASK);
-    uint64_t to_wrap = emul_size_mask(x->insn->addrsize) - offset; /* bytes behind the first */
-    uint64_t n = (to_wrap < in_page ? to_wrap + 1 : in_page) / x->opsize;
+    uint64_t low = place->gpa[0];
+
+    if (!x->ctx->ops->phys_map)
+        return 0;
+    if (x->s->rflags & RFLAGS_DF)
+        low -= (count - 1) * x->opsize;
+    return x->ctx->ops->phys_map(x->ctx->opaque, low, write, cause);
+}
+
+/* What part of `count` elements a bulk move takes, in bytes: single bytes too, larger ones only as whole words, so that none is torn. */
+static uint64_t bulk_bytes(const struct exec *x, uint64_t count)
+{
+    return x->opsize == 1 ? count : (count * x->opsize) & ~(uint64_t)(WORD - 1);
+}
+
+/* Words upwards are as good as elements, unless what is written overlaps what is read: upwards less than a word ahead, downwards at
+ * all. The microcoded moves count one instruction a word. */
+static uint64_t run_movs(struct exec *x, const struct string *s, uint64_t count)
+{
+    uint64_t bytes = bulk_bytes(x, count), words = bytes / WORD, rest = bytes % WORD;
+    uint64_t ahead = s->to.gpa[0] - s->from.gpa[0];
+    void *from, *to;
+
+    if (!bytes)
+        return 0;
+    if (x->s->rflags & RFLAGS_DF ? ahead + bytes - 1 < 2 * bytes - 1 : ahead - 1 < WORD - 1) {
+        if (x->opsize > 1 || (x->s->rflags & RFLAGS_DF))
+            return 0;
+        words = 0;
+        rest = bytes;
+    }
+    count = bytes / x->opsize;
+    from = run_data(x, &s->from, count, 0, EMUL_FOR_OPERAND);
+    to = run_data(x, &s->to, count, 1, EMUL_FOR_OPERAND);
+    if (!from || !to)
+        return 0;
+    __asm__ volatile("rep movsq" : "+S"(from), "+D"(to), "+c"(words) : : "memory");
+    __asm__ volatile("rep movsb" : "+S"(from), "+D"(to), "+c"(rest) : : "memory");
+    return count;
+}
+
+static uint64_t run_stos(struct exec *x, const struct string *s, uint64_t count)
+{
+    uint64_t mask = emul_size_mask(x->opsize);
+    uint64_t pattern = (x->gpr[EMUL_RAX] & mask) * (~0ull / mask);
+    uint64_t bytes = bulk_bytes(x, count), words = bytes / WORD, rest = bytes % WORD;
+    void *to;
+
+    count = bytes / x->opsize;
+    to = count ? run_data(x, &s->to, count, 1, EMUL_FOR_OPERAND) : 0;
+    if (!to)
+        return 0;
+    __asm__ volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(pattern) : "memory");
+    __asm__ volatile("rep stosb" : "+D"(to), "+c"(rest) : "a"(pattern) : "memory");
+    return count;
+}
+
+/* Ports take whole runs upwards; a callback that claims more than it was given is not believed. */
+static uint64_t run_ins(struct exec *x, const struct string *s, uint64_t count)
+{
+    const struct emul_ops *ops = x->ctx->ops;
+    int upwards = !(x->s->rflags & RFLAGS_DF);
+    void *to = ops->port_read_many && upwards ? run_data(x, &s->to, count, 1, EMUL_FOR_STRING) : 0;
+    uint64_t n = to ? ops->port_read_many(x->ctx->opaque, (uint16_t)x->gpr[EMUL_RDX], x->opsize, to, count) : 0;
 
     return n < count ? n : count;
 }
 
-static int find_run(struct exec *x, unsigned seg, unsigned reg, unsigned access, uint64_t count, unsigned cause, struct run *run)
-{
-    struct emul_ctx *ctx = x->ctx;
-    uint64_t offset = string_offset(x, reg), linear;
-    int status = emul_linear(ctx, x->mode, seg, offset, x->opsize, access, &linear, x->result);
-
-    run->count = 0;
-    if (status)
-        return status;
-    count = run_length(x, offset, linear, count);
-    if (count < 2 || !ctx->ops->phys_map || ((x->s->rflags & RFLAGS_AC) && (linear & (x->opsize - 1))) ||
-        emul_linear(ctx, x->mode, seg, offset, count * x->opsize, access, &linear, x->result))
-        return EMUL_DONE;
-    status = emul_walk(ctx, linear, access | emul_user(ctx), &run->gpa, x->result);
-    if (status)
-        return status;
-    run->data = ctx->ops->phys_map(ctx->opaque, run->gpa, !!(access & EMUL_PF_W), cause);
-    if (run->data)
-        run->count = count;
-    return EMUL_DONE;
-}
-
-/* What part of `bytes` a bulk move takes: bytes singly too, larger elements only as whole words, so that none is ever torn. */
-static uint64_t bulk_bytes(const struct exec *x, uint64_t bytes)
-{
-    return x->opsize == 1 ? bytes : bytes & ~(uint64_t)(WORD - 1);
-}
-
-/* The microcoded moves count one instruction a word. Words are as good as elements unless the destination lies less than a word
- * above the source: what is read then was just written. */
-static int run_movs(struct exec *x, uint64_t count, uint64_t *done)
-{
-    struct run from, to;
-    uint64_t bytes, words, rest;
-    int status = find_run(x, x->insn->seg, EMUL_RSI, 0, count, EMUL_FOR_OPERAND, &from);
-
-    if (status || !from.count)
-        return status;
-    status = find_run(x, EMUL_ES, EMUL_RDI, EMUL_PF_W, from.count, EMUL_FOR_OPERAND, &to);
-    if (status || !to.count)
-        return status;
-    bytes = bulk_bytes(x, to.count * x->opsize);
-    words = bytes / WORD;
-    if (to.gpa - from.gpa - 1 < WORD - 1) {
-        if (x->opsize > 1)
-            return EMUL_DONE;
-        words = 0;
-    }
-    rest = bytes - words * WORD;
-    __asm__ volatile("rep movsq" : "+S"(from.data), "+D"(to.data), "+c"(words) : : "memory");
-    __asm__ volatile("rep movsb" : "+S"(from.data), "+D"(to.data), "+c"(rest) : : "memory");
-    *done = bytes / x->opsize;
-    return EMUL_DONE;
-}
-
-static int run_stos(struct exec *x, uint64_t count, uint64_t *done)
-{
-    uint64_t mask = emul_size_mask(x->opsize);
-    uint64_t pattern = (x->gpr[EMUL_RAX] & mask) * (~0ull / mask);
-    uint64_t bytes, words, rest;
-    struct run to;
-    int status = find_run(x, EMUL_ES, EMUL_RDI, EMUL_PF_W, count, EMUL_FOR_OPERAND, &to);
-
-    if (status || !to.count)
-        return status;
-    bytes = bulk_bytes(x, to.count * x->opsize);
-    words = bytes / WORD;
-    rest = bytes % WORD;
-    __asm__ volatile("rep stosq" : "+D"(to.data), "+c"(words) : "a"(pattern) : "memory");
-    __asm__ volatile("rep stosb" : "+D"(to.data), "+c"(rest) : "a"(pattern) : "memory");
-    *done = bytes / x->opsize;
-    return EMUL_DONE;
-}
-
-static int run_ins(struct exec *x, uint64_t count, uint64_t *done)
+static uint64_t run_outs(struct exec *x, const struct string *s, uint64_t count)
 {
     const struct emul_ops *ops = x->ctx->ops;
-    struct run to;
-    int status;
+    int upwards = !(x->s->rflags & RFLAGS_DF);
+    void *from = ops->port_write_many && upwards ? run_data(x, &s->from, count, 0, EMUL_FOR_STRING) : 0;
+    uint64_t n = from ? ops->port_write_many(x->ctx->opaque, (uint16_t)x->gpr[EMUL_RDX], x->opsize, from, count) : 0;
 
-    if (!ops->port_read_many)
-        return EMUL_DONE;
-    status = find_run(x, EMUL_ES, EMUL_RDI, EMUL_PF_W, count, EMUL_FOR_STRING, &to);
-    if (!status && to.count)
-        *done = ops->port_read_many(x->ctx->opaque, (uint16_t)x->gpr[EMUL_RDX], x->opsize, to.data, to.count);
-    if (*done > to.count)
-        *done = to.count;
-    return status;
+    return n < count ? n : count;
 }
 
-static int run_outs(struct exec *x, uint64_t count, uint64_t *done)
-{
-    const struct emul_ops *ops = x->ctx->ops;
-    struct run from;
-    int status;
-
-    if (!ops->port_write_many)
-        return EMUL_DONE;
-    status = find_run(x, x->insn->seg, EMUL_RSI, 0, count, EMUL_FOR_STRING, &from);
-    if (!status && from.count)
-        *done = ops->port_write_many(x->ctx->opaque, (uint16_t)x->gpr[EMUL_RDX], x->opsize, from.data, from.count);
-    if (*done > from.count)
-        *done = from.count;
-    return status;
-}
-
-static int one_movs(struct exec *x)
-{
-    struct emul_place from;
-    uint64_t value;
-    int status = resolve_source(x, &from);
-
-    if (!status)
-        status = resolve_destination(x, EMUL_PF_W);
-    if (!status && !exec_storable(x, &x->place))
-        return EMUL_UNHANDLED;
-    if (!status)
-        status = emul_load(x->ctx, &from, &value, EMUL_FOR_OPERAND);
-    return status ? status : emul_store(x->ctx, &x->place, value, EMUL_FOR_OPERAND);
-}
-
-static int one_stos(struct exec *x)
-{
-    int status = resolve_destination(x, EMUL_PF_W);
-
-    if (!status && !exec_storable(x, &x->place))
-        return EMUL_UNHANDLED;
-    return status ? status : emul_store(x->ctx, &x->place, x->gpr[EMUL_RAX], EMUL_FOR_OPERAND);
-}
-
-static int one_lods(struct exec *x)
+static int one_movs(struct exec *x, const struct string *s)
 {
     uint64_t value;
-    int status = resolve_source(x, &x->place);
+    int status = emul_load(x->ctx, &s->from, &value, EMUL_FOR_OPERAND);
 
-    if (!status)
-        status = emul_load(x->ctx, &x->place, &value, EMUL_FOR_OPERAND);
+    return status ? status : emul_store(x->ctx, &s->to, value, EMUL_FOR_OPERAND);
+}
+
+static int one_stos(struct exec *x, const struct string *s)
+{
+    return emul_store(x->ctx, &s->to, x->gpr[EMUL_RAX], EMUL_FOR_OPERAND);
+}
+
+static int one_lods(struct exec *x, const struct string *s)
+{
+    uint64_t value;
+    int status = emul_load(x->ctx, &s->from, &value, EMUL_FOR_OPERAND);
+
     if (!status)
         exec_set_gpr(x, EMUL_RAX, x->opsize, value);
     return status;
 }
 
-static int one_cmps(struct exec *x)
+static int one_cmps(struct exec *x, const struct string *s)
 {
-    struct emul_place from;
     uint64_t a, b;
-    int status = resolve_source(x, &from);
+    int status = emul_load(x->ctx, &s->from, &a, EMUL_FOR_OPERAND);
 
     if (!status)
-        status = resolve_destination(x, 0);
-    if (!status)
-        status = emul_load(x->ctx, &from, &a, EMUL_FOR_OPERAND);
-    if (!status)
-        status = emul_load(x->ctx, &x->place, &b, EMUL_FOR_OPERAND);
+        status = emul_load(x->ctx, &s->to, &b, EMUL_FOR_OPERAND);
     if (!status)
         x->flags = exec_compare_flags(a, b, x->opsize, x->flags);
     return status;
 }
 
-static int one_scas(struct exec *x)
+static int one_scas(struct exec *x, const struct string *s)
 {
     uint64_t value;
-    int status = resolve_destination(x, 0);
+    int status = emul_load(x->ctx, &s->to, &value, EMUL_FOR_OPERAND);
 
-    if (!status)
-        status = emul_load(x->ctx, &x->place, &value, EMUL_FOR_OPERAND);
     if (!status)
         x->flags = exec_compare_flags(x->gpr[EMUL_RAX] & emul_size_mask(x->opsize), value, x->opsize, x->flags);
     return status;
 }
 
-static int one_ins(struct exec *x)
+static int one_ins(struct exec *x, const struct string *s)
 {
-    const struct emul_ops *ops = x->ctx->ops;
-    int status = resolve_destination(x, EMUL_PF_W);
+    uint32_t value = x->ctx->ops->port_in(x->ctx->opaque, (uint16_t)x->gpr[EMUL_RDX], x->opsize);
 
-    if (status)
-        return status;
-    if (!exec_storable(x, &x->place))
-        return EMUL_UNHANDLED;
-    return emul_store(x->ctx, &x->place, ops->port_in(x->ctx->opaque, (uint16_t)x->gpr[EMUL_RDX], x->opsize), EMUL_FOR_STRING);
+    return emul_store(x->ctx, &s->to, value, EMUL_FOR_STRING);
 }
 
-static int one_outs(struct exec *x)
+static int one_outs(struct exec *x, const struct string *s)
 {
     uint64_t value;
-    int status = resolve_source(x, &x->place);
+    int status = emul_load(x->ctx, &s->from, &value, EMUL_FOR_STRING);
 
-    if (!status)
-        status = emul_load(x->ctx, &x->place, &value, EMUL_FOR_STRING);
     if (!status)
         x->ctx->ops->port_out(x->ctx->opaque, (uint16_t)x->gpr[EMUL_RDX], x->opsize, (uint32_t)value);
     return status;
@@ -336,8 +340,8 @@ static int one_outs(struct exec *x)
 \
         return string_loop(x, &row); \
     }
-STRING(movs, run_movs, USES_SI | USES_DI)
-STRING(stos, run_stos, USES_DI)
+STRING(movs, run_movs, USES_SI | USES_DI | WRITES)
+STRING(stos, run_stos, USES_DI | WRITES)
 STRING(lods, 0, USES_SI)
 STRING(cmps, 0, USES_SI | USES_DI | COMPARES)
 STRING(scas, 0, USES_DI | COMPARES)
@@ -359,7 +363,7 @@ static int string_port(struct exec *x, unsigned in)
 
 int do_ins(struct exec *x)
 {
-    static const struct string_row row = { one_ins, run_ins, USES_DI };
+    static const struct string_row row = { one_ins, run_ins, USES_DI | WRITES };
     int status = string_port(x, 1);
 
     return status ? status : string_loop(x, &row);

@@ -76,3 +76,20 @@ int emul_fetch(struct emul_ctx *ctx, struct emul_result *result)
 {
     return emul_fetch_inline(ctx, emul_user(ctx), emul_walk_context(ctx), result);
 }
+
+int emul_fetch_bytes(struct emul_ctx *ctx, unsigned count, struct emul_result *result)
+{
+    unsigned mode = emul_code_mode(ctx->state);
+
+    result->insn = &result->store;
+    result->store.op = EMUL_BAD;
+    result->store.length = 0;
+    result->have = 0;
+    for (unsigned round = 0; result->have < count && round < 2; round++) {
+        int status = fetch_page(ctx, mode, result);
+
+        if (status)
+            return status;
+    }
+    return EMUL_DONE;
+}

@@ -164,6 +164,7 @@ static struct domain *domain_new(const struct domain_config *c)
     str_copy(d->name, c->name, sizeof(d->name));
     d->vcpus = c->vcpus;
     d->method = c->depriv;
+    d->emulate = c->emulate;
     d->modules = c->modules;
     memcpy(d->module, c->module, sizeof(d->module));
     d->component_pa = c->component_pa;

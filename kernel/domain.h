@@ -9,6 +9,9 @@
 #define DOMAINS_MAX 16u
 #define DOMAIN_NAME 32u
 
+/* Which instructions ring 3 emulates: those of exits; behind a forced-emulation prefix too; every one. */
+enum domain_emulate { EMULATE_EXITS, EMULATE_FORCED, EMULATE_ALL };
+
 enum domain_end { DOMAIN_RUNS, DOMAIN_POWEROFF, DOMAIN_REBOOT, DOMAIN_KILLED };
 
 struct console_ring { u8 bytes[4096]; u32 head, tail; };
@@ -35,6 +38,7 @@ struct domain {
     u64 component_pa, component_size; /* a component of its own, from a module; 0: the built-in one */
     void *hvm;                  /* vendor's bitmaps, pool */
     u32 method;                 /* depriv=0..3: how an operation reaches its component */
+    u32 emulate;                /* enum domain_emulate */
     u32 asid;                   /* ASID or VPID tag base, = id */
 
     struct module_range module[ABI_MODULES_MAX];

@@ -38,6 +38,7 @@ enum exit_kind {
 #define HVM_ACCESS_READ  1u
 #define HVM_ACCESS_WRITE 2u
 #define HVM_ACCESS_FETCH 4u
+#define HVM_ACCESS_FINAL 8u  /* gpa is of the access itself, which the guest's tables allow, not of a walk of them */
 
 struct exit_info {
     u32 kind;
@@ -53,7 +54,7 @@ struct exit_info {
     u32 error_valid;
     u32 cr;             /* EXIT_CR: 0 or 4 */
     u32 gpr;            /* its source or destination, ABI_RAX... */
-    u64 value;          /* EXIT_CR write: the value, LMSW and CLTS already merged */
+    u64 value;          /* EXIT_CR write: the value, LMSW and CLTS already merged; EXIT_TASK: as abi_frame.gpa for ABI_OP_TASK */
     const char *text;   /* EXIT_FAILED: the broken rule; EXIT_UNEXPECTED: name of the reason */
     u8 insn[16];        /* decode assist */
     u32 insn_bytes;

@@ -29,6 +29,7 @@ static void decode_nested(struct exit_info *e, struct vmcb *c)
 {
     e->gpa = c->exit_info2;
     e->access = c->exit_info1 & NPF_WRITE ? HVM_ACCESS_WRITE : c->exit_info1 & NPF_FETCH ? HVM_ACCESS_FETCH : HVM_ACCESS_READ;
+    e->access |= c->exit_info1 & NPF_FINAL ? HVM_ACCESS_FINAL : 0;
     if (svm_features.decode && c->fetched <= sizeof(c->insn)) {
         e->insn_bytes = c->fetched;
         memcpy(e->insn, c->insn, sizeof(c->insn));
@@ -42,6 +43,13 @@ static void decode_debug(struct exit_info *e, struct vmcb *c)
     e->error_valid = 0;
     c->save.dr7 &= ~DR7_GD;
     c->clean &= ~(u32)CLEAN_DR;
+}
+
+static void decode_undefined(struct exit_info *e, struct vmcb *c)
+{
+    (void)c;
+    e->vector = VEC_UD;
+    e->error_valid = 0;
 }
 
 static void decode_alignment(struct exit_info *e, struct vmcb *c)
@@ -70,9 +78,11 @@ static const struct vmexit_row rows[VMEXIT_TABLE_END] = {
     [0x20 ... 0x2f] = OFF("DR read"),
     [0x30 ... 0x3f] = OFF("DR write"),
     [VMEXIT_EXCP] = OFF("#DE"),
-    [VMEXIT_EXCP + 2 ... VMEXIT_EXCP + 16] = OFF("exception"),
+    [VMEXIT_EXCP + 2 ... VMEXIT_EXCP + 5] = OFF("exception"),
+    [VMEXIT_EXCP + 7 ... VMEXIT_EXCP + 16] = OFF("exception"),
     [VMEXIT_EXCP + 19 ... VMEXIT_EXCP + 31] = OFF("exception"),
     [VMEXIT_EXCP + VEC_DB]     = { "#DB",         EXIT_EXCEPTION,  STAY,        decode_debug },
+    [VMEXIT_EXCP + VEC_UD]     = { "#UD",         EXIT_EXCEPTION,  STAY,        decode_undefined },
     [VMEXIT_EXCP + VEC_AC]     = { "#AC",         EXIT_EXCEPTION,  STAY,        decode_alignment },
     [VMEXIT_EXCP + VEC_MC]     = { "#MC",         EXIT_NMI,        STAY_NEVER,  NULL },
     [VMEXIT_INTR]              = { "INTR",        EXIT_INTERRUPT,  STAY_NEVER,  NULL },

@@ -101,10 +101,10 @@ static void svm_domain_free(struct domain *d)
 
 /* ---- vcpu ---------------------------------------------------------------------------------------------------------------- */
 
-static void intercepts_init(struct vmcb *c)
+static void intercepts_init(const struct vcpu *v, struct vmcb *c)
 {
     /* #DB and #AC can follow each other for ever inside one delivery, with no interrupt between (ATTACKS E22). */
-    c->intercept_exceptions = (u32)(BIT(VEC_DB) | BIT(VEC_AC) | BIT(VEC_MC));
+    c->intercept_exceptions = (u32)(BIT(VEC_DB) | BIT(VEC_AC) | BIT(VEC_MC) | (v->domain->emulate == EMULATE_FORCED ? BIT(VEC_UD) : 0));
     c->intercept_misc1 = (u32)(INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_INIT | INTERCEPT_VINTR | INTERCEPT_RDPMC | INTERCEPT_CPUID |
                                INTERCEPT_RSM | INTERCEPT_INVD | INTERCEPT_HLT | INTERCEPT_INVLPGA | INTERCEPT_IOIO | INTERCEPT_MSR |
                                INTERCEPT_FERR_FREEZE | INTERCEPT_SHUTDOWN);
@@ -124,7 +124,7 @@ static void intercepts_init(struct vmcb *c)
 static void controls_init(struct vcpu *v, struct vmcb *c)
 {
     struct domain *d = v->domain;
-    intercepts_init(c);
+    intercepts_init(v, c);
     c->iopm_base = pool_phys(d->hvm);
     c->msrpm_base = c->iopm_base + IOPM_PAGES * PAGE_SIZE;
     /* An ASID per vcpu if there are enough: translations are tagged with it alone, and two vcpus have two CR3s. Else they share. */

@@ -77,6 +77,7 @@
 /* EXITINFO1 of VMEXIT_NPF (APM2 15.25.6). */
 #define NPF_WRITE             BIT(1)
 #define NPF_FETCH             BIT(4)
+#define NPF_FINAL             BIT(32)
 
 /* Exit codes that code names; the others stand by number in the table of exits.c. */
 enum vmexit {

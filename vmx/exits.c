@@ -88,7 +88,18 @@ static void decode_interrupt(struct vcpu *v, u64 q)
 static void decode_nested(struct vcpu *v, u64 q)
 {
     v->exit.gpa = vmcs_read(VMCS_GUEST_PHYSICAL);
-    v->exit.access = (u32)q & (HVM_ACCESS_READ | HVM_ACCESS_WRITE | HVM_ACCESS_FETCH);
+    v->exit.access = ((u32)q & (HVM_ACCESS_READ | HVM_ACCESS_WRITE | HVM_ACCESS_FETCH)) | (q & BIT(8) ? HVM_ACCESS_FINAL : 0); /* table 27-7 */
+}
+
+/* Table 27-2. The event that a task gate delivered is the new task's now; only what an instruction asked for returns behind it (25.4.2). */
+static void decode_task(struct vcpu *v, u64 q)
+{
+    u32 event = v->event, type = event & HVM_EVENT_TYPE;
+    v->exit.value = (q & 0xffff) | (q >> 30 & 3) << ABI_TASK_REASON | (event & ABI_INJECT_ERROR ? ABI_TASK_ERROR : 0);
+    v->exit.error = v->event_error;
+    if (event && type < HVM_EVENT_SOFT_INT)
+        v->exit.length = 0;
+    v->event = 0;
 }
 
 static u64 gpr_read(struct vcpu *v, u32 n)
@@ -142,7 +153,7 @@ static const struct exit_row exit_rows[] = {
     [6]  = UNEXPECTED("other SMI"),
     [7]  = { "interrupt window",    EXIT_WINDOW,     0, 0, NULL },
     [8]  = UNEXPECTED("NMI window"),
-    [9]  = { "task switch",         EXIT_TASK,       ROW_QUAL | ROW_LENGTH | ROW_DELIVERY, 0, NULL },
+    [9]  = { "task switch",         EXIT_TASK,       ROW_QUAL | ROW_LENGTH | ROW_DELIVERY, 0, decode_task },
     [10] = { "CPUID",               EXIT_CPUID,      ROW_LENGTH, 0, NULL },
     [11] = UNDEFINED("GETSEC"),
     [12] = { "HLT",                 EXIT_HLT,        ROW_LENGTH, 0, NULL },

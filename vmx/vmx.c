@@ -207,7 +207,7 @@ static void write_controls(struct vcpu *v)
     vmcs_write(VMCS_PROC2, c->proc2);
     vmcs_write(VMCS_EXIT, c->exit);
     vmcs_write(VMCS_ENTRY, c->entry);
-    vmcs_write(VMCS_EXCEPTIONS, BIT(VEC_DB) | BIT(VEC_AC) | BIT(VEC_MC)); /* #DB, #AC: their delivery can loop for ever (ATTACKS E22) */
+    vmcs_write(VMCS_EXCEPTIONS, BIT(VEC_DB) | BIT(VEC_AC) | BIT(VEC_MC) | (v->domain->emulate == EMULATE_FORCED ? BIT(VEC_UD) : 0)); /* #DB, #AC: their delivery can loop for ever (ATTACKS E22) */
     vmcs_write(VMCS_PF_MASK, 0);
     vmcs_write(VMCS_PF_MATCH, 0);
     vmcs_write(VMCS_CR3_TARGETS, 0);

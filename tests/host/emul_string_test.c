@@ -334,12 +334,297 @@ static void test_variants(void **state)
     assert_true(bulk > 500);
 }
 
+/* What MOVS, STOS, LODS, CMPS, SCAS are, one element after the other, in flat memory with a limit: 0, or 1 for a fault. */
+enum { MOVS, STOS, LODS, CMPS, SCAS, KINDS };
+
+static uint64_t element(unsigned size, const uint8_t *p)
+{
+    uint64_t value = 0;
+
+    memcpy(&value, p, size);
+    return value;
+}
+
+static uint64_t compare(uint64_t a, uint64_t b, unsigned size, uint64_t flags)
+{
+    uint64_t sign = 1ull << (size * 8 - 1), r = (a - b) & ((sign << 1) - 1);
+
+    flags &= ~0x8d5ull;
+    flags |= a < b ? 1 : 0;
+    flags |= __builtin_parity(r & 0xff) ? 0 : 4;
+    flags |= (a ^ b ^ r) & 0x10;
+    flags |= r ? 0 : 0x40;
+    flags |= r & sign ? 0x80 : 0;
+    return flags | ((a ^ b) & (a ^ r) & sign ? 0x800 : 0);
+}
+
+static int model(uint8_t *ram, uint64_t *gpr, uint64_t *flags, unsigned kind, unsigned size, unsigned addr, int rep, uint64_t limit)
+{
+    uint64_t mask = addr == 8 ? ~0ull : (1ull << addr * 8) - 1, before = *flags;
+    uint64_t step = *flags & DF ? -(uint64_t)size : size;
+
+    for (unsigned n = 0; n < EMUL_REP_MAX; n++) {
+        uint64_t si = gpr[EMUL_RSI] & mask, di = gpr[EMUL_RDI] & mask, a = gpr[EMUL_RAX] & ((2ull << (size * 8 - 1)) - 1);
+
+        if (rep && !(gpr[EMUL_RCX] & mask))
+            return 0;
+        if ((kind != STOS && kind != SCAS && si + size - 1 > limit) || (kind != LODS && di + size - 1 > limit)) {
+            *flags = before;
+            return 1;
+        }
+        if (kind != STOS && kind != SCAS)
+            a = element(size, ram + si);
+        if (kind == LODS)
+            size == 4 ? (void)(gpr[EMUL_RAX] = (uint32_t)a) : (void)memcpy(&gpr[EMUL_RAX], &a, size);
+        if (kind == MOVS || kind == STOS)
+            memcpy(ram + di, &a, size);
+        if (kind == CMPS || kind == SCAS)
+            *flags = compare(a, element(size, ram + di), size, *flags);
+        for (unsigned reg = EMUL_RCX; reg <= EMUL_RDI; reg++) {
+            uint64_t by = reg == EMUL_RCX ? -(uint64_t)!!rep : step;
+
+            if ((reg == EMUL_RCX && rep) || (reg == EMUL_RSI && kind != STOS && kind != SCAS) || (reg == EMUL_RDI && kind != LODS))
+                gpr[reg] = addr == 2 ? (gpr[reg] & ~mask) | ((gpr[reg] + by) & mask) : (gpr[reg] + by) & mask;
+        }
+        if (!rep || ((kind == CMPS || kind == SCAS) && !(*flags & 0x40) == (rep == 1)))
+            return 0;
+    }
+    return 0;
+}
+
+/* One random instruction. RAM is all alike near RSI and RDI, so that comparisons go on for a while. */
+static unsigned random_memory(unsigned seed, unsigned variant, unsigned *kind, unsigned *size, unsigned *addr, int *rep)
+{
+    static const uint8_t opcode[KINDS] = { 0xa4, 0xaa, 0xac, 0xa6, 0xae };
+    static const unsigned modes[] = { 16, 32, 64 };
+    unsigned bits = modes[seed % 3], len = 0, shift = rand() % 4;
+    uint8_t code[8];
+
+    *kind = rand() % KINDS;
+    *rep = rand() % 3;
+    *size = bits == 64 ? 1u << shift : 1u << shift % 3;
+    *addr = bits / 8;
+    if (rand() % 4 == 0) {
+        code[len++] = 0x67;
+        *addr = bits == 32 ? 2 : 4;
+    }
+    if (*rep)
+        code[len++] = *rep == 1 ? 0xf3 : 0xf2;
+    if (bits == 16 ? *size == 4 : *size == 2)
+        code[len++] = 0x66;
+    if (*size == 8)
+        code[len++] = 0x48;
+    code[len++] = opcode[*kind] + (*size > 1);
+    prepare(bits, (const char *)code, len);
+    memset(f.ram + 0x4000, 0x11, 0x6000);
+    f.ram[0x4000 + rand() % 0x6000] = 0x12;
+    for (unsigned i = 0; i < 0x800; i++)
+        f.ram[0x6000 + i] = rand() % 2 ? i : 0x11;
+    f.gpr[EMUL_RAX] = 0x1111111111111111ull + (rand() % 8 ? 0 : rand());
+    f.gpr[EMUL_RCX] = rand() % 4 ? rand() % 100 : rand() % (0x4f00 / (int)*size);
+    f.gpr[EMUL_RSI] = 0x5000 + rand() % 0x2000;
+    f.gpr[EMUL_RDI] = rand() % 2 ? (int)f.gpr[EMUL_RSI] + rand() % 40 - 20 : 0x5000 + rand() % 0x2000;
+    if (*addr == 2 && rand() % 8 == 0)
+        f.gpr[EMUL_RSI] = 0xffff - rand() % 64;
+    if (*addr < 8) /* what is above the address size does not count */
+        f.gpr[EMUL_RSI] |= *addr == 4 ? 0x500000000 : 0x30000;
+    f.state.rflags |= rand() % 3 ? 0 : DF;
+    if (bits != 64)
+        f.state.seg[EMUL_DS].limit = f.state.seg[EMUL_ES].limit = rand() % 4 ? 0xffff : 0x6000 + rand() % 0x2000;
+    if (variant)
+        f.ops.phys_map = NULL;
+    return len;
+}
+
+static void test_model(void **state)
+{
+    static uint8_t ram[FAKE_RAM];
+
+    (void)state;
+    for (unsigned seed = 0; seed < 12000; seed++) {
+        unsigned kind, size, addr, faults;
+        uint64_t gpr[16], flags, limit;
+        int rep;
+
+        srand(seed);
+        unsigned len = random_memory(seed, seed % 5 == 0, &kind, &size, &addr, &rep);
+
+        memcpy(ram, f.ram, sizeof(ram));
+        memcpy(gpr, f.gpr, sizeof(gpr));
+        flags = f.state.rflags;
+        limit = seed % 3 == 2 ? FAKE_RAM : f.state.seg[EMUL_DS].limit;
+        faults = model(ram, gpr, &flags, kind, size, addr, rep, limit);
+        gpr[EMUL_RSP] = f.state.rsp;
+        assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_MEMORY, &f.result), faults ? EMUL_FAULT : EMUL_DONE);
+        assert_memory_equal(f.gpr, gpr, sizeof(gpr));
+        assert_memory_equal(f.ram, ram, sizeof(ram));
+        if (f.state.rip == CODE && !faults)
+            flags |= 0x10000; /* in the middle */
+        assert_int_equal(f.state.rflags, flags);
+        assert_true(f.state.rip == CODE || f.state.rip == CODE + len);
+    }
+}
+
+/* A comparison that faults in its third element: registers are there, flags are those before the instruction; and the next call
+ * goes on. STI's shadow is over. */
+static void test_compare_fault(void **state)
+{
+    (void)state;
+    PREPARE(32, "\xf3\xa7");
+    f.gpr[EMUL_RCX] = 9;
+    f.gpr[EMUL_RDI] += 0x100;
+    f.state.shadow = EMUL_SHADOW_STI;
+    f.state.rflags |= 0x895;
+    f.state.seg[EMUL_ES].limit = DATA + 0x107;
+    f.ctx.changed = 0;
+    assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_MEMORY, &f.result), EMUL_FAULT);
+    assert_int_equal(f.result.vector, EMUL_VECTOR_GP);
+    assert_int_equal(f.result.iterations, 2);
+    assert_int_equal(f.gpr[EMUL_RCX], 7);
+    assert_int_equal(f.gpr[EMUL_RSI], DATA + 8);
+    assert_int_equal(f.state.rflags, 0x897);
+    assert_int_equal(f.state.shadow, 0);
+    assert_int_equal(f.ctx.changed, EMUL_STATE_RIP);
+    f.state.seg[EMUL_ES].limit = ~0u;
+    assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_MEMORY, &f.result), EMUL_DONE);
+    assert_int_equal(f.state.rip, CODE + 2);
+    assert_int_equal(f.state.rflags, 0x46);
+}
+
+/* E10, E14: TF stops MOVS behind each element with RF set, and takes RF off with the last; the bound sets RF too. */
+static void test_pause(void **state)
+{
+    (void)state;
+    PREPARE(64, "\xf3\xa4");
+    f.gpr[EMUL_RCX] = 2;
+    f.gpr[EMUL_RDI] += 0x1000;
+    f.state.rflags |= TF;
+    for (unsigned left = 1; left < 2; left--) {
+        assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_MEMORY, &f.result), EMUL_DONE);
+        assert_int_equal(f.result.step, 1);
+        assert_int_equal(f.result.iterations, 1);
+        assert_int_equal(f.gpr[EMUL_RCX], left);
+        assert_int_equal(f.state.rflags, left ? 0x10102 : 0x102);
+        assert_int_equal(f.state.rip, left ? CODE : CODE + 2);
+    }
+    PREPARE(64, "\xf3\xaa");
+    f.gpr[EMUL_RCX] = EMUL_REP_MAX + 1;
+    assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_ANY, &f.result), EMUL_DONE);
+    assert_int_equal(f.state.rflags, 0x10002);
+    assert_int_equal(f.result.step, 0);
+    assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_ANY, &f.result), EMUL_DONE);
+    assert_int_equal(f.state.rflags, 2);
+    assert_int_equal(f.state.rip, CODE + 2);
+}
+
+/* E20: MOVS from a device to a device, without each callback in turn: what is refused has read nothing, what went on is kept. */
+static void test_hooks(void **state)
+{
+    (void)state;
+    for (unsigned hook = 0; hook < sizeof(f.ops) / sizeof(void *); hook++) {
+        PREPARE(64, "\xf3\xa5");
+        f.gpr[EMUL_RSI] = f.gpr[EMUL_RDI] = FAKE_DEVICE;
+        f.gpr[EMUL_RCX] = 3;
+        ((void **)&f.ops)[hook] = NULL;
+        if (emul_execute(&f.ctx, EMUL_MAY_MEMORY, &f.result) == EMUL_UNHANDLED) {
+            assert_int_equal(f.events, 0);
+            assert_int_equal(f.gpr[EMUL_RCX], 3);
+            assert_int_equal(f.state.rip, CODE);
+        } else {
+            assert_int_equal(f.events, 6);
+        }
+    }
+    PREPARE(64, "\xf3\xa5"); /* RAM, then a device that cannot be written */
+    f.ops.mmio_write = NULL;
+    f.gpr[EMUL_RDI] = FAKE_HOLE - 8;
+    f.gpr[EMUL_RCX] = 3;
+    assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_MEMORY, &f.result), EMUL_DONE);
+    assert_int_equal(f.gpr[EMUL_RCX], 1);
+    assert_int_equal(f.state.rip, CODE);
+    assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_MEMORY, &f.result), EMUL_UNHANDLED);
+    assert_int_equal(f.gpr[EMUL_RCX], 1);
+}
+
+struct port_row { unsigned bits; const char *code; unsigned length; char kind; unsigned size, port; uint64_t value; };
+
+static void test_ports(void **state)
+{
+    static const struct port_row rows[] = {
+        { 64, "\xe4\x80", 2, 'i', 1, 0x80, 0x11111111111111a1 }, { 64, "\xe5\xff", 2, 'i', 4, 0xff, 0x876543a1 },
+        { 64, "\x66\xe5\x70", 3, 'i', 2, 0x70, 0x11111111111143a1 }, { 64, "\x48\xed", 2, 'i', 4, PORT, 0x876543a1 },
+        { 16, "\xed", 1, 'i', 2, PORT, 0x11111111111143a1 }, { 64, "\xec", 1, 'i', 1, PORT, 0x11111111111111a1 },
+        { 64, "\xe6\x80", 2, 'o', 1, 0x80, 0x11 }, { 32, "\xe7\x80", 2, 'o', 4, 0x80, 0x11111111 }, { 32, "\xee", 1, 'o', 1, PORT, 0x11 },
+        { 32, "\x66\xef", 2, 'o', 2, PORT, 0x1111 }, { 64, "\x48\xef", 2, 'o', 4, PORT, 0x11111111 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct port_row *r = &rows[i];
+
+        prepare(r->bits, r->code, r->length);
+        f.next_input = 0x876543a1;
+        f.gpr[EMUL_RAX] = 0x1111111111111111;
+        f.gpr[EMUL_RDX] |= 0xabcd0000; /* DX only */
+        assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_MEMORY, &f.result), EMUL_RETRY); /* E3: not what that exit was about */
+        assert_int_equal(emul_string_io(&f.ctx, &out1, &f.result), EMUL_RETRY);
+        assert_int_equal(f.events, 0);
+        assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_PORT, &f.result), EMUL_DONE);
+        assert_int_equal(f.events, 1);
+        assert_int_equal(f.log[0].kind, r->kind);
+        assert_int_equal(f.log[0].size, r->size);
+        assert_int_equal(f.log[0].where, r->port);
+        assert_int_equal(r->kind == 'o' ? f.log[0].value : f.gpr[EMUL_RAX], r->value);
+        assert_int_equal(f.state.rip, CODE + r->length);
+        f.state.rip = CODE;
+        f.ops.port_in = NULL;
+        f.ops.port_out = NULL;
+        assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_PORT, &f.result), EMUL_UNHANDLED);
+        assert_int_equal(f.state.rip, CODE);
+    }
+}
+
+/* E1: IOPL and the bitmap of the TSS, which is read through the page tables; vm86 always asks the bitmap. */
+static void test_permission(void **state)
+{
+    static const char *const codes[] = { "\xec", "\xee", "\x6c", "\x6e" };
+
+    (void)state;
+    for (unsigned n = 0; n < 4 * 16; n++) {
+        unsigned cpl = n & 1 ? 3 : 0, iopl = n & 2 ? 3 : 0, vm = n & 4, open = n & 8;
+
+        PREPARE(32, "\x90");
+        f.ram[CODE] = codes[n / 16][0];
+        f.state.seg[EMUL_SS].attr |= (vm ? 3 : cpl) << 5;
+        f.state.rflags |= iopl << 12 | (vm ? 0x20000 : 0);
+        f.state.seg[EMUL_CS].attr &= vm ? ~0x4000u : ~0u;
+        f.state.seg[EMUL_TR] = (struct emul_segment){ .base = 0x20000, .limit = 0x68 + 0x80, .attr = 0x8b };
+        f.ram[0x20066] = 0x68;
+        f.ram[0x20068 + PORT / 8] = open ? 0xfe : 0xff;
+        if (!vm && cpl <= iopl) {
+            assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_PORT, &f.result), EMUL_DONE);
+        } else if (open) {
+            assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_PORT, &f.result), EMUL_DONE);
+            f.state.rip = CODE;
+            f.gpr[EMUL_RDX]++; /* its neighbour is closed */
+            assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_PORT, &f.result), EMUL_FAULT);
+            f.gpr[EMUL_RDX] = 0x3ff + 1; /* behind the limit of the TSS */
+            assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_PORT, &f.result), EMUL_FAULT);
+        } else {
+            assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_PORT, &f.result), EMUL_FAULT);
+            assert_int_equal(f.result.vector, EMUL_VECTOR_GP);
+            assert_int_equal(f.events, 0);
+            assert_int_equal(f.gpr[EMUL_RSI], DATA);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_single), cmocka_unit_test(test_override), cmocka_unit_test(test_retry), cmocka_unit_test(test_counts),
         cmocka_unit_test(test_wrap16), cmocka_unit_test(test_segments), cmocka_unit_test(test_seam), cmocka_unit_test(test_step),
-        cmocka_unit_test(test_device), cmocka_unit_test(test_variants),
+        cmocka_unit_test(test_device), cmocka_unit_test(test_variants), cmocka_unit_test(test_model), cmocka_unit_test(test_compare_fault),
+        cmocka_unit_test(test_pause), cmocka_unit_test(test_hooks), cmocka_unit_test(test_ports), cmocka_unit_test(test_permission),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -757,6 +757,9 @@ static int decode_case(struct test_case *c)
     c->op = c->insn.op;
     if (!may_run[c->op] || (c->op == EMUL_INT && (c->insn.imm & 0xff) == 0x80))
         return 0;
+    /* F2 and F3 are reserved on LOOPE and LOOPNE (SDM 2A 2.1.1): Zen 4 takes the condition from them, F2 not zero, F3 zero. */
+    if ((c->op == EMUL_LOOPE || c->op == EMUL_LOOPNE) && (c->insn.prefix & (EMUL_PFX_REP | EMUL_PFX_REPNE)))
+        return 0;
     return c->op != EMUL_CLFLUSH || c->insn.map != EMUL_MAP_0F || c->insn.opcode != 1; /* CLZERO is an AMD store */
 }
 

@@ -239,7 +239,7 @@ void world_create(void)
 
 static uint8_t *real_address(uint64_t linear)
 {
-    unsigned page = (linear - WINDOW) / 4096;
+    uint64_t page = (linear - WINDOW) / 4096;
 
     if (linear < WINDOW || page >= WINDOW_PAGES || window[page].frame == NONE)
         return NULL;

@@ -23,7 +23,7 @@ UOBJ := $(patsubst %,$(B)/u/%.o,depriv/ustart.asm depriv/uvector.asm $(USRC))
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := all
 Q := $(if $(V),,@)
-.PHONY: all tools iso run test bench check loc abi help clean gdb
+.PHONY: all tools iso run test bench bench-emul fuzz coverage check loc abi help clean gdb
 tools: # nasm, iasl and what else the build takes: Debian packages, installed when missing
 	@tests/system/install.sh build
 
@@ -100,6 +100,18 @@ test: all
 bench: all
 	@tests/system/bench.sh
 
+bench-emul:
+	@tests/system/install.sh emul
+	@tests/bench/emul.sh
+
+fuzz:
+	@tests/system/install.sh emul
+	@tests/host/fuzz.sh
+
+coverage:
+	@tests/system/install.sh emul
+	@tests/host/coverage.sh
+
 check: all
 	@tests/system/check.sh
 
@@ -118,7 +130,7 @@ clean:
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
-export PARTS DET HV ACCEL KIND GUEST INITRD CMDLINE MODULES MEM VCPUS OPTS TIMEOUT FIRMWARE B COUNT
+export FUZZ_TIME PARTS DET HV ACCEL KIND GUEST INITRD CMDLINE MODULES MEM VCPUS OPTS TIMEOUT FIRMWARE B COUNT
 
 ## make                 build build/rung.elf (GRUB) and build/rung32.elf (QEMU -kernel)
 ## make run             a Debian kernel with a busybox shell as a guest, in this terminal
@@ -131,6 +143,9 @@ export PARTS DET HV ACCEL KIND GUEST INITRD CMDLINE MODULES MEM VCPUS OPTS TIMEO
 ## make test [T=name]   unit tests on the host, then system tests on QEMU and Bochs
 ## make bench [HV=..]   the measurements, as tables and in build/bench.jsonl
 ##     PARTS="flat ring3 events methods linux"  some of them (tests/system/bench.sh)
+## make bench-emul      the emulator on this machine: instructions for one emulated instruction, beside Xen's
+## make fuzz            all fuzzers of tests/host, FUZZ_TIME=60 seconds each; their corpora stay in build/fuzz
+## make coverage        lines of emul/ that the host tests reach
 ## make check           style, layers, static analysis
 ## make abi             the table of calls in depriv/README.md, from depriv/abi.h
 ## make loc             lines of code by part

@@ -325,6 +325,23 @@ static int phys_cmpxchg(void *opaque, uint64_t gpa, unsigned size, const void *o
     return 0;
 }
 
+/* All memory is RAM; that there are devices lets stores go without a direct pointer. */
+static uint64_t mmio_read(void *opaque, uint64_t gpa, unsigned size)
+{
+    (void)opaque;
+    (void)gpa;
+    (void)size;
+    return ~0ull;
+}
+
+static void mmio_write(void *opaque, uint64_t gpa, unsigned size, uint64_t value)
+{
+    (void)opaque;
+    (void)gpa;
+    (void)size;
+    (void)value;
+}
+
 static uint8_t *vector_register(unsigned kind, unsigned number)
 {
     if (kind == EMUL_VECTOR_XMM)
@@ -365,7 +382,7 @@ void world_fill(uint64_t seed, unsigned kind)
     memset(&world.cache, 0, sizeof(world.cache));
     memset(&world.decoded, 0, sizeof(world.decoded));
     ops = (struct emul_ops){ .phys_read = phys_read, .phys_write = phys_write, .phys_cmpxchg = phys_cmpxchg,
-                             .phys_map = kind & 1 ? NULL : phys_map, .vector_read = vector_read, .vector_write = vector_write };
+                             .mmio_read = mmio_read, .mmio_write = mmio_write, .phys_map = kind & 1 ? NULL : phys_map, .vector_read = vector_read, .vector_write = vector_write };
 }
 
 /* ---- One emulation --------------------------------------------------------------------------------------------------------------- */

@@ -1,18 +1,20 @@
 #!/bin/bash
 # Installs the Debian packages that building, running and testing Rung need, if they are missing and this user may.
-# usage: install.sh [run|build|test]: the packages of one purpose; without a word all of them
+# usage: install.sh [run|build|test|emul]: the packages of one purpose; without a word all of them
 set -u
 
 build="gcc make nasm binutils acpica-tools psf-unifont"
 run="qemu-system-x86 ovmf bochs bochs-term bochsbios vgabios grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools cpio
      busybox-static socat"
 test="libc6-dev libcmocka-dev libzydis-dev cppcheck procps"
+emul="libc6-dev libzydis-dev valgrind clang libclang-rt-14-dev"
 
 case "${1:-all}" in
 build) want=$build ;;
 run)   want="$build $run" ;;
 test|all) want="$build $run $test" ;;
-*) echo "install.sh: '$1' is not one of: build run test" >&2; exit 2 ;;
+emul)  want="$build $emul" ;;
+*) echo "install.sh: '$1' is not one of: build run test emul" >&2; exit 2 ;;
 esac
 
 missing=

@@ -166,6 +166,7 @@ struct exec_stack {
 void exec_stack_begin(struct exec *x, struct exec_stack *st);  /* the current stack */
 int exec_push(struct exec *x, struct exec_stack *st, unsigned size, uint64_t value);
 int exec_pop(struct exec *x, struct exec_stack *st, unsigned size, uint64_t *value);
+void exec_stack_skip(struct exec_stack *st, uint64_t bytes);   /* rSP moves up, in its width */
 int exec_stack_commit(struct exec *x, struct exec_stack *st);  /* writes; sets gpr[4] */
 
 /* Accesses at a linear address, for descriptor tables and task state: supervisor, implicit (SDM 3A 4.6.1). */

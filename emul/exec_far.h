@@ -29,6 +29,7 @@ int exec_check_tss(struct exec *x, uint16_t selector, unsigned busy, unsigned ve
 int exec_check_ldt(struct exec *x, uint16_t selector, unsigned vector, unsigned absent, struct exec_checked *c);
 int exec_bad_selector(struct exec *x, unsigned vector, uint16_t selector);
 int exec_accessed(struct exec *x, struct exec_checked *c);      /* sets the descriptor's accessed bit */
+extern const uint8_t exec_data_segments[4];                      /* ES DS FS GS */
 void exec_null_segment(struct emul_segment *segment, uint16_t selector, unsigned dpl);
 void exec_real_segment(struct emul_segment *segment, unsigned seg, uint16_t selector, int v86); /* in: what the register holds */
 void exec_set_segment(struct exec *x, unsigned seg, const struct emul_segment *segment);
@@ -42,6 +43,30 @@ static inline int exec_is_null(uint16_t selector)
 {
     return !(selector & SELECTOR_CODE);
 }
+
+/* ---- Far transfers: exec_far.c ---- */
+#define CODE_INWARD 1u             /* code of a lower DPL will do: a call or interrupt gate leads to it */
+#define CODE_GATE   2u             /* through a gate: in IA-32e mode only 64-bit code */
+
+/* Judges the code segment in c->from, entered with privilege `level`: faults are `vector`, #NP. Sets c->segment, RPL = level. */
+int exec_check_code(struct exec *x, struct exec_checked *c, unsigned level, unsigned rules, unsigned vector);
+/* The stack that the TSS has for privilege `cpl`, or that of the interrupt stack table if ist is not 0 (SDM 3A 6.12.1, 6.14.5). */
+int exec_inner_stack(struct exec *x, unsigned cpl, unsigned ist, struct exec_checked *ss, struct exec_stack *st);
+/* Goes to rip in cs, with another SS unless it is NULL: the last checks, the writes of st, then the state. */
+int exec_transfer(struct exec *x, struct exec_checked *cs, struct exec_checked *ss, uint64_t rip, struct exec_stack *st);
+int exec_real_transfer(struct exec *x, uint16_t selector, uint64_t rip, struct exec_stack *st); /* real and virtual-8086 mode */
+/* Returns to selector:rip, which st has given; with an outer or (IRET in 64-bit mode) any level, st has RSP and SS `release` bytes on. */
+int exec_return(struct exec *x, struct exec_stack *st, uint16_t selector, uint64_t rip, unsigned release, int with_stack);
+
+/* ---- Tasks: exec_task.c. A fault behind the point where the new task is there is that task's: the state has changed then ---- */
+int exec_task_switch(struct exec *x, struct exec_checked *tss, enum emul_task_reason reason, int has_error, uint32_t error);
+int exec_task_gate(struct exec *x, const struct exec_descriptor *gate, enum emul_task_reason reason, int has_error, uint32_t error);
+int exec_task_return(struct exec *x);
+
+/* ---- Outside of an instruction: exec_event.c ---- */
+void exec_outside(struct exec *x, struct emul_ctx *ctx, struct emul_result *result);
+int exec_outside_end(struct exec *x, int status);       /* commits if it is EMUL_DONE */
+int exec_external(const struct exec *x, int status);    /* EXT into a fault's error code (SDM 3A 6.13) */
 
 /* ---- RFLAGS ---- */
 #define EXEC_FLAGS_POPPED (RFLAGS_STATUS | RFLAGS_TF | RFLAGS_DF | RFLAGS_NT) /* POPF and IRET load them in any mode */

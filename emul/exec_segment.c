@@ -99,6 +99,8 @@ int exec_accessed(struct exec *x, struct exec_checked *c)
 
 /* ---- Loading ---- */
 
+const uint8_t exec_data_segments[4] = { EMUL_ES, EMUL_DS, EMUL_FS, EMUL_GS };
+
 void exec_null_segment(struct emul_segment *segment, uint16_t selector, unsigned dpl)
 {
     *segment = (struct emul_segment){ .attr = SEG_UNUSABLE | dpl << SEG_DPL, .selector = selector };

@@ -99,7 +99,7 @@ static inline void build_tss(int is_long)
     put(TSS_A + 12, 4, STACK1);
     put(TSS_A + 16, 2, DATA1 | 1);
     put(TSS_A + 0x66, 2, 0x100);
-    memset(f.ram + TSS_A + 0x100, 0xff, 0x100);
+    memset(f.ram + TSS_A + 0xe0, 0xff, 0x120);
 }
 
 static inline struct emul_segment segment(unsigned selector)

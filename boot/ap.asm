@@ -30,13 +30,7 @@ ap_trampoline_end:
 
 section .boot progbits alloc exec write
 bits 64
-ap_long:
-    xor     eax, eax
-    mov     ds, eax
-    mov     es, eax
-    mov     ss, eax
-    mov     fs, eax
-    mov     gs, eax
+ap_long:                            ; cpu_init() loads the segment registers
     mov     rax, ap_high
     jmp     rax
 

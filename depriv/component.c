@@ -8,8 +8,8 @@
 #include "kernel/vcpu.h"
 
 #define IMAGE_MAX  (16 * MIB)
-#define USER       (PTE_P | PTE_U)
-#define USER_TABLE (PTE_P | PTE_U | PTE_W)
+#define TABLE      (PTE_P | PTE_U | PTE_W)
+#define SHARE      PTE_P /* and PTE_U, but with method 0 */
 
 extern const u8 component_image[], component_image_end[]; /* component_image.asm */
 
@@ -20,7 +20,7 @@ static bool image_valid(const struct abi_image *h, u64 size)
     return size >= sizeof(*h) && h->magic == ABI_IMAGE_MAGIC && h->version == ABI_VERSION && h->text_end > base &&
            h->text_end <= h->rodata_end && h->rodata_end <= h->data_end && h->data_end <= h->bss_end && h->bss_end <= base + IMAGE_MAX &&
            !((h->text_end | h->rodata_end | h->data_end | h->bss_end) & (PAGE_SIZE - 1)) && h->entry >= base && h->entry < h->text_end &&
-           h->data_end - base <= ALIGN_UP(size, PAGE_SIZE);
+           h->main < h->text_end && h->data_end - base <= ALIGN_UP(size, PAGE_SIZE);
 }
 
 void component_init(void)
@@ -29,12 +29,19 @@ void component_init(void)
         panic("the built-in component has a bad header");
 }
 
-static int map_run(struct domain *d, u64 va, u64 pa, u64 bytes, u64 leaf)
+/* With method 0 ring 0 is the user: the pages are supervisor's, since SMEP and SMAP keep it from ring 3's. */
+static int map_pages(struct domain *d, u64 va, u64 pa, u64 bytes, u64 page, u64 leaf)
 {
-    for (u64 at = 0; at < bytes; at += PAGE_SIZE)
-        if (paging_map(d->user_root, va + at, pa + at, PAGE_SIZE, leaf, USER_TABLE))
+    u64 user = d->method == 0 ? 0 : PTE_U;
+    for (u64 at = 0; at < bytes; at += page)
+        if (paging_map(d->user_root, va + at, pa + at, page, leaf | user, TABLE))
             return -E_NOMEM;
     return 0;
+}
+
+static int map_run(struct domain *d, u64 va, u64 pa, u64 bytes, u64 leaf)
+{
+    return map_pages(d, va, pa, bytes, PAGE_SIZE, leaf);
 }
 
 /* The image of this domain: mapped for reading its header and its data, by the pool's alias or the kernel's own mapping. */
@@ -47,7 +54,7 @@ static const u8 *image_of(struct domain *d, u64 *pa, u64 *size)
     }
     *pa = d->component_pa;
     *size = d->component_size;
-    return paging_map_boot(*pa, *size) ? NULL : (const u8 *)(DEVICE_BASE + *pa);
+    return paging_map_boot(*pa, *size);
 }
 
 static int map_image(struct domain *d)
@@ -62,16 +69,16 @@ static int map_image(struct domain *d)
     text = h->text_end - ABI_COMPONENT_BASE;
     data = h->rodata_end - ABI_COMPONENT_BASE;
     d->data_pages = (u32)((h->bss_end - h->rodata_end) / PAGE_SIZE);
-    d->entry = h->entry;
+    d->entry = d->method == 0 ? h->main : h->entry;
     d->data = d->data_pages ? pool_alloc(d->data_pages) : NULL;
     if (d->data_pages && !d->data)
         return -E_NOMEM;
     if (d->data_pages)
         memcpy(d->data, image + data, min_u64(h->data_end - h->rodata_end, size - data));
-    if (map_run(d, ABI_COMPONENT_BASE, pa, text, USER) ||
-        map_run(d, h->text_end, pa + text, h->rodata_end - h->text_end, USER | PTE_NX))
+    if (map_run(d, ABI_COMPONENT_BASE, pa, text, SHARE) ||
+        map_run(d, h->text_end, pa + text, h->rodata_end - h->text_end, SHARE | PTE_NX))
         return -E_NOMEM;
-    return d->data ? map_run(d, h->rodata_end, pool_phys(d->data), (u64)d->data_pages * PAGE_SIZE, USER | PTE_W | PTE_NX) : 0;
+    return d->data ? map_run(d, h->rodata_end, pool_phys(d->data), (u64)d->data_pages * PAGE_SIZE, SHARE | PTE_W | PTE_NX) : 0;
 }
 
 static int map_guest(struct domain *d)
@@ -80,7 +87,7 @@ static int map_guest(struct domain *d)
         u64 gpa = i * PAGE_2M;
         if (gpa >= d->ram_low)
             gpa += ABI_HIGH_BASE - d->ram_low;
-        if (paging_map(d->user_root, ABI_GUEST_BASE + gpa, d->frames[i], PAGE_2M, USER | PTE_W | PTE_NX, USER_TABLE))
+        if (map_pages(d, ABI_GUEST_BASE + gpa, d->frames[i], PAGE_2M, PAGE_2M, SHARE | PTE_W | PTE_NX))
             return -E_NOMEM;
     }
     return 0;
@@ -89,7 +96,7 @@ static int map_guest(struct domain *d)
 static int map_modules(struct domain *d)
 {
     for (u32 i = 0; i < d->modules; i++)
-        if (map_run(d, ABI_MODULE_BASE + i * ABI_MODULE_STRIDE, d->module[i].start, d->module[i].size, USER | PTE_NX))
+        if (map_run(d, ABI_MODULE_BASE + i * ABI_MODULE_STRIDE, d->module[i].start, d->module[i].size, SHARE | PTE_NX))
             return -E_NOMEM;
     return 0;
 }
@@ -103,7 +110,7 @@ int component_map(struct domain *d)
     d->cr3 = pool_phys(d->user_root) | (features.pcid ? d->id : 0);
     rc = map_image(d);
     if (!rc)
-        rc = map_run(d, ABI_INFO_BASE, pool_phys(d->info), PAGE_SIZE, USER | PTE_NX);
+        rc = map_run(d, ABI_INFO_BASE, pool_phys(d->info), PAGE_SIZE, SHARE | PTE_NX);
     if (!rc)
         rc = map_guest(d);
     return rc ? rc : map_modules(d);
@@ -117,16 +124,20 @@ int component_map_vcpu(struct vcpu *v)
     v->user_stack = top;
     v->user_entry = d->entry;
     v->user_info = ABI_INFO_BASE;
-    v->user_stack_pages = pool_alloc(ABI_STACK_SIZE / PAGE_SIZE);
-    if (!v->user_stack_pages || map_run(d, v->user_frame, pool_phys(v->frame), PAGE_SIZE, USER | PTE_W | PTE_NX))
+    if (map_run(d, v->user_frame, pool_phys(v->frame), PAGE_SIZE, SHARE | PTE_W | PTE_NX))
         return -E_NOMEM;
-    return map_run(d, top - ABI_STACK_SIZE, pool_phys(v->user_stack_pages), ABI_STACK_SIZE, USER | PTE_W | PTE_NX);
+    if (d->method == 0)
+        return 0; /* on the supervisor stack */
+    v->user_stack_pages = pool_alloc(ABI_STACK_SIZE / PAGE_SIZE);
+    if (!v->user_stack_pages)
+        return -E_NOMEM;
+    return map_run(d, top - ABI_STACK_SIZE, pool_phys(v->user_stack_pages), ABI_STACK_SIZE, SHARE | PTE_W | PTE_NX);
 }
 
 /* Other vcpus of the domain have not run yet, and this CPU's translations go with the CR3 write. */
 void component_end_load(struct domain *d)
 {
-    paging_free_slot(d->user_root, ABI_MODULE_BASE);
+    paging_free(d->user_root, ABI_MODULE_BASE, ABI_MODULE_BASE + ABI_MODULES_MAX * ABI_MODULE_STRIDE);
     write_cr3(d->cr3);
 }
 
@@ -134,7 +145,7 @@ void component_unmap(struct domain *d)
 {
     if (!d->user_root)
         return;
-    paging_free_half(d->user_root);
+    paging_free(d->user_root, 0, LOWER_HALF);
     pool_free(d->user_root, 1);
     pool_free(d->data, d->data_pages);
     d->user_root = NULL;

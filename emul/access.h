@@ -3,6 +3,7 @@
 #define EMUL_ACCESS_H
 
 #include "emul.h"
+#include "state.h"
 #include "walk.h"
 
 /* A resolved operand of 1 to 64 bytes, in one page or on the seam of two. */
@@ -34,10 +35,65 @@ int emul_translate(struct emul_ctx *ctx, unsigned mode, uint64_t linear, unsigne
 int emul_resolve(struct emul_ctx *ctx, unsigned mode, unsigned seg, uint64_t offset, unsigned size, unsigned access,
                  struct emul_place *place, struct emul_result *result);
 
+/* Guest RAM by pointer: one access where the size is one that a register can have, so that other vcpus never see half of it. */
+static inline uint64_t emul_load_direct(const volatile void *p, unsigned size)
+{
+    const volatile uint8_t *bytes = p;
+    uint64_t value = 0;
+
+    if (size == 8)
+        return *(const emul_loose64 *)p;
+    if (size == 4)
+        return *(const emul_loose32 *)p;
+    if (size == 1)
+        return *bytes;
+    if (size == 2)
+        return *(const emul_loose16 *)p;
+    for (unsigned i = 0; i < size; i++)
+        value |= (uint64_t)bytes[i] << i * 8;
+    return value;
+}
+
+static inline void emul_store_direct(volatile void *p, unsigned size, uint64_t value)
+{
+    volatile uint8_t *bytes = p;
+
+    if (size == 8) {
+        *(emul_loose64 *)p = value;
+    } else if (size == 4) {
+        *(emul_loose32 *)p = value;
+    } else if (size == 2) {
+        *(emul_loose16 *)p = value;
+    } else {
+        for (unsigned i = 0; i < size; i++)
+            bytes[i] = value >> i * 8;
+    }
+}
+
 /* Move a resolved operand of up to 8 bytes; 0, or EMUL_UNHANDLED when a callback is missing (nothing was moved). Bytes outside RAM
  * go to the device callbacks in naturally aligned pieces, in rising order. */
-int emul_load(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause);
-int emul_store(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause);
+int emul_load_parts(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause);
+int emul_store_parts(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause);
+
+static inline int emul_load(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause)
+{
+    const void *p = !place->size[1] && ctx->ops->phys_map ? ctx->ops->phys_map(ctx->opaque, place->gpa[0], 0, cause) : 0;
+
+    if (!p)
+        return emul_load_parts(ctx, place, value, cause);
+    *value = emul_load_direct(p, place->size[0]);
+    return EMUL_DONE;
+}
+
+static inline int emul_store(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause)
+{
+    void *p = !place->size[1] && ctx->ops->phys_map ? ctx->ops->phys_map(ctx->opaque, place->gpa[0], 1, cause) : 0;
+
+    if (!p)
+        return emul_store_parts(ctx, place, value, cause);
+    emul_store_direct(p, place->size[0], value);
+    return EMUL_DONE;
+}
 
 /* The same of up to 64 bytes. */
 int emul_load_bytes(const struct emul_ctx *ctx, const struct emul_place *place, void *data, unsigned cause);
@@ -47,7 +103,12 @@ int emul_store_bytes(const struct emul_ctx *ctx, const struct emul_place *place,
  * no valid instruction; result->vector is then the fault that they are (#UD, #GP). */
 int emul_fetch(struct emul_ctx *ctx, struct emul_result *result);
 
-/* EMUL_PF_U at CPL 3, else 0. */
-unsigned emul_user(const struct emul_ctx *ctx);
+/* EMUL_PF_U at CPL 3, else 0: emul_cpl() in fewer steps. */
+static inline unsigned emul_user(const struct emul_ctx *ctx)
+{
+    const struct emul_state *s = ctx->state;
+
+    return ((s->seg[EMUL_SS].attr >> SEG_DPL & 3) == 3 || (s->rflags & RFLAGS_VM)) && (s->cr0 & CR0_PE) ? EMUL_PF_U : 0;
+}
 
 #endif

@@ -1,213 +1,150 @@
-/* The decoder: prefixes, opcode, ModRM, displacement, immediates, in the order of the bytes (SDM 2A chapter 2). */
+/* The decoder: prefixes, opcode, ModRM, displacement, immediates, in the order of the bytes (SDM 2A chapter 2).
+ *
+ * No byte behind the prefixes is checked for being there: EMUL_BODY_MAX of them can be read, of a copy with zeros behind
+ * it where the instruction's own end too early. Only the answer is judged: what took more bytes than there were is no answer.
+ */
 #include "decode_parts.h"
-#include "tables.h"
-
-int emul_take(struct emul_cursor *c, unsigned size, int64_t *value)
-{
-    const uint8_t *p = c->bytes + c->pos;
-
-    if (size > c->end - c->pos)
-        return emul_out_of_bytes(c);
-    c->pos += size;
-    if (size == 1) {
-        *value = (int8_t)p[0];
-    } else if (size == 2) {
-        *value = (int16_t)(p[0] | p[1] << 8);
-    } else if (size >= 4) {
-        uint32_t low = p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-
-        *value = (int32_t)low;
-        if (size == 8) {
-            uint32_t high = p[4] | (uint32_t)p[5] << 8 | (uint32_t)p[6] << 16 | (uint32_t)p[7] << 24;
-
-            *value = (int64_t)((uint64_t)high << 32 | low);
-        }
-    }
-    return 0;
-}
 
 /* SDM 2A 2.1.1: any order, any number. A REX prefix counts only right before the opcode (2.2.1). In 64-bit mode overrides of
- * ES, CS, SS and DS are ignored, and do not undo one of FS or GS. Returns the byte behind the prefixes, or a negative error. */
-static int take_prefixes(struct emul_insn *insn, struct emul_cursor *c)
+ * ES, CS, SS and DS are ignored, and do not undo one of FS or GS. Returns the number of prefix bytes, at most `end`. */
+static unsigned take_prefixes(struct emul_insn *insn, const uint8_t *bytes, unsigned end)
 {
-    unsigned repeat = 0;
+    unsigned repeat = 0, prefix = 0, rex = 0, pos;
 
-    for (; c->pos < c->end; c->pos++) {
-        uint8_t byte = c->bytes[c->pos];
+    for (pos = 0; pos < end; pos++) {
+        uint8_t byte = bytes[pos];
         unsigned kind = emul_prefix[byte];
 
-        if (kind == PK_NONE || (kind == PK_REX && insn->mode != EMUL_MODE64)) {
-            insn->prefix |= repeat;
-            c->pos++;
-            return byte;
-        }
-        insn->rex = 0;
-        insn->prefix &= ~EMUL_PFX_REX;
-        if (kind == PK_REX) {
-            insn->rex = byte & 0xf;
-            insn->prefix |= EMUL_PFX_REX;
-        } else if (kind >= PK_SEG) {
-            if (insn->mode != EMUL_MODE64 || kind >= PK_SEG + EMUL_FS)
-                insn->seg = kind - PK_SEG;
-        } else if (kind == PK_REPNE) {
-            repeat = EMUL_PFX_REPNE;
-        } else if (kind == PK_REP) {
-            repeat = EMUL_PFX_REP;
-        } else {
-            insn->prefix |= kind == PK_66 ? EMUL_PFX_66 : kind == PK_67 ? EMUL_PFX_67 : EMUL_PFX_LOCK;
-        }
+        if (kind < PK_REX || (kind == PK_REX && insn->mode != EMUL_MODE64))
+            break;
+        rex = 0;
+        if (kind == PK_REX)
+            rex = byte;
+        else if (kind < PK_REPNE)
+            prefix |= kind == PK_66 ? EMUL_PFX_66 : kind == PK_67 ? EMUL_PFX_67 : EMUL_PFX_LOCK;
+        else if (kind < PK_SEG)
+            repeat = kind == PK_REPNE ? EMUL_PFX_REPNE : EMUL_PFX_REP;
+        else if (insn->mode != EMUL_MODE64 || kind >= PK_SEG + EMUL_FS)
+            insn->seg = kind - PK_SEG;
     }
-    return emul_out_of_bytes(c);
-}
-
-int emul_take_modrm(struct emul_insn *insn, struct emul_cursor *c)
-{
-    uint8_t byte;
-
-    if (c->pos == c->end)
-        return emul_out_of_bytes(c);
-    byte = c->bytes[c->pos++];
-    insn->has_modrm = 1;
-    insn->modrm = byte;
-    insn->mod = byte >> 6;
-    insn->reg = (byte >> 3 & 7) | (insn->rex & EMUL_REX_R ? 8 : 0);
-    insn->rm = (byte & 7) | (insn->rex & EMUL_REX_B ? 8 : 0);
-    return 0;
+    insn->prefix = prefix | repeat | (rex ? EMUL_PFX_REX : 0);
+    insn->rex = rex & 0xf;
+    if (repeat)
+        insn->pp = repeat == EMUL_PFX_REPNE ? EMUL_PP_F2 : EMUL_PP_F3;
+    else
+        insn->pp = prefix & EMUL_PFX_66 ? EMUL_PP_66 : EMUL_PP_NONE;
+    if (prefix & EMUL_PFX_67)
+        insn->addrsize = insn->mode == EMUL_MODE32 ? 2 : 4;
+    return pos;
 }
 
 /* SDM 2A table 2-1 */
-static unsigned memory16(struct emul_insn *insn)
+static unsigned take_memory16(struct emul_insn *insn, const uint8_t *p)
 {
     static const uint8_t base[8] = { EMUL_RBX, EMUL_RBX, EMUL_RBP, EMUL_RBP, EMUL_RSI, EMUL_RDI, EMUL_RBP, EMUL_RBX };
-    static const uint8_t index[4] = { EMUL_RSI, EMUL_RDI, EMUL_RSI, EMUL_RDI };
-    unsigned rm = insn->rm & 7;
+    static const uint8_t index[8] = { EMUL_RSI, EMUL_RDI, EMUL_RSI, EMUL_RDI, EMUL_REG_NONE, EMUL_REG_NONE, EMUL_REG_NONE, EMUL_REG_NONE };
+    int direct = insn->mod == 0 && insn->rm == 6;
 
-    if (insn->mod == 0 && rm == 6)
-        return 2;
-    insn->base = base[rm];
-    if (rm < 4)
-        insn->index = index[rm];
-    return insn->mod; /* 0, 1 or 2 bytes */
+    insn->base = direct ? EMUL_REG_NONE : base[insn->rm & 7];
+    insn->index = index[insn->rm & 7];
+    insn->disp_size = direct ? 2 : insn->mod;
+    if (insn->base == EMUL_RBP)
+        insn->seg = EMUL_SS;
+    if (insn->disp_size)
+        insn->disp = emul_read_signed(p, insn->disp_size);
+    return insn->disp_size;
 }
 
-/* SDM 2A tables 2-2 and 2-3; 2.2.1.6 for RIP-relative. Returns the displacement's size, or a negative error. */
-static int memory32(struct emul_insn *insn, struct emul_cursor *c)
+/* SDM 2A table 2-3; returns the base. */
+static inline unsigned take_sib(struct emul_insn *insn, unsigned sib, unsigned rex)
 {
-    unsigned rm = insn->rm & 7;
-    unsigned base = insn->rm;
+    unsigned index = (sib >> 3 & 7) | (rex << 2 & 8), base = (sib & 7) | (rex << 3 & 8);
 
-    if (rm == 4) {
-        uint8_t sib;
-        unsigned index;
-
-        if (c->pos == c->end)
-            return emul_out_of_bytes(c);
-        sib = c->bytes[c->pos++];
-        insn->scale = sib >> 6;
-        index = (sib >> 3 & 7) | (insn->rex & EMUL_REX_X ? 8 : 0);
-        if (index != EMUL_RSP && insn->index == EMUL_REG_NONE)
-            insn->index = index;
-        rm = sib & 7;
-        base = rm | (insn->rex & EMUL_REX_B ? 8 : 0);
-        if (rm == 5 && insn->mod == 0)
-            return 4;
-    } else if (rm == 5 && insn->mod == 0) {
-        if (insn->mode == EMUL_MODE64)
-            insn->base = EMUL_REG_RIP;
-        return 4;
+    insn->scale = sib >> 6;
+    if (index != EMUL_RSP)
+        insn->index = index;
+    if ((sib & 7) == 5 && insn->mod == 0) {
+        insn->disp_size = 4;
+        base = EMUL_REG_NONE;
     }
     insn->base = base;
-    return insn->mod == 2 ? 4 : insn->mod;
+    return base;
 }
 
-int emul_take_memory(struct emul_insn *insn, struct emul_cursor *c)
+/* SIB and displacement behind ModRM, which has set base and disp_size; SDM 2A 2.2.1.6 for RIP-relative. */
+static inline unsigned take_memory32(struct emul_insn *insn, const uint8_t *p, unsigned rex)
 {
-    int size = insn->addrsize == 2 ? (int)memory16(insn) : memory32(insn, c);
+    unsigned base = insn->base, sib = 0;
 
-    if (size < 0)
-        return size;
-    if (insn->seg == EMUL_SEG_NONE && (insn->base == EMUL_RSP || insn->base == EMUL_RBP))
+    if (base == EMUL_REG_SIB) {
+        base = take_sib(insn, p[0], rex);
+        sib = 1;
+    }
+    if (base == EMUL_RSP || base == EMUL_RBP)
         insn->seg = EMUL_SS;
-    insn->disp_size = size;
-    return emul_take(c, size, &insn->disp);
+    if (insn->disp_size == 1) {
+        insn->disp = (int8_t)p[sib];
+    } else if (insn->disp_size) {
+        insn->disp = emul_read_signed(p + sib, 4);
+        if (base == EMUL_REG_RIP && insn->mode != EMUL_MODE64)
+            insn->base = EMUL_REG_NONE;
+    }
+    return sib + insn->disp_size;
 }
 
-static unsigned operand_size(const struct emul_insn *insn, uint32_t attr, unsigned mode)
+unsigned emul_take_memory(struct emul_insn *insn, const uint8_t *p)
 {
-    unsigned small = insn->prefix & EMUL_PFX_66;
-
-    if (attr & A_BYTE)
-        return 1;
-    if (attr & A_NATURAL)
-        return insn->mode == EMUL_MODE64 ? 8 : 4;
-    if (insn->mode != EMUL_MODE64)
-        return (attr & A_Y) || (insn->mode == EMUL_MODE32) == !small ? 4 : 2;
-    if ((attr & A_F64) || (insn->rex & EMUL_REX_W) || ((attr & A_NEAR) && !(mode & EMUL_MODE_AMD)))
-        return attr & A_IO ? 4 : 8;
-    if (small && !(attr & A_Y))
-        return 2;
-    return attr & (A_D64 | A_NEAR) ? 8 : 4;
+    return insn->addrsize == 2 ? take_memory16(insn, p) : take_memory32(insn, p, insn->rex);
 }
 
-static int take_immediate(struct emul_insn *insn, struct emul_cursor *c, uint32_t attr)
+static unsigned take_immediate(struct emul_insn *insn, const uint8_t *p, uint32_t attr)
 {
-    unsigned z = insn->opsize == 2 ? 2 : 4;
-    int error;
+    unsigned size, second = 0;
 
     if (attr & A_MOFFS) {
-        insn->disp_size = insn->addrsize;
-        error = emul_take(c, insn->addrsize, &insn->disp);
-        if (insn->addrsize < 8)
-            insn->disp &= (int64_t)((1ull << insn->addrsize * 8) - 1);
-        return error;
+        size = insn->addrsize;
+        insn->disp_size = size;
+        insn->disp = emul_read_signed(p, size);
+        if (size < 8)
+            insn->disp &= (int64_t)((1ull << size * 8) - 1);
+        return size;
     }
     if (attr & (A_IZ | A_AP))
-        insn->imm_size = z;
+        size = insn->opsize == 2 ? 2 : 4;
     else if (attr & A_IV)
-        insn->imm_size = insn->opsize;
+        size = insn->opsize;
     else
-        insn->imm_size = attr & (A_IW | A_IW_IB) ? 2 : 1;
-    error = emul_take(c, insn->imm_size, &insn->imm);
-    if (error || !(attr & (A_IW_IB | A_AP | A_IB_IB)))
-        return error;
-    insn->imm2_size = attr & A_AP ? 2 : 1;
-    return emul_take(c, insn->imm2_size, &insn->imm2);
+        size = attr & (A_IW | A_IW_IB) ? 2 : 1;
+    insn->imm_size = size;
+    insn->imm = emul_read_signed(p, size);
+    if (attr & (A_IW_IB | A_AP | A_IB_IB)) {
+        second = attr & A_AP ? 2 : 1;
+        insn->imm2_size = second;
+        insn->imm2 = emul_read_signed(p + size, second);
+    }
+    return size + second;
 }
 
-static unsigned mandatory_prefix(const struct emul_insn *insn)
+/* Follows a cell through the tables by mandatory prefix and ModRM to the one that counts; at most four steps deep. */
+static const struct emul_cell *split_cell(struct emul_insn *insn, const struct emul_cell *cell, uint8_t modrm)
 {
-    if (insn->prefix & EMUL_PFX_REPNE)
-        return 3;
-    if (insn->prefix & EMUL_PFX_REP)
-        return 2;
-    return insn->prefix & EMUL_PFX_66 ? 1 : 0;
-}
-
-/* Follows a cell through the tables by ModRM and mandatory prefix to the one that counts; at most four steps deep. */
-static int split_cell(struct emul_insn *insn, struct emul_cursor *c, const struct emul_cell **cell)
-{
-    for (unsigned depth = 0; depth < 4 && ((*cell)->attr & A_SPLIT); depth++) {
-        uint32_t attr = (*cell)->attr;
-        unsigned row = (*cell)->op;
+    for (unsigned depth = 0; depth < 4 && (cell->attr & A_SPLIT); depth++) {
+        uint32_t attr = cell->attr;
+        unsigned row = cell->op;
 
         if (attr & A_BY_PP) {
-            *cell = &emul_by_pp[row][insn->pp];
+            cell = &emul_by_pp[row][insn->pp];
             continue;
         }
-        if (!insn->has_modrm) {
-            int error = emul_take_modrm(insn, c);
-
-            if (error)
-                return error;
-        }
+        insn->has_modrm = 1;
         if (attr & A_BY_REG)
-            *cell = &emul_by_reg[row][insn->modrm >> 3 & 7];
+            cell = &emul_by_reg[row][modrm >> 3 & 7];
         else if (attr & A_BY_MOD)
-            *cell = &emul_by_mod[row][insn->mod == 3];
+            cell = &emul_by_mod[row][modrm >= 0xc0];
         else
-            *cell = &emul_by_rm[row][insn->modrm & 7];
+            cell = &emul_by_rm[row][modrm & 7];
     }
-    return 0;
+    return cell;
 }
 
 /* Control, debug and segment registers that exist (SDM 2B MOV), and PAUSE with REX.B, which is XCHG of R8. */
@@ -216,6 +153,7 @@ static int register_exists(struct emul_insn *insn)
     static const uint16_t exists[FORMS_END] = {
         [FORM_Rd_Cd] = 0x011d, [FORM_Cd_Rd] = 0x011d, [FORM_Rd_Dd] = 0x00ff, [FORM_Dd_Rd] = 0x00ff,
         [FORM_Ev_Sw] = 0x3f3f, [FORM_Sw_Ew] = 0x3d3d, /* REX.R does not count here */
+        [FORM_V_W_3dnow] = 0xffff,
     };
 
     if (insn->op == EMUL_PAUSE) {
@@ -228,121 +166,191 @@ static int register_exists(struct emul_insn *insn)
     return exists[insn->form] >> insn->reg & 1;
 }
 
-/* Rules that ModRM decides; ESC opcodes by their maps. */
-static int modrm_valid(const struct emul_insn *insn, uint32_t attr)
+/* Rules that opcode, prefixes and mode decide. */
+static int opcode_valid(const struct emul_insn *insn, const struct emul_cell *cell)
 {
+    if (cell->op == EMUL_BAD || (cell->attr & (insn->mode == EMUL_MODE64 ? A_NO64 : A_ONLY64)))
+        return 0;
+    return !(cell->attr & A_PP) || (cell->attr & A_NP << insn->pp);
+}
+
+/* Rules that ModRM decides; ESC opcodes by their maps. */
+static int modrm_valid(struct emul_insn *insn, uint32_t attr)
+{
+    if (attr & A_RR) {
+        insn->mod = 3;
+        insn->base = EMUL_REG_NONE;
+        insn->disp_size = 0;
+    }
+    if ((insn->prefix & EMUL_PFX_LOCK) && (!(attr & A_LOCK) || insn->mod == 3))
+        return 0;
     if (attr & A_ESC) {
         unsigned reg = insn->modrm >> 3 & 7;
 
-        if (insn->mod != 3)
-            return emul_x87_mem[insn->opcode & 7] >> reg & 1;
-        return emul_x87_reg[insn->opcode & 7][reg] >> (insn->modrm & 7) & 1;
+        if (insn->mod == 3)
+            return emul_x87_reg[insn->opcode & 7][reg] >> (insn->modrm & 7) & 1;
+        return emul_x87_mem[insn->opcode & 7] >> reg & 1;
     }
-    return !(attr & (insn->mod == 3 ? A_MEM : A_REG));
+    if (attr & (insn->mod == 3 ? A_MEM : A_REG))
+        return 0;
+    return !(attr & A_CHECK) || register_exists(insn);
 }
 
-static int decode_legacy(struct emul_insn *insn, struct emul_cursor *c, const struct emul_cell *cell, unsigned mode)
+/* `at`: bytes of opcode before p[at]. This and the next two return the bytes taken, or negated those that it took to find it invalid. */
+static int decode_legacy(struct emul_insn *insn, const uint8_t *p, int at, const struct emul_cell *cell, unsigned mode)
 {
+    unsigned column = mode == (EMUL_MODE64 | EMUL_MODE_AMD) ? 3 : insn->mode;
     uint32_t attr;
-    int error;
 
-    if (cell->attr & A_SPLIT) {
-        error = split_cell(insn, c, &cell);
-        if (error)
-            return error;
-    }
+    if (cell->attr & A_SPLIT)
+        cell = split_cell(insn, cell, p[at]);
     attr = cell->attr;
     insn->op = cell->op;
     insn->form = cell->form;
-    if (cell->op == EMUL_BAD || (attr & (insn->mode == EMUL_MODE64 ? A_NO64 : A_ONLY64)))
-        return EMUL_INVALID;
-    if ((attr & A_PP) && !(attr & A_NP << insn->pp))
-        return EMUL_INVALID;
-    if ((attr & A_MODRM) && !insn->has_modrm) {
-        error = emul_take_modrm(insn, c);
-        if (error)
-            return error;
+    if (((attr & A_EARLY) || cell->op == EMUL_BAD) && !opcode_valid(insn, cell))
+        return -(at + insn->has_modrm);
+    if (attr & A_MODRM)
+        emul_set_modrm(insn, p[at++], insn->rex);
+    if (((attr & A_LATE) || (insn->prefix & EMUL_PFX_LOCK)) && !modrm_valid(insn, attr))
+        return -at;
+    insn->opsize = emul_opsize[cell->size][column][(insn->rex >> 2 & 2) | (insn->prefix >> 3 & 1)];
+    if (insn->mod != 3)
+        at += emul_take_memory(insn, p + at);
+    if (attr & A_IMM)
+        at += take_immediate(insn, p + at, attr);
+    if (insn->form == FORM_V_W_3dnow && !(emul_3dnow[(uint8_t)insn->imm >> 5] >> (insn->imm & 31) & 1))
+        return -at;
+    return at;
+}
+
+/* Opcodes that are none: escapes to other maps, vector prefixes, and 63, which 64-bit mode means otherwise. */
+static int decode_escape(struct emul_insn *insn, const uint8_t *p, unsigned kind, unsigned mode)
+{
+    static const struct emul_cell movsxd = { EMUL_MOVSXD, FORM_Gv_Ed, SIZE_V, 0, ATTR_Gv_Ed };
+    const struct emul_cell *cell = &emul_legacy[EMUL_MAP_1][p[0]];
+    int at = 1;
+
+    if (kind == PK_VECTOR && emul_is_vector(insn, p))
+        return emul_take_vector(insn, p);
+    if (kind == PK_MOVSXD && insn->mode == EMUL_MODE64)
+        cell = &movsxd;
+    if (kind == PK_ESCAPE) {
+        insn->map = EMUL_MAP_0F;
+        if (p[at] == 0x38 || p[at] == 0x3a)
+            insn->map = p[at++] == 0x38 ? EMUL_MAP_0F38 : EMUL_MAP_0F3A;
+        insn->opcode = p[at];
+        cell = &emul_legacy[insn->map][p[at++]];
     }
-    if (attr & A_RR)
-        insn->mod = 3;
-    if ((attr & (A_MEM | A_REG | A_ESC)) && !modrm_valid(insn, attr))
-        return EMUL_INVALID;
-    if ((attr & A_CHECK) && !register_exists(insn))
-        return EMUL_INVALID;
-    if ((insn->prefix & EMUL_PFX_LOCK) && (!(attr & A_LOCK) || insn->mod == 3))
-        return EMUL_INVALID;
-    insn->opsize = operand_size(insn, attr, mode);
-    if (insn->mod != 3) {
-        error = emul_take_memory(insn, c);
-        if (error)
-            return error;
+    return decode_legacy(insn, p, at, cell, mode);
+}
+
+static int decode_body(struct emul_insn *insn, const uint8_t *p, unsigned mode)
+{
+    unsigned kind = emul_prefix[p[0]];
+
+    insn->opcode = p[0];
+    if (kind)
+        return decode_escape(insn, p, kind, mode);
+    return decode_legacy(insn, p, 1, &emul_legacy[EMUL_MAP_1][p[0]], mode);
+}
+
+static void copy_body(uint8_t *copy, const uint8_t *body, unsigned size)
+{
+    for (unsigned i = 0; i < EMUL_BODY_MAX; i++)
+        copy[i] = i < size ? body[i] : 0;
+}
+
+/* The general case: any mode, prefixes and encoding, any number of bytes. Not inlined, so that the common case saves no registers. */
+static __attribute__((noinline)) int decode_any(struct emul_insn *insn, const uint8_t *bytes, unsigned avail, unsigned mode)
+{
+    static const uint8_t address_size[EMUL_MODE_SIZES + 1] = { 2, 4, 8, 8 };
+    unsigned end = avail < EMUL_INSN_MAX ? avail : EMUL_INSN_MAX;
+    uint8_t copy[EMUL_BODY_MAX];
+    const uint8_t *body;
+    unsigned pos, override;
+    int taken;
+
+    emul_preset(insn, mode & 3, address_size[mode & 3]);
+    insn->seg = EMUL_SEG_NONE;
+    pos = take_prefixes(insn, bytes, end);
+    body = bytes + pos;
+    if (avail - pos < EMUL_BODY_MAX) {
+        copy_body(copy, body, avail - pos);
+        body = copy;
+    }
+    override = insn->seg;
+    insn->seg = EMUL_DS;
+    taken = decode_body(insn, body, mode);
+    pos += taken > 0 ? taken : -taken;
+    if (pos > end)
+        return end == EMUL_INSN_MAX ? EMUL_TOO_LONG : EMUL_NEED_MORE;
+    insn->length = pos;
+    if (override != EMUL_SEG_NONE)
+        insn->seg = override;
+    return taken > 0 ? (int)pos : EMUL_INVALID;
+}
+
+/* An opcode at bytes[at], without prefixes but REX, which needs no more than its cell says. All else is decode_any()'s. */
+static inline __attribute__((always_inline)) int decode_plain(struct emul_insn *insn, const uint8_t *bytes, unsigned at, unsigned map,
+                                                              unsigned rex, unsigned mode)
+{
+    const struct emul_cell *cell = &emul_legacy[map][bytes[at]];
+    unsigned size = mode & 3;
+    uint32_t attr;
+
+    emul_preset(insn, size, size * 4);
+    insn->map = map;
+    insn->opcode = bytes[at++];
+    if (rex) {
+        insn->rex = rex & 0xf;
+        insn->prefix = EMUL_PFX_REX;
+    }
+    if (cell->attr & A_BY_REG)
+        cell = &emul_by_reg[cell->op][bytes[at] >> 3 & 7];
+    attr = cell->attr;
+    insn->op = cell->op;
+    insn->form = cell->form;
+    if (cell->op == EMUL_BAD || (attr & (A_SPLIT | A_EARLY | A_LATE | (A_IMM & ~(A_IB | A_IZ)))))
+        return decode_any(insn, bytes, EMUL_INSN_MAX, mode);
+    insn->opsize = emul_opsize[cell->size][size][rex >> 2 & 2];
+    if (attr & A_MODRM) {
+        emul_set_modrm(insn, bytes[at++], rex);
+        at += take_memory32(insn, bytes + at, rex);
     }
     if (attr & A_IMM) {
-        error = take_immediate(insn, c, attr);
-        if (error)
-            return error;
-        if (cell->form == FORM_V_W_3dnow && !(emul_3dnow[(uint8_t)insn->imm >> 5] >> (insn->imm & 31) & 1))
-            return EMUL_INVALID;
+        insn->imm_size = attr & A_IB ? 1 : insn->opsize == 2 ? 2 : 4;
+        insn->imm = emul_read_signed(bytes + at, insn->imm_size);
+        at += insn->imm_size;
     }
-    return 0;
+    insn->length = at;
+    return at;
 }
 
-/* The escape bytes 0F, 0F 38, 0F 3A; returns the map's cell. */
-static int take_escapes(struct emul_insn *insn, struct emul_cursor *c)
+static __attribute__((noinline)) int decode_prefixed(struct emul_insn *insn, const uint8_t *bytes, unsigned kind, unsigned mode)
 {
-    if (c->pos == c->end)
-        return emul_out_of_bytes(c);
-    insn->opcode = c->bytes[c->pos++];
-    insn->map = EMUL_MAP_0F;
-    if (insn->opcode != 0x38 && insn->opcode != 0x3a)
-        return 0;
-    insn->map = insn->opcode == 0x38 ? EMUL_MAP_0F38 : EMUL_MAP_0F3A;
-    if (c->pos == c->end)
-        return emul_out_of_bytes(c);
-    insn->opcode = c->bytes[c->pos++];
-    return 0;
-}
+    unsigned rex = 0, at = 0;
 
-static int decode(struct emul_insn *insn, struct emul_cursor *c, unsigned mode)
-{
-    int byte = take_prefixes(insn, c);
-    int error;
-
-    if (byte < 0)
-        return byte;
-    insn->opcode = byte;
-    insn->pp = mandatory_prefix(insn);
-    if (insn->prefix & EMUL_PFX_67)
-        insn->addrsize = insn->mode == EMUL_MODE32 ? 2 : 4;
-    if (byte == 0x0f) {
-        error = take_escapes(insn, c);
-        if (error)
-            return error;
-    } else if (byte == 0xc4 || byte == 0xc5 || byte == 0x62 || byte == 0x8f) {
-        int vector = emul_is_vector(insn, c);
-
-        if (vector)
-            return vector < 0 ? vector : emul_take_vector(insn, c);
-    } else if (byte == 0x63 && insn->mode == EMUL_MODE64) {
-        static const struct emul_cell movsxd = { EMUL_MOVSXD, FORM_Gv_Ed, 0, ATTR_Gv_Ed };
-
-        return decode_legacy(insn, c, &movsxd, mode);
+    if (kind == PK_REX && (mode & 3) == EMUL_MODE64) {
+        rex = bytes[at++];
+        kind = emul_prefix[bytes[at]];
     }
-    return decode_legacy(insn, c, &emul_legacy[insn->map][insn->opcode], mode);
+    if (kind == PK_NONE)
+        return decode_plain(insn, bytes, at, EMUL_MAP_1, rex, mode);
+    if (kind == PK_ESCAPE)
+        return decode_plain(insn, bytes, at + 1, EMUL_MAP_0F, rex, mode);
+    return decode_any(insn, bytes, EMUL_INSN_MAX, mode);
 }
 
+/* The common case is done in half of the instructions: 32- and 64-bit code, all bytes at hand, no prefix but REX, maps 1 and 0F, no
+ * rules of its own, one plain immediate. decode_any() would answer the same. */
 int emul_decode(struct emul_insn *insn, const uint8_t *bytes, unsigned avail, unsigned mode)
 {
-    struct emul_cursor c = { bytes, 0, avail < EMUL_INSN_MAX ? avail : EMUL_INSN_MAX };
-    static const uint8_t address_size[EMUL_MODE_SIZES + 1] = { 2, 4, 8, 8 };
-    unsigned size = mode & 3;
-    int error;
+    unsigned kind;
 
-    *insn = (struct emul_insn){ .mode = size, .addrsize = address_size[size], .seg = EMUL_SEG_NONE, .mod = 3,
-                                .base = EMUL_REG_NONE, .index = EMUL_REG_NONE };
-    error = decode(insn, &c, mode);
-    insn->length = c.pos;
-    if (insn->seg == EMUL_SEG_NONE)
-        insn->seg = EMUL_DS;
-    return error ? error : (int)c.pos;
+    if (avail < EMUL_INSN_MAX || (mode & 3) == EMUL_MODE16)
+        return decode_any(insn, bytes, avail, mode);
+    kind = emul_prefix[bytes[0]];
+    if (kind == PK_NONE)
+        return decode_plain(insn, bytes, 0, EMUL_MAP_1, 0, mode);
+    return decode_prefixed(insn, bytes, kind, mode);
 }

@@ -67,36 +67,55 @@ enum { EMUL_ES, EMUL_CS, EMUL_SS, EMUL_DS, EMUL_FS, EMUL_GS, EMUL_SEGS, EMUL_SEG
 #define EMUL_REX_X 0x2u
 #define EMUL_REX_B 0x1u
 
+/* Four groups of eight bytes, each with a name as a whole, by which the decoder presets them. */
 struct emul_insn {
-    uint8_t length;      /* bytes; with EMUL_INVALID: bytes looked at */
-    uint8_t mode;        /* EMUL_MODE16, 32 or 64 */
-    uint8_t op;          /* enum emul_op */
-    uint8_t form;        /* operand form, enum emul_form in tables.h */
-    uint8_t map, opcode; /* enum emul_map */
-    uint8_t encoding;    /* enum emul_encoding */
-    uint8_t prefix;      /* EMUL_PFX_* */
+    union {
+        struct {
+            uint8_t op;          /* enum emul_op */
+            uint8_t form;        /* operand form, enum emul_form in tables.h */
+            uint8_t length;      /* bytes; with EMUL_INVALID: bytes looked at */
+            uint8_t mode;        /* EMUL_MODE16, 32 or 64 */
+            uint8_t map, opcode; /* enum emul_map */
+            uint8_t encoding;    /* enum emul_encoding */
+            uint8_t prefix;      /* EMUL_PFX_* */
+        };
+        uint64_t opcode_group;
+    };
+    union {
+        struct {
+            uint8_t has_modrm;
+            uint8_t modrm;       /* raw, 0 if there is none */
+            uint8_t mod, reg, rm;/* reg and rm extended by REX.R and REX.B; mod is 3 without ModRM */
+            uint8_t base, index; /* general register, EMUL_REG_RIP, EMUL_REG_NONE; index of VSIB: vector register 0-31 */
+            uint8_t disp_size;   /* bytes in the instruction */
+        };
+        uint64_t modrm_group;
+    };
+    union {
+        struct {
+            uint8_t seg;         /* segment of the memory operand, or of rSI in string instructions: override or default */
+            uint8_t addrsize;    /* bytes: 2, 4, 8 */
+            uint8_t opsize;      /* bytes: 1, 2, 4, 8; of vector instructions meaningless */
+            uint8_t rex;         /* EMUL_REX_* that apply */
+            uint8_t scale;       /* shift: 0 to 3 */
+            uint8_t imm_size, imm2_size; /* bytes in the instruction */
+            uint8_t pp;          /* EMUL_PP_*: mandatory prefix, also of legacy encodings */
+        };
+        uint64_t size_group;
+    };
+    union {
+        struct {
+            uint8_t vvvv;        /* VEX, EVEX, XOP: register 0-31, put the right way up */
+            uint8_t vl;          /* VEX.L, EVEX.L'L */
+            uint8_t mask;        /* EVEX.aaa */
+            uint8_t zero;        /* EVEX.z */
+            uint8_t bcast;       /* EVEX.b */
+            uint8_t pad[3];
+        };
+        uint64_t vector_group;
+    };
 
-    uint8_t rex;         /* EMUL_REX_* that apply */
-    uint8_t opsize;      /* bytes: 1, 2, 4, 8; of vector instructions meaningless */
-    uint8_t addrsize;    /* bytes: 2, 4, 8 */
-    uint8_t seg;         /* segment of the memory operand, or of rSI in string instructions: override or default */
-    uint8_t modrm;       /* raw, 0 if there is none */
-    uint8_t mod, reg, rm;/* reg and rm extended by REX.R and REX.B; mod is 3 without ModRM */
-
-    uint8_t has_modrm;
-    uint8_t base, index; /* general register, EMUL_REG_RIP, EMUL_REG_NONE; index of VSIB: vector register 0-31 */
-    uint8_t scale;       /* shift: 0 to 3 */
-    uint8_t disp_size, imm_size, imm2_size; /* bytes in the instruction */
-    uint8_t vvvv;        /* VEX, EVEX, XOP: register 0-31, put the right way up */
-
-    uint8_t vl;          /* VEX.L, EVEX.L'L */
-    uint8_t pp;          /* EMUL_PP_*: mandatory prefix, also of legacy encodings */
-    uint8_t mask;        /* EVEX.aaa */
-    uint8_t zero;        /* EVEX.z */
-    uint8_t bcast;       /* EVEX.b */
-    uint8_t pad[3];
-
-    int64_t disp;        /* sign-extended; MOV with a direct offset: the offset, zero-extended; EVEX disp8 is not scaled here */
+    int64_t disp;        /* sign-extended; MOV with a direct offset: the offset, zero-extended; EVEX: scaled (disp8*N) */
     int64_t imm;         /* sign-extended from imm_size: operation and operand size say how much of it counts */
     int64_t imm2;        /* second immediate: ENTER's level, a far pointer's selector, EXTRQ and INSERTQ's index */
 };

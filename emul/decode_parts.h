@@ -3,25 +3,55 @@
 #define EMUL_DECODE_PARTS_H
 
 #include "decode.h"
+#include "tables.h"
 
-struct emul_cursor {
-    const uint8_t *bytes;
-    unsigned pos, end; /* end: bytes that may be looked at, at most EMUL_INSN_MAX */
-};
+/* The longest body, what is behind the prefixes: XOP's three bytes, opcode, ModRM, SIB, displacement and immediate of 4 each. */
+#define EMUL_BODY_MAX 14u
 
-/* The answer when an instruction goes on behind the bytes there are. */
-static inline int emul_out_of_bytes(const struct emul_cursor *c)
+/* All fields before the first byte. The groups are little endian: mod is 3; base and index are none. */
+static inline void emul_preset(struct emul_insn *insn, unsigned mode, unsigned addrsize)
 {
-    return c->end == EMUL_INSN_MAX ? EMUL_TOO_LONG : EMUL_NEED_MORE;
+    insn->opcode_group = (uint64_t)mode << 24;
+    insn->modrm_group = (uint64_t)EMUL_REG_NONE << 48 | (uint64_t)EMUL_REG_NONE << 40 | 3u << 16;
+    insn->size_group = EMUL_DS | addrsize << 8;
+    insn->vector_group = 0;
+    insn->disp = 0;
+    insn->imm = 0;
+    insn->imm2 = 0;
 }
 
-/* All return 0 or a negative answer of emul_decode(). */
-int emul_take(struct emul_cursor *c, unsigned size, int64_t *value);   /* size: 0, 1, 2, 4, 8; little endian, sign-extended */
-int emul_take_modrm(struct emul_insn *insn, struct emul_cursor *c);
-int emul_take_memory(struct emul_insn *insn, struct emul_cursor *c);   /* what follows ModRM of a memory operand */
-int emul_take_vector(struct emul_insn *insn, struct emul_cursor *c);   /* behind the escape: the rest of a VEX, EVEX or XOP instruction */
+/* ModRM, its base and displacement size being those of 32- and 64-bit addressing. REX.B extends rm and base, REX.R reg. */
+static inline void emul_set_modrm(struct emul_insn *insn, uint8_t byte, unsigned rex)
+{
+    uint64_t word = emul_modrm[byte];
 
-/* 1: the byte at hand (62, 8F, C4, C5) starts a vector instruction; 0: it is a legacy opcode; or a negative answer. */
-int emul_is_vector(const struct emul_insn *insn, const struct emul_cursor *c);
+    if (rex)
+        word |= (uint64_t)(rex & EMUL_REX_B) << 35 | (uint64_t)(rex & EMUL_REX_B) << 43 | (uint64_t)(rex & EMUL_REX_R) << 25;
+    insn->modrm_group = word;
+}
+
+/* size: 1, 2, 4, 8; little endian. */
+static inline int64_t emul_read_signed(const uint8_t *p, unsigned size)
+{
+    uint32_t low;
+
+    if (size == 1)
+        return (int8_t)p[0];
+    if (size == 2)
+        return (int16_t)(p[0] | p[1] << 8);
+    low = p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+    if (size == 4)
+        return (int32_t)low;
+    return (int64_t)((uint64_t)(p[4] | (uint32_t)p[5] << 8 | (uint32_t)p[6] << 16 | (uint32_t)p[7] << 24) << 32 | low);
+}
+
+/* What follows ModRM of a memory operand; returns the bytes taken. */
+unsigned emul_take_memory(struct emul_insn *insn, const uint8_t *p);
+
+/* Whether p[0], which is 62, 8F, C4 or C5, starts a vector instruction; else it is a legacy opcode. */
+int emul_is_vector(const struct emul_insn *insn, const uint8_t *p);
+
+/* A VEX, EVEX or XOP instruction. Returns the bytes taken, or negated those that it took to find it invalid. */
+int emul_take_vector(struct emul_insn *insn, const uint8_t *p);
 
 #endif

@@ -1,19 +1,16 @@
 /* The vector half of the decoder: VEX, EVEX and XOP prefixes and the rules of what may be combined (SDM 2A 2.3, 2.7; APM4). */
 #include "decode_parts.h"
-#include "tables.h"
 
 #define ESCAPE_EVEX 0x62
 #define ESCAPE_XOP  0x8f
 #define ESCAPE_VEX3 0xc4
 #define ESCAPE_VEX2 0xc5
 
-int emul_is_vector(const struct emul_insn *insn, const struct emul_cursor *c)
+int emul_is_vector(const struct emul_insn *insn, const uint8_t *p)
 {
-    if (c->pos == c->end)
-        return emul_out_of_bytes(c);
-    if (insn->opcode == ESCAPE_XOP)
-        return (c->bytes[c->pos] & 0x1f) >= 8; /* else ModRM of POP: its reg is 0 */
-    return insn->mode == EMUL_MODE64 || c->bytes[c->pos] >= 0xc0; /* else ModRM of LES, LDS, BOUND with memory */
+    if (p[0] == ESCAPE_XOP)
+        return (p[1] & 0x1f) >= 8; /* else ModRM of POP: its reg is 0 */
+    return insn->mode == EMUL_MODE64 || p[1] >= 0xc0; /* else ModRM of LES, LDS, BOUND with memory */
 }
 
 /* Three payload bytes of EVEX, SDM 2A table 2-30. Returns 0 or EMUL_INVALID. */
@@ -126,27 +123,6 @@ static int registers_valid(struct emul_insn *insn, uint32_t cell)
     return insn->op == EMUL_EVEX || (insn->vvvv != insn->rm && insn->rm < 8);
 }
 
-static int take_operands(struct emul_insn *insn, struct emul_cursor *c, uint32_t cell)
-{
-    int error;
-
-    if (insn->mod != 3) {
-        if ((cell & (V_VSIB | V_SIB)) && ((insn->rm & 7) != 4 || insn->addrsize == 2))
-            return EMUL_INVALID;
-        if ((cell & V_VSIB) && c->pos < c->end)
-            insn->index = (c->bytes[c->pos] >> 3 & 7) | (insn->rex & EMUL_REX_X ? 8 : 0) | (insn->vvvv & 16);
-        error = emul_take_memory(insn, c);
-        if (error)
-            return error;
-    }
-    if (!registers_valid(insn, cell))
-        return EMUL_INVALID;
-    if (!(cell & (V_IB | V_ID)))
-        return 0;
-    insn->imm_size = cell & V_IB ? 1 : 4;
-    return emul_take(c, insn->imm_size, &insn->imm);
-}
-
 static void name_general(struct emul_insn *insn)
 {
     const struct emul_general *row = emul_vex_general[insn->opcode & 7];
@@ -156,57 +132,87 @@ static void name_general(struct emul_insn *insn)
     insn->form = row->form;
 }
 
-/* The payload of the prefix and the opcode. */
-static int take_payload(struct emul_insn *insn, struct emul_cursor *c)
+/* The payload of the prefix and the opcode behind it. */
+static int payload_valid(struct emul_insn *insn, const uint8_t *p, unsigned size)
 {
-    unsigned payload = insn->opcode == ESCAPE_EVEX ? 3 : insn->opcode == ESCAPE_VEX2 ? 1 : 2;
-    const uint8_t *p = c->bytes + c->pos;
-
-    if (c->end - c->pos < payload + 1)
-        return emul_out_of_bytes(c);
-    c->pos += payload + 1;
     if (insn->prefix & (EMUL_PFX_LOCK | EMUL_PFX_REPNE | EMUL_PFX_REP | EMUL_PFX_66 | EMUL_PFX_REX))
-        return EMUL_INVALID; /* SDM 2A 2.3.2, 2.3.3 */
+        return 0; /* SDM 2A 2.3.2, 2.3.3 */
     if (insn->opcode == ESCAPE_EVEX ? unpack_evex(insn, p) : unpack_vex(insn, p))
-        return EMUL_INVALID;
-    insn->opcode = p[payload];
+        return 0;
+    insn->opcode = p[size];
     if (insn->mode != EMUL_MODE64) {
         insn->rex &= EMUL_REX_W; /* eight registers; what is left of the fields was 1 or is ignored */
         insn->reg = 0;
     }
-    return 0;
+    return 1;
 }
 
-int emul_take_vector(struct emul_insn *insn, struct emul_cursor *c)
+/* ModRM, with what EVEX adds to its registers (SDM 2A table 2-31); payload_valid() left R' in reg. */
+static void take_modrm(struct emul_insn *insn, uint8_t byte)
 {
-    uint32_t cell;
-    int error = take_payload(insn, c);
-    unsigned high;
+    unsigned high = insn->reg;
 
-    if (error)
-        return error;
-    cell = vector_cell(insn);
+    emul_set_modrm(insn, byte, insn->rex);
+    insn->reg |= high;
+    if (insn->encoding == EMUL_ENC_EVEX && insn->mod == 3 && (insn->rex & EMUL_REX_X))
+        insn->rm |= 16;
+}
+
+/* The scale of a displacement of one byte as a shift, SDM 2A 2.7.5. W does not name a general register's size outside 64-bit mode. */
+static unsigned disp8_shift(const struct emul_insn *insn, uint32_t cell)
+{
+    unsigned tuple = (cell & V_TUPLES) / V_TUPLE;
+    unsigned w = insn->rex & EMUL_REX_W ? 1 : 0;
+
+    if (insn->bcast)
+        return cell & V_BCAST16 ? 1 : 2 + w;
+    if (tuple == TUPLE_GENERAL && insn->mode != EMUL_MODE64)
+        w = 0;
+    return emul_disp8[tuple][w][insn->vl];
+}
+
+static unsigned take_memory(struct emul_insn *insn, const uint8_t *p, uint32_t cell)
+{
+    unsigned size = emul_take_memory(insn, p);
+
+    if (insn->encoding == EMUL_ENC_EVEX && insn->disp_size == 1)
+        insn->disp *= 1 << disp8_shift(insn, cell);
+    if (cell & V_VSIB)
+        insn->index = (p[0] >> 3 & 7) | (insn->rex & EMUL_REX_X ? 8 : 0) | (insn->vvvv & 16);
+    return size;
+}
+
+int emul_take_vector(struct emul_insn *insn, const uint8_t *p)
+{
+    int payload = p[0] == ESCAPE_EVEX ? 3 : p[0] == ESCAPE_VEX2 ? 1 : 2;
+    int at = 1 + payload + 1;
+    uint32_t cell;
+
+    cell = payload_valid(insn, p + 1, payload) ? vector_cell(insn) : 0;
     if (!cell)
-        return EMUL_INVALID;
-    if (!(cell & V_NO_MODRM)) {
-        high = insn->reg;
-        error = emul_take_modrm(insn, c);
-        if (error)
-            return error;
-        insn->reg |= high;
-        if (insn->encoding == EMUL_ENC_EVEX && insn->mod == 3 && (insn->rex & EMUL_REX_X))
-            insn->rm |= 16; /* X extends a vector register, SDM 2A table 2-31 */
-    }
+        return -at;
+    if (!(cell & V_NO_MODRM))
+        take_modrm(insn, p[at++]);
     if (cell & V_BY_REG)
         cell = emul_vector_reg[cell & 0xff][insn->modrm >> 3 & 7];
     if (!cell || !fields_valid(insn, cell) || !decorations_valid(insn, cell))
-        return EMUL_INVALID;
+        return -at;
     if (insn->mode != EMUL_MODE64)
         insn->vvvv &= 7; /* unused it must be all ones, used its top bit is ignored */
     insn->opsize = insn->rex & EMUL_REX_W && insn->mode == EMUL_MODE64 ? 8 : 4;
+    insn->form = cell & (V_IB | V_ID) ? FORM_V_H_W_Ib : FORM_V_H_W;
     if (cell & V_GENERAL)
         name_general(insn);
-    else
-        insn->form = cell & (V_IB | V_ID) ? FORM_V_H_W_Ib : FORM_V_H_W;
-    return take_operands(insn, c, cell);
+    if (insn->mod != 3) {
+        if ((cell & (V_VSIB | V_SIB)) && ((insn->rm & 7) != 4 || insn->addrsize == 2))
+            return -at;
+        at += take_memory(insn, p + at, cell);
+    }
+    if (!registers_valid(insn, cell))
+        return -at;
+    if (cell & (V_IB | V_ID)) {
+        insn->imm_size = cell & V_IB ? 1 : 4;
+        insn->imm = emul_read_signed(p + at, insn->imm_size);
+    }
+    return at + insn->imm_size;
 }

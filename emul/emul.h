@@ -70,7 +70,8 @@ struct emul_ops {
     /* Atomic; size 1, 2, 4, 8 or 16 within a page; old and new_value are `size` bytes. 0: done; 1: memory did not hold *old;
      * negative: not RAM. 16 bytes are aligned. */
     int (*phys_cmpxchg)(void *opaque, uint64_t gpa, unsigned size, const void *old, const void *new_value, unsigned cause);
-    /* Optional: the byte at gpa, directly addressable up to the end of its page; NULL: not RAM, or not writable though asked. */
+    /* Optional: the byte at gpa, directly addressable up to the end of its page; NULL: not RAM. With it the copies above are used for
+     * instruction bytes and tables only. */
     void *(*phys_map)(void *opaque, uint64_t gpa, int write, unsigned cause);
 
     uint32_t (*port_in)(void *opaque, uint16_t port, unsigned size);
@@ -102,16 +103,18 @@ struct emul_ops {
 #define EMUL_HAS_1G    0x1u /* CPUID 80000001h EDX.26: 1 GiB pages */
 #define EMUL_IS_AMD    0x2u /* 66 on near branches, SYSENTER and SYSCALL by mode, null selectors in SYSRET (APM3) */
 
-/* Work that is kept from one call to the next, for whoever runs many instructions; all bytes 0: empty. Decoded instructions are
- * compared with the bytes that they came from, so they are always right. Translations are right until the guest would have to
- * invalidate them: the library does so on MOV CR and INVLPG, the caller (emul_cache_flush) on whatever else it does to the vcpu. */
+/* Work that is kept from one call to the next, for whoever has many; all bytes 0: empty. Decoded instructions are compared with the
+ * bytes that they came from, so they are always right. Translations are right until the guest would have to invalidate them: the
+ * library drops them on MOV CR and INVLPG, the caller (emul_cache_flush) on whatever else it does to the vcpu. */
 #define EMUL_CACHE_PAGES 16u
 #define EMUL_CACHE_INSNS 64u
 struct emul_cache {
-    struct { uint64_t tag, gpa; } page[EMUL_CACHE_PAGES];
-    struct { uint64_t low, high, mask_low, mask_high; uint32_t mode; struct emul_insn insn; } insn[EMUL_CACHE_INSNS];
+    struct { uint64_t tag, gpa; } page[2][EMUL_CACHE_PAGES]; /* reads and fetches, writes */
 };
-void emul_cache_flush(struct emul_cache *cache); /* translations only */
+struct emul_decoded {
+    struct { uint64_t low, high, mask_low, mask_high; uint32_t mode; struct emul_insn insn; } entry[EMUL_CACHE_INSNS];
+};
+void emul_cache_flush(struct emul_cache *cache);
 
 /* The vcpu. gpr[] and state are changed by what is emulated, and state as far as `changed` says. Between calls RSP is state->rsp;
  * gpr[4] is scratch. */
@@ -131,6 +134,7 @@ struct emul_ctx {
     const struct emul_ops *ops;
     void *opaque;                      /* first argument of each callback */
     struct emul_cache *cache;          /* or NULL */
+    struct emul_decoded *decoded;      /* or NULL */
 };
 
 enum emul_status {
@@ -178,18 +182,19 @@ enum emul_class { EMUL_CLASS_CPUID, EMUL_CLASS_RDMSR, EMUL_CLASS_WRMSR, EMUL_CLA
 
 struct emul_result {
     uint32_t status;                   /* enum emul_status */
-    uint8_t vector;                    /* with EMUL_FAULT */
-    uint8_t has_error;
+    uint32_t iterations;               /* elements moved by a string instruction */
     uint8_t step;                      /* with EMUL_DONE: RFLAGS.TF was set, a single-step #DB is due behind the instruction */
-    uint8_t class;                     /* of emul_length(): enum emul_class of what is there */
     uint8_t halted;                    /* with EMUL_DONE: it was HLT */
     uint8_t have;                      /* bytes fetched, of which insn->length count */
+    uint8_t class;                     /* of emul_length(): enum emul_class of what is there */
+    uint8_t vector;                    /* with EMUL_FAULT */
+    uint8_t has_error;
     uint8_t pad[2];
     uint32_t error;
-    uint32_t iterations;               /* elements moved by a string instruction */
+    uint32_t pad1;
     uint64_t cr2;                      /* with #PF */
     uint64_t dr6;                      /* with #DB: bits to set in DR6 */
-    const struct emul_insn *insn;      /* decoded: here or in the cache; valid until the next call */
+    const struct emul_insn *insn;      /* decoded: here or in ctx->decoded; valid until the next call */
     uint8_t bytes[16];                 /* as fetched */
     struct emul_insn store;
 };
@@ -212,6 +217,11 @@ int emul_execute(struct emul_ctx *ctx, uint32_t may, struct emul_result *result)
  * EMUL_FAULT (#PF, #GP of the fetch), or EMUL_RETRY: of another class, or invalid. */
 int emul_length(struct emul_ctx *ctx, unsigned want, struct emul_result *result);
 
+unsigned emul_class(const struct emul_insn *insn); /* enum emul_class */
+
+/* At least `count` (up to 15) bytes at CS:RIP into result->bytes, undecoded. EMUL_DONE, or the fault of the fetch. */
+int emul_fetch_bytes(struct emul_ctx *ctx, unsigned count, struct emul_result *result);
+
 /* INS or OUTS (SDM 2A INS, 2B OUTS) that left the guest with `want`. */
 int emul_string_io(struct emul_ctx *ctx, const struct emul_port_exit *want, struct emul_result *result);
 
@@ -221,11 +231,11 @@ enum emul_event { EMUL_EVENT_FAULT, EMUL_EVENT_INTERRUPT, EMUL_EVENT_SOFTWARE, E
 /* Delivers vector through the IDT as the CPU would: gates, privilege change, task gates; real mode through the vector table.
  * EMUL_EVENT_SOFTWARE: INT n and its kin, checked against the gate's DPL; RIP is then already behind the instruction.
  * EMUL_FAULT: delivery itself faults with result's vector; nothing has changed. */
-int emul_deliver(struct emul_ctx *ctx, unsigned vector, enum emul_event event, int has_error, uint32_t error, struct emul_result *result);
+__attribute__((weak)) int emul_deliver(struct emul_ctx *ctx, unsigned vector, enum emul_event event, int has_error, uint32_t error, struct emul_result *result);
 
 /* A hardware task switch to `selector` (SDM 3A 7.3), as the CPU reported it by an exit. */
 enum emul_task_reason { EMUL_TASK_CALL, EMUL_TASK_IRET, EMUL_TASK_JUMP, EMUL_TASK_GATE };
-int emul_task_switch(struct emul_ctx *ctx, uint16_t selector, enum emul_task_reason reason, int has_error, uint32_t error,
+__attribute__((weak)) int emul_task_switch(struct emul_ctx *ctx, uint16_t selector, enum emul_task_reason reason, int has_error, uint32_t error,
                      struct emul_result *result);
 
 /* "XADD (f0 0f c1 03)" into text, cut to `size` with a final NUL. */

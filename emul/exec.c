@@ -1,66 +1,43 @@
 /* One instruction from fetch to commit: the validate rule, operands by form, the handler, the write back. */
+#include <stddef.h>
 #include "exec.h"
+#include "fetch.h"
 
 #define LOCK_TRIES 64u             /* lost races for a locked operand before the guest is entered again (E22) */
 
-/* Where an operand is. Sources have the same names. */
-enum operand_kind { OPERAND_NONE, OPERAND_RM, OPERAND_REG, OPERAND_Z, OPERAND_AX, OPERAND_IMM, OPERAND_ONE, OPERAND_CL, OPERAND_OFFSET,
-                    OPERAND_VVVV };
+/* Where an operand that is no memory is: the offset in struct emul_insn of a register's number, or one of these. */
+enum operand_at { AT_NONE, AT_OPCODE, AT_AX, AT_IMM, AT_ONE, AT_CL, AT_REG = offsetof(struct emul_insn, reg), AT_RM = offsetof(struct emul_insn, rm),
+                  AT_VVVV = offsetof(struct emul_insn, vvvv) };
+_Static_assert(offsetof(struct emul_insn, reg) > AT_CL && offsetof(struct emul_insn, rm) > AT_CL && offsetof(struct emul_insn, vvvv) > AT_CL,
+               "register numbers lie behind the codes");
+
+/* Which operand is memory unless ModRM names a register; ROLE_ALWAYS: it has no ModRM. */
+#define ROLE_DST    1u
+#define ROLE_SRC    2u
+#define ROLE_ALWAYS 4u
 
 /* The operands of a form that are fetched and committed here; forms without a row are their handlers' own. size: bytes of the
- * source in memory or register if it is not the operand size. */
-struct operand_row { uint8_t dst, src, src2, size; };
-#define D(kind)          { OPERAND_##kind, 0, 0, 0 }
-#define DS(kind, source) { OPERAND_##kind, OPERAND_##source, 0, 0 }
-#define D3(kind, source, third) { OPERAND_##kind, OPERAND_##source, OPERAND_##third, 0 }
+ * source if it is not the operand size. */
+struct operand_row { uint8_t role, dst, src, third, size; };
+#define E1             { ROLE_DST, AT_RM, 0, 0, 0 }
+#define E2(source)     { ROLE_DST, AT_RM, AT_##source, 0, 0 }
+#define E3(source, third) { ROLE_DST, AT_RM, AT_##source, AT_##third, 0 }
+#define G2(size)       { ROLE_SRC, AT_REG, AT_RM, 0, size }
+#define G3(third)      { ROLE_SRC, AT_REG, AT_RM, AT_##third, 0 }
+#define PLAIN(dst, src) { 0, AT_##dst, AT_##src, 0, 0 }
 static const struct operand_row operands[FORMS_END] = {
-    [FORM_Eb_Gb] = DS(RM, REG), [FORM_Ev_Gv] = DS(RM, REG), [FORM_Gb_Eb] = DS(REG, RM), [FORM_Gv_Ev] = DS(REG, RM),
-    [FORM_AL_Ib] = DS(AX, IMM), [FORM_rAX_Iz] = DS(AX, IMM), [FORM_Zv] = D(Z), [FORM_Zq] = D(Z), [FORM_Zb_Ib] = DS(Z, IMM),
-    [FORM_Zv_Iv] = DS(Z, IMM), [FORM_Zv_rAX] = { OPERAND_Z, OPERAND_AX, 0, 0 }, [FORM_Eb_Ib] = DS(RM, IMM), [FORM_Ev_Iz] = DS(RM, IMM),
-    [FORM_Ev_Ib] = DS(RM, IMM), [FORM_Ev] = D(RM), [FORM_Eb] = D(RM), [FORM_Eq] = D(RM), [FORM_En] = D(RM), [FORM_Ew] = D(RM),
-    [FORM_Eb_1] = DS(RM, ONE), [FORM_Ev_1] = DS(RM, ONE), [FORM_Eb_CL] = DS(RM, CL), [FORM_Ev_CL] = DS(RM, CL),
-    [FORM_Ev_Gv_Ib] = D3(RM, REG, IMM), [FORM_Ev_Gv_CL] = D3(RM, REG, CL), [FORM_Gv_Ev_Iz] = D3(REG, RM, IMM),
-    [FORM_Gv_Ev_Ib] = D3(REG, RM, IMM), [FORM_Gv_Eb] = { OPERAND_REG, OPERAND_RM, 0, 1 }, [FORM_Gv_Ew] = { OPERAND_REG, OPERAND_RM, 0, 2 },
-    [FORM_Gv_Ed] = { OPERAND_REG, OPERAND_RM, 0, 4 }, [FORM_Gd_Eb] = { OPERAND_REG, OPERAND_RM, 0, 1 }, [FORM_Gd_Ev] = DS(REG, RM),
-    [FORM_Gy_Ey] = DS(REG, RM), [FORM_My_Gy] = DS(RM, REG), [FORM_Gv_Mv] = DS(REG, RM), [FORM_Mv_Gv] = DS(RM, REG), [FORM_Rv] = D(RM),
-    [FORM_Gy_By_Ey] = D3(REG, RM, VVVV), [FORM_Gy_Ey_By] = D3(REG, RM, VVVV), [FORM_By_Ey] = DS(VVVV, RM), [FORM_Gy_Ey_Ib] = D3(REG, RM, IMM),
-    [FORM_AL_Ob] = DS(AX, OFFSET), [FORM_rAX_Ov] = DS(AX, OFFSET), [FORM_Ob_AL] = DS(OFFSET, AX), [FORM_Ov_rAX] = DS(OFFSET, AX),
+    [FORM_Eb_Gb] = E2(REG), [FORM_Ev_Gv] = E2(REG), [FORM_Gb_Eb] = G2(0), [FORM_Gv_Ev] = G2(0), [FORM_AL_Ib] = PLAIN(AX, IMM),
+    [FORM_rAX_Iz] = PLAIN(AX, IMM), [FORM_Zv] = PLAIN(OPCODE, NONE), [FORM_Zq] = PLAIN(OPCODE, NONE), [FORM_Zb_Ib] = PLAIN(OPCODE, IMM),
+    [FORM_Zv_Iv] = PLAIN(OPCODE, IMM), [FORM_Zv_rAX] = PLAIN(OPCODE, AX), [FORM_Eb_Ib] = E2(IMM), [FORM_Ev_Iz] = E2(IMM),
+    [FORM_Ev_Ib] = E2(IMM), [FORM_Ev] = E1, [FORM_Eb] = E1, [FORM_Eq] = E1, [FORM_En] = E1, [FORM_Ew] = E1, [FORM_Eb_1] = E2(ONE),
+    [FORM_Ev_1] = E2(ONE), [FORM_Eb_CL] = E2(CL), [FORM_Ev_CL] = E2(CL), [FORM_Ev_Gv_Ib] = E3(REG, IMM), [FORM_Ev_Gv_CL] = E3(REG, CL),
+    [FORM_Gv_Ev_Iz] = G3(IMM), [FORM_Gv_Ev_Ib] = G3(IMM), [FORM_Gv_Eb] = G2(1), [FORM_Gv_Ew] = G2(2), [FORM_Gv_Ed] = G2(4),
+    [FORM_Gd_Eb] = G2(1), [FORM_Gd_Ev] = G2(0), [FORM_Gy_Ey] = G2(0), [FORM_My_Gy] = E2(REG), [FORM_Gv_Mv] = G2(0), [FORM_Mv_Gv] = E2(REG),
+    [FORM_Ew_Gw] = E2(REG), [FORM_Rv] = E1, [FORM_Gy_By_Ey] = G3(VVVV), [FORM_Gy_Ey_By] = G3(VVVV),
+    [FORM_By_Ey] = { ROLE_SRC, AT_VVVV, AT_RM, 0, 0 }, [FORM_Gy_Ey_Ib] = G3(IMM),
+    [FORM_AL_Ob] = { ROLE_SRC | ROLE_ALWAYS, AT_AX, AT_AX, 0, 0 }, [FORM_rAX_Ov] = { ROLE_SRC | ROLE_ALWAYS, AT_AX, AT_AX, 0, 0 },
+    [FORM_Ob_AL] = { ROLE_DST | ROLE_ALWAYS, AT_AX, AT_AX, 0, 0 }, [FORM_Ov_rAX] = { ROLE_DST | ROLE_ALWAYS, AT_AX, AT_AX, 0, 0 },
 };
-
-uint64_t exec_reg_read(const uint8_t *reg, unsigned size)
-{
-    if (size == 8)
-        return *(const emul_reg64 *)reg;
-    if (size == 4)
-        return *(const emul_reg32 *)reg;
-    return size == 1 ? *reg : *(const emul_reg16 *)reg;
-}
-
-void exec_reg_write(uint8_t *reg, unsigned size, uint64_t value)
-{
-    if (size == 8)
-        *(emul_reg64 *)reg = value;
-    else if (size == 4)
-        *(emul_reg64 *)reg = (uint32_t)value;
-    else if (size == 1)
-        *reg = (uint8_t)value;
-    else
-        *(emul_reg16 *)reg = (uint16_t)value;
-}
-
-uint64_t exec_offset(const struct exec *x)
-{
-    const struct emul_insn *insn = x->insn;
-    uint64_t offset = insn->disp;
-
-    if (insn->base < EMUL_GPRS)
-        offset += x->gpr[insn->base];
-    else if (insn->base == EMUL_REG_RIP)
-        offset += x->next_rip;
-    if (insn->index < EMUL_GPRS)
-        offset += x->gpr[insn->index] << insn->scale;
-    return insn->addrsize == 8 ? offset : offset & emul_size_mask(insn->addrsize);
-}
 
 /* The address of an exit has been translated and permitted by the CPU, for the access that it reported. An operand at the same
  * place of its page is taken for it. Should another vcpu have rewritten the instruction meanwhile, the access goes to where the
@@ -73,25 +50,25 @@ static int is_exit_access(const struct exec *x, uint64_t linear, unsigned size, 
            !ctx->exit_write == !(access & EMUL_PF_W);
 }
 
-int exec_resolve(struct exec *x, uint64_t skip, unsigned size, unsigned access, struct emul_place *place)
+int exec_resolve_long(struct exec *x, uint64_t offset, unsigned size, unsigned access, struct emul_place *place)
 {
     const struct emul_insn *insn = x->insn;
-    uint64_t offset = exec_offset(x) + skip;
     uint64_t linear;
+    int status;
 
     if (insn->addrsize < 8)
         offset &= insn->mode == EMUL_MODE64 ? ~0ull : emul_size_mask(insn->addrsize);
     if (!x->ctx->exit_known || (x->s->rflags & RFLAGS_AC))
         return emul_resolve(x->ctx, x->mode, insn->seg, offset, size, access, place, x->result);
-    if (emul_linear(x->ctx, x->mode, insn->seg, offset, size, access, &linear, x->result))
-        return EMUL_FAULT;
-    if (is_exit_access(x, linear, size, access)) {
-        place->gpa[0] = x->ctx->exit_gpa;
-        place->size[0] = size;
-        place->size[1] = 0;
-        return EMUL_DONE;
-    }
-    return emul_translate(x->ctx, x->mode, linear, size, access | emul_user(x->ctx), place, x->result);
+    status = emul_linear(x->ctx, x->mode, insn->seg, offset, size, access, &linear, x->result);
+    if (status)
+        return status;
+    if (!is_exit_access(x, linear, size, access))
+        return emul_translate(x->ctx, x->mode, linear, size, access | emul_user(x->ctx), place, x->result);
+    place->gpa[0] = x->ctx->exit_gpa;
+    place->size[0] = size;
+    place->size[1] = 0;
+    return EMUL_DONE;
 }
 
 int exec_load(struct exec *x, uint64_t skip, unsigned size, uint64_t *value)
@@ -110,73 +87,56 @@ int exec_store(struct exec *x, uint64_t skip, unsigned size, uint64_t value)
     return status ? status : emul_store(x->ctx, &place, value, EMUL_FOR_OPERAND);
 }
 
-/* MOV with a direct offset: no ModRM; base and index are none, so exec_offset() gives the offset. */
-static int is_memory(const struct exec *x, unsigned kind)
+/* A register operand where it lies. */
+static inline uint8_t *register_at(const struct exec *x, unsigned at, unsigned size)
 {
-    return kind == OPERAND_OFFSET || (kind == OPERAND_RM && x->insn->mod != 3);
-}
-
-static uint8_t *register_of(const struct exec *x, unsigned kind, unsigned size)
-{
-    if (kind == OPERAND_AX)
+    if (at > AT_CL)
+        return exec_reg(x, ((const uint8_t *)x->insn)[at], size);
+    if (at == AT_AX)
         return (uint8_t *)&x->gpr[EMUL_RAX];
-    if (kind == OPERAND_REG)
-        return exec_reg(x, x->insn->reg, size);
-    if (kind == OPERAND_RM)
-        return exec_reg(x, x->insn->rm, size);
-    if (kind == OPERAND_VVVV)
-        return (uint8_t *)&x->gpr[x->insn->vvvv & (EMUL_GPRS - 1)];
-    return exec_reg(x, (x->insn->opcode & 7) | (x->insn->rex & EMUL_REX_B ? 8 : 0), size); /* in the opcode byte */
+    return exec_reg(x, (x->insn->opcode & 7) | (x->insn->rex & EMUL_REX_B ? 8 : 0), size);
 }
 
-/* What the second or third operand is, other than memory. */
-static uint64_t plain_source(struct exec *x, unsigned kind, unsigned size)
+/* A source that is no memory. */
+static inline uint64_t plain_source(struct exec *x, unsigned at, unsigned size)
 {
-    switch (kind) {
-    case OPERAND_IMM:
-        return x->insn->imm & emul_size_mask(size);
-    case OPERAND_ONE:
+    if (at == AT_IMM)
+        return (uint64_t)x->insn->imm & emul_size_mask(size);
+    if (at == AT_ONE)
         return 1;
-    case OPERAND_CL:
+    if (at == AT_CL)
         return (uint8_t)x->gpr[EMUL_RCX];
-    default:
-        x->src_reg = register_of(x, kind, size);
-        return exec_reg_read(x->src_reg, size);
-    }
+    x->src_reg = register_at(x, at, size);
+    return exec_reg_read(x->src_reg, size);
 }
 
-static inline int fetch_operands(struct exec *x, const struct operand_row *row, unsigned flags)
+/* memory: the ROLE_* whose operand is memory, or 0. */
+static inline int fetch_operands(struct exec *x, const struct operand_row *o, unsigned memory, unsigned flags)
 {
-    unsigned size = row->size && row->size < x->opsize ? row->size : x->opsize;
-    int status = EMUL_DONE;
+    int status;
 
-    x->dst_kind = row->dst;
-    x->src_size = size;
-    if (is_memory(x, row->dst)) {
+    if (memory & ROLE_DST) {
         status = exec_resolve(x, 0, x->opsize, flags & X_WRITE ? EMUL_PF_W : 0, &x->place);
-        if (!status && (flags & X_READ))
-            status = emul_load(x->ctx, &x->place, &x->dst, EMUL_FOR_OPERAND);
+        if (status || ((flags & X_READ) && (status = emul_load(x->ctx, &x->place, &x->dst, EMUL_FOR_OPERAND))))
+            return status;
     } else {
-        x->dst_reg = register_of(x, row->dst, x->opsize);
+        x->dst_reg = register_at(x, o->dst, x->opsize);
         if (flags & X_READ)
             x->dst = exec_reg_read(x->dst_reg, x->opsize);
     }
-    if (status || !row->src)
-        return status;
-    if (is_memory(x, row->src)) {
-        status = exec_resolve(x, 0, size, 0, &x->place);
-        if (!status)
-            status = emul_load(x->ctx, &x->place, &x->src, EMUL_FOR_OPERAND);
+    if (!o->src)
+        return EMUL_DONE;
+    x->src_size = o->size && o->size < x->opsize ? o->size : x->opsize;
+    if (memory & ROLE_SRC) {
+        status = exec_resolve(x, 0, x->src_size, 0, &x->place);
+        if (status || (status = emul_load(x->ctx, &x->place, &x->src, EMUL_FOR_OPERAND)))
+            return status;
     } else {
-        x->src = plain_source(x, row->src, size);
+        x->src = plain_source(x, o->src, x->src_size);
     }
-    if (row->src2 == OPERAND_IMM)
-        x->src2 = (uint64_t)x->insn->imm;
-    else if (row->src2 == OPERAND_CL)
-        x->src2 = (uint8_t)x->gpr[EMUL_RCX];
-    else if (row->src2)
-        x->src2 = exec_reg_read(register_of(x, row->src2, x->opsize), x->opsize);
-    return status;
+    if (o->third)
+        x->src2 = o->third == AT_IMM ? (uint64_t)x->insn->imm : plain_source(x, o->third, x->opsize);
+    return EMUL_DONE;
 }
 
 /* LOCK on RAM: compute and compare-exchange until nobody came between. On a device there is nothing to lock. */
@@ -231,20 +191,21 @@ static inline int is_locked(const struct exec *x)
 
 static inline int run_operands(struct exec *x, const struct exec_row *row)
 {
-    int memory, status = fetch_operands(x, &operands[x->insn->form], row->flags);
+    const struct operand_row *o = &operands[x->insn->form];
+    unsigned flags = row->flags, memory = x->insn->mod != 3 || (o->role & ROLE_ALWAYS) ? o->role : 0;
+    int status = fetch_operands(x, o, memory, flags);
 
     if (status)
         return status;
-    memory = is_memory(x, x->dst_kind);
-    if ((row->flags & (X_READ | X_WRITE)) == (X_READ | X_WRITE) && memory && is_locked(x))
+    if ((memory & ROLE_DST) && (flags & X_READ) && (flags & X_WRITE) && is_locked(x))
         status = run_locked(x, row->run);
-    else if (!(status = row->run(x)) && (row->flags & X_WRITE) && memory)
+    else if (!(status = row->run(x)) && (memory & ROLE_DST) && (flags & X_WRITE))
         status = emul_store(x->ctx, &x->place, x->dst, EMUL_FOR_OPERAND);
-    if (status || !(row->flags & X_WRITE))
+    if (status || !(flags & X_WRITE))
         return status;
-    if (row->flags & X_SWAP)
+    if (flags & X_SWAP)
         exec_reg_write(x->src_reg, x->opsize, x->src);
-    if (!memory)
+    if (!(memory & ROLE_DST))
         exec_reg_write(x->dst_reg, x->opsize, x->dst);
     return EMUL_DONE;
 }
@@ -266,7 +227,7 @@ static inline int touches_memory(const struct exec *x, const struct exec_row *ro
         return 1;
     if (row->flags & X_ADDRESS)
         return 0;
-    return x->insn->has_modrm ? x->insn->mod != 3 : operands[x->insn->form].src == OPERAND_OFFSET || operands[x->insn->form].dst == OPERAND_OFFSET;
+    return x->insn->mod != 3 || (operands[x->insn->form].role & ROLE_ALWAYS);
 }
 
 /* The validate rule: another vcpu may have put another instruction here since the exit (E3). */
@@ -294,6 +255,7 @@ static inline void exec_begin(struct exec *x, struct emul_ctx *ctx, struct emul_
     x->flags = s->rflags;
     x->mode = insn->mode;
     x->opsize = insn->opsize;
+    x->plain = insn->mode == EMUL_MODE64 && x->context == EMUL_TAG_VALID && !ctx->exit_known;
     x->shadow = 0;
     x->no_step = 0;
     x->stay = 0;
@@ -314,6 +276,13 @@ static inline void exec_commit(struct exec *x)
     x->ctx->changed |= EMUL_STATE_RIP;
 }
 
+static int check_mode(struct exec *x, const struct exec_row *row)
+{
+    if ((row->flags & X_PROTECTED) && !emul_protected(x->s))
+        return exec_ud(x);
+    return (row->flags & X_PRIV) && emul_cpl(x->s) ? exec_gp0(x) : EMUL_DONE;
+}
+
 static inline int exec_run(struct exec *x)
 {
     const struct exec_row *row = &emul_exec[x->insn->op];
@@ -323,10 +292,8 @@ static inline int exec_run(struct exec *x)
         return EMUL_RETRY;
     if (!row->run)
         return EMUL_UNHANDLED;
-    if ((row->flags & X_PROTECTED) && !emul_protected(x->s))
-        return exec_ud(x);
-    if ((row->flags & X_PRIV) && emul_cpl(x->s))
-        return exec_gp0(x);
+    if ((row->flags & (X_PROTECTED | X_PRIV)) && (status = check_mode(x, row)))
+        return status;
     x->flags &= ~RFLAGS_RF;
     status = row->flags & X_OPERANDS ? run_operands(x, row) : row->run(x);
     if (!status)
@@ -334,7 +301,7 @@ static inline int exec_run(struct exec *x)
     return status;
 }
 
-static int execute(struct emul_ctx *ctx, uint32_t may, const struct emul_port_exit *want, struct emul_result *result)
+static inline int execute(struct emul_ctx *ctx, uint32_t may, const struct emul_port_exit *want, struct emul_result *result)
 {
     struct exec x;
     int status;
@@ -342,7 +309,9 @@ static int execute(struct emul_ctx *ctx, uint32_t may, const struct emul_port_ex
     result->step = 0;
     result->halted = 0;
     result->iterations = 0;
-    status = emul_fetch(ctx, result);
+    x.user = emul_user(ctx);
+    x.context = emul_walk_context(ctx);
+    status = emul_fetch_inline(ctx, x.user, x.context, result);
     if (!status) {
         exec_begin(&x, ctx, result);
         x.may = may;

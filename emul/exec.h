@@ -23,8 +23,10 @@ struct exec {
     uint64_t next_rip;             /* where execution goes on; already cut to the mode; a branch sets it with exec_branch() */
     uint64_t flags;                /* RFLAGS after the instruction */
     uint64_t dst, src, src2;
+    unsigned user, context;        /* emul_user(), emul_walk_context() as the instruction began */
     uint8_t mode, opsize;          /* of insn */
-    uint8_t dst_kind, src_size;    /* enum operand_kind of the destination; bytes of the source */
+    uint8_t plain;                 /* operands in 64-bit code without alignment checks, of no exit: exec_resolve()'s short way */
+    uint8_t src_size;              /* bytes of the source */
     uint8_t shadow;                /* EMUL_SHADOW_* that hold behind the instruction */
     uint8_t no_step;               /* no single-step trap behind it (MOV SS) */
     uint8_t stay;                  /* REP with iterations left: RIP does not move */
@@ -81,8 +83,27 @@ static inline uint8_t *exec_reg(const struct exec *x, unsigned reg, unsigned siz
     return (uint8_t *)&x->gpr[reg & (EMUL_GPRS - 1)];
 }
 
-uint64_t exec_reg_read(const uint8_t *reg, unsigned size);
-void exec_reg_write(uint8_t *reg, unsigned size, uint64_t value); /* SDM 1 3.4.1.1: 4 bytes clear the upper half */
+static inline uint64_t exec_reg_read(const uint8_t *reg, unsigned size)
+{
+    if (size == 8)
+        return *(const emul_reg64 *)reg;
+    if (size == 4)
+        return *(const emul_reg32 *)reg;
+    return size == 1 ? *reg : *(const emul_reg16 *)reg;
+}
+
+/* SDM 1 3.4.1.1: 4 bytes clear the upper half, 1 and 2 keep the rest. */
+static inline void exec_reg_write(uint8_t *reg, unsigned size, uint64_t value)
+{
+    if (size == 8)
+        *(emul_reg64 *)reg = value;
+    else if (size == 4)
+        *(emul_reg64 *)reg = (uint32_t)value;
+    else if (size == 1)
+        *reg = (uint8_t)value;
+    else
+        *(emul_reg16 *)reg = (uint16_t)value;
+}
 
 /* Writes the low `size` bytes of general register n (no high bytes). */
 static inline void exec_set_gpr(struct exec *x, unsigned n, unsigned size, uint64_t value)
@@ -91,10 +112,35 @@ static inline void exec_set_gpr(struct exec *x, unsigned n, unsigned size, uint6
 }
 
 /* Effective address of the ModRM operand, in its address size. */
-uint64_t exec_offset(const struct exec *x);
+static inline uint64_t exec_offset(const struct exec *x)
+{
+    const struct emul_insn *insn = x->insn;
+    uint64_t offset = insn->disp;
 
-/* The memory operand of ModRM: `size` bytes at `skip` bytes behind its start. access: 0 or EMUL_PF_W. */
-int exec_resolve(struct exec *x, uint64_t skip, unsigned size, unsigned access, struct emul_place *place);
+    if (insn->base < EMUL_GPRS)
+        offset += x->gpr[insn->base];
+    else if (insn->base == EMUL_REG_RIP)
+        offset += x->next_rip;
+    if (insn->index < EMUL_GPRS)
+        offset += x->gpr[insn->index] << insn->scale;
+    return insn->addrsize == 8 ? offset : offset & emul_size_mask(insn->addrsize);
+}
+
+int exec_resolve_long(struct exec *x, uint64_t offset, unsigned size, unsigned access, struct emul_place *place);
+
+/* The memory operand of ModRM: `size` bytes at `skip` bytes behind its start. access: 0 or EMUL_PF_W. The short way: 64-bit code
+ * without a segment base, within a page, no alignment check. */
+static inline int exec_resolve(struct exec *x, uint64_t skip, unsigned size, unsigned access, struct emul_place *place)
+{
+    uint64_t offset = exec_offset(x) + skip;
+
+    if (!x->plain || x->insn->seg >= EMUL_FS || (offset & PAGE_MASK) > PAGE_SIZE - size || !emul_canonical48(offset))
+        return exec_resolve_long(x, offset, size, access, place);
+    place->size[0] = size;
+    place->size[1] = 0;
+    return emul_walk_with(x->ctx, offset, x->context, access | x->user, &place->gpa[0], x->result);
+}
+
 int exec_load(struct exec *x, uint64_t skip, unsigned size, uint64_t *value);
 int exec_store(struct exec *x, uint64_t skip, unsigned size, uint64_t value);
 
@@ -106,7 +152,7 @@ int exec_branch(struct exec *x, uint64_t target);
 
 /* Stack accesses that take effect together: each push is checked and translated at once, in order; nothing is written before
  * exec_stack_commit(). At most EXEC_PUSHES of them. */
-#define EXEC_PUSHES 34u            /* ENTER with 31 levels, and more than any gate pushes */
+#define EXEC_PUSHES 35u            /* a call gate with 31 parameters; more than ENTER pushes */
 struct exec_stack {
     const struct emul_segment *ss;
     uint64_t rsp;
@@ -120,9 +166,11 @@ struct exec_stack {
 void exec_stack_begin(struct exec *x, struct exec_stack *st);  /* the current stack */
 int exec_push(struct exec *x, struct exec_stack *st, unsigned size, uint64_t value);
 int exec_pop(struct exec *x, struct exec_stack *st, unsigned size, uint64_t *value);
+void exec_stack_skip(struct exec_stack *st, uint64_t bytes);   /* rSP moves up, in its width */
 int exec_stack_commit(struct exec *x, struct exec_stack *st);  /* writes; sets gpr[4] */
 
-/* One register-sized access at a linear address, for descriptor tables and task state: supervisor, implicit (SDM 3A 4.6.1). */
+/* Accesses at a linear address, for descriptor tables and task state: supervisor, implicit (SDM 3A 4.6.1). */
+int exec_system_place(struct exec *x, uint64_t linear, unsigned size, unsigned access, struct emul_place *place); /* 1 to 64 bytes */
 int exec_system_read(struct exec *x, uint64_t linear, unsigned size, uint64_t *value);
 int exec_system_write(struct exec *x, uint64_t linear, unsigned size, uint64_t value);
 

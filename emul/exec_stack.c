@@ -35,11 +35,11 @@ static int stack_place(struct exec *x, const struct exec_stack *st, uint64_t rsp
     return emul_translate(x->ctx, st->size == 8 ? EMUL_MODE64 : EMUL_MODE32, linear, size, access, place, x->result);
 }
 
-static void move_rsp(struct exec_stack *st, uint64_t rsp)
+void exec_stack_skip(struct exec_stack *st, uint64_t bytes)
 {
     uint64_t mask = emul_size_mask(st->size); /* a 16-bit stack pointer keeps the upper half of ESP */
 
-    st->rsp = (st->rsp & ~mask) | (rsp & mask);
+    st->rsp = (st->rsp & ~mask) | ((st->rsp + bytes) & mask);
 }
 
 int exec_push(struct exec *x, struct exec_stack *st, unsigned size, uint64_t value)
@@ -52,7 +52,7 @@ int exec_push(struct exec *x, struct exec_stack *st, unsigned size, uint64_t val
     if (status)
         return status;
     st->push[st->count++].value = value;
-    move_rsp(st, st->rsp - size);
+    exec_stack_skip(st, -(uint64_t)size);
     return EMUL_DONE;
 }
 
@@ -64,7 +64,7 @@ int exec_pop(struct exec *x, struct exec_stack *st, unsigned size, uint64_t *val
     if (!status)
         status = emul_load(x->ctx, &place, value, EMUL_FOR_OPERAND);
     if (!status)
-        move_rsp(st, st->rsp + size);
+        exec_stack_skip(st, size);
     return status;
 }
 
@@ -80,7 +80,7 @@ int exec_stack_commit(struct exec *x, struct exec_stack *st)
     return EMUL_DONE;
 }
 
-static int system_place(struct exec *x, uint64_t linear, unsigned size, unsigned access, struct emul_place *place)
+int exec_system_place(struct exec *x, uint64_t linear, unsigned size, unsigned access, struct emul_place *place)
 {
     unsigned mode = EMUL_MODE64;
 
@@ -94,7 +94,7 @@ static int system_place(struct exec *x, uint64_t linear, unsigned size, unsigned
 int exec_system_read(struct exec *x, uint64_t linear, unsigned size, uint64_t *value)
 {
     struct emul_place place;
-    int status = system_place(x, linear, size, 0, &place);
+    int status = exec_system_place(x, linear, size, 0, &place);
 
     return status ? status : emul_load(x->ctx, &place, value, EMUL_FOR_DESCRIPTOR);
 }
@@ -102,7 +102,7 @@ int exec_system_read(struct exec *x, uint64_t linear, unsigned size, uint64_t *v
 int exec_system_write(struct exec *x, uint64_t linear, unsigned size, uint64_t value)
 {
     struct emul_place place;
-    int status = system_place(x, linear, size, EMUL_PF_W, &place);
+    int status = exec_system_place(x, linear, size, EMUL_PF_W, &place);
 
     return status ? status : emul_store(x->ctx, &place, value, EMUL_FOR_DESCRIPTOR);
 }

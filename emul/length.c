@@ -14,6 +14,11 @@ static const uint8_t class_of[EMUL_OPS_END] = {
     [EMUL_INT1] = 1 + EMUL_CLASS_INT,
 };
 
+unsigned emul_class(const struct emul_insn *insn)
+{
+    return (uint8_t)(class_of[insn->op] - 1);
+}
+
 int emul_length(struct emul_ctx *ctx, unsigned want, struct emul_result *result)
 {
     int status;
@@ -22,7 +27,7 @@ int emul_length(struct emul_ctx *ctx, unsigned want, struct emul_result *result)
     result->iterations = 0;
     status = emul_fetch(ctx, result);
     if (!status) {
-        result->class = (uint8_t)(class_of[result->insn->op] - 1);
+        result->class = (uint8_t)emul_class(result->insn);
         status = result->class == want ? EMUL_DONE : EMUL_RETRY;
     }
     result->status = status;

@@ -107,6 +107,12 @@ static inline unsigned emul_cpl(const struct emul_state *s)
     return s->rflags & RFLAGS_VM ? 3 : s->seg[EMUL_SS].attr >> SEG_DPL & 3;
 }
 
+/* Is it canonical whatever the paging mode? The quick question; emul_canonical() is the exact one. */
+static inline int emul_canonical48(uint64_t linear)
+{
+    return (uint64_t)((int64_t)(linear << 16) >> 16) == linear;
+}
+
 /* SDM 3A 3.3.7.1 */
 static inline int emul_canonical(const struct emul_state *s, uint64_t linear)
 {

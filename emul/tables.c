@@ -1,11 +1,13 @@
 /* The legacy opcode maps: one cell per opcode, in the order and the operand letters of SDM 2D appendix A. */
 #include "tables.h"
 
-#define C(mnemonic, operands, extra) { EMUL_##mnemonic, FORM_##operands, 0, ATTR_##operands | (extra) }
-#define REG(row)                     { ROW_##row, 0, 0, A_MODRM | A_BY_REG }
-#define MOD(row)                     { MOD_##row, 0, 0, A_MODRM | A_BY_MOD }
-#define PP(row)                      { PP_##row, 0, 0, A_BY_PP }
-#define RM(row)                      { RM_##row, 0, 0, A_MODRM | A_BY_RM }
+#define C(mnemonic, operands, extra) \
+    { EMUL_##mnemonic, FORM_##operands, SIZE_OF(ATTR_##operands | (extra)), 0, ATTR_##operands | (extra) }
+#define NONE                         { 0, 0, 0, 0, 0 }
+#define REG(row)                     { ROW_##row, 0, 0, 0, A_BY_REG }
+#define MOD(row)                     { MOD_##row, 0, 0, 0, A_BY_MOD }
+#define PP(row)                      { PP_##row, 0, 0, 0, A_BY_PP }
+#define RM(row)                      { RM_##row, 0, 0, 0, A_BY_RM }
 #define VEC(extra)                   C(SIMD, V_W, extra)
 #define VEC_IB(extra)                C(SIMD, V_W_Ib, extra)
 
@@ -159,21 +161,21 @@ const struct emul_cell emul_by_reg[][8] = {
 };
 
 const struct emul_cell emul_by_mod[][2] = {
-    [MOD_0F01] = { { ROW_0F01_MEM, 0, 0, A_BY_REG }, { ROW_0F01_REG, 0, 0, A_BY_REG } },
-    [MOD_0FAE] = { { ROW_0FAE_MEM, 0, 0, A_BY_REG }, { ROW_0FAE_REG, 0, 0, A_BY_REG } },
-    [MOD_0FC7] = { { ROW_0FC7_MEM, 0, 0, A_BY_REG }, { ROW_0FC7_REG, 0, 0, A_BY_REG } },
-    [MOD_XABORT] = { { 0, 0, 0, 0 }, RM(XABORT) },
-    [MOD_XBEGIN] = { { 0, 0, 0, 0 }, RM(XBEGIN) },
-    [MOD_HRESET] = { { 0, 0, 0, 0 }, RM(HRESET) },
+    [MOD_0F01] = { REG(0F01_MEM), REG(0F01_REG) },
+    [MOD_0FAE] = { REG(0FAE_MEM), REG(0FAE_REG) },
+    [MOD_0FC7] = { REG(0FC7_MEM), REG(0FC7_REG) },
+    [MOD_XABORT] = { NONE, RM(XABORT) },
+    [MOD_XBEGIN] = { NONE, RM(XBEGIN) },
+    [MOD_HRESET] = { NONE, RM(HRESET) },
     [MOD_AESENC] = { C(KEYLOCKER, M, 0), C(KEYLOCKER, reg, 0) },
 };
 
 const struct emul_cell emul_by_pp[][4] = {
     [PP_90] = { C(XCHG, Zv_rAX, 0), C(XCHG, Zv_rAX, 0), C(PAUSE, none, A_CHECK), C(XCHG, Zv_rAX, 0) },
     [PP_0F12] = { VEC(0), VEC(A_MEM), VEC(0), VEC(0) },
-    [PP_0F16] = { VEC(0), VEC(A_MEM), VEC(0), { 0, 0, 0, 0 } },
-    [PP_0F78] = { C(VMX, Ey_Gy, 0), REG(EXTRQ), { 0, 0, 0, 0 }, C(SIMD, V_W_Ib_Ib, A_REG) },
-    [PP_0F79] = { C(VMX, Ey_Gy, 0), VEC(A_REG), { 0, 0, 0, 0 }, VEC(A_REG) },
+    [PP_0F16] = { VEC(0), VEC(A_MEM), VEC(0), NONE },
+    [PP_0F78] = { C(VMX, Ey_Gy, 0), REG(EXTRQ), NONE, C(SIMD, V_W_Ib_Ib, A_REG) },
+    [PP_0F79] = { C(VMX, Ey_Gy, 0), VEC(A_REG), NONE, VEC(A_REG) },
     [PP_0FB8] = { [2] = C(POPCNT, Gv_Ev, 0) },
     [PP_0FBC] = { C(BSF, Gv_Ev, 0), C(BSF, Gv_Ev, 0), C(TZCNT, Gv_Ev, 0), C(BSF, Gv_Ev, 0) },
     [PP_0FBD] = { C(BSR, Gv_Ev, 0), C(BSR, Gv_Ev, 0), C(LZCNT, Gv_Ev, 0), C(BSR, Gv_Ev, 0) },
@@ -189,8 +191,8 @@ const struct emul_cell emul_by_pp[][4] = {
     [PP_C7_7_REG] = { C(RDSEED, Rv, 0), C(RDSEED, Rv, 0), C(RDPID, Rv, A_F64) },
     [PP_38DC] = { [1] = VEC(0), MOD(AESENC) },
     [PP_38DD] = { [1] = VEC(0), C(KEYLOCKER, M, 0) },
-    [PP_38F0] = { C(MOVBE, Gv_Mv, 0), C(MOVBE, Gv_Mv, 0), { 0, 0, 0, 0 }, C(CRC32, Gd_Eb, 0) },
-    [PP_38F1] = { C(MOVBE, Mv_Gv, 0), C(MOVBE, Mv_Gv, 0), { 0, 0, 0, 0 }, C(CRC32, Gd_Ev, 0) },
+    [PP_38F0] = { C(MOVBE, Gv_Mv, 0), C(MOVBE, Gv_Mv, 0), NONE, C(CRC32, Gd_Eb, 0) },
+    [PP_38F1] = { C(MOVBE, Mv_Gv, 0), C(MOVBE, Mv_Gv, 0), NONE, C(CRC32, Gd_Ev, 0) },
     [PP_38F6] = { C(SHADOW, My_Gy, 0), C(ADCX, Gy_Ey, 0), C(ADOX, Gy_Ey, 0) },
     [PP_38F8] = { [1] = C(MOVDIR, Gv_M, 0), C(MOVDIR, Gv_M, 0), C(MOVDIR, Gv_M, 0) },
     [PP_01_5_MEM] = { [2] = C(SHADOW, M, 0) },
@@ -229,7 +231,30 @@ const uint8_t emul_prefix[256] = {
     [0x26] = PK_SEG + EMUL_ES, [0x2e] = PK_SEG + EMUL_CS, [0x36] = PK_SEG + EMUL_SS, [0x3e] = PK_SEG + EMUL_DS,
     [0x64] = PK_SEG + EMUL_FS, [0x65] = PK_SEG + EMUL_GS, [0x66] = PK_66, [0x67] = PK_67,
     [0xf0] = PK_LOCK, [0xf2] = PK_REPNE, [0xf3] = PK_REP, [0x40 ... 0x4f] = PK_REX,
+    [0x0f] = PK_ESCAPE, [0x62] = PK_VECTOR, [0x8f] = PK_VECTOR, [0xc4 ... 0xc5] = PK_VECTOR, [0x63] = PK_MOVSXD,
 };
+
+/* SDM 1 table 3-4 and 2A 2.2.1.7; APM3 1.2.2 for near branches on AMD. In each mode: no prefix, 66, REX.W, both. */
+const uint8_t emul_opsize[SIZES_END][EMUL_MODE_SIZES + 1][4] = {
+    [SIZE_V]       = { { 2, 4, 2, 4 }, { 4, 2, 4, 2 }, { 4, 2, 8, 8 }, { 4, 2, 8, 8 } },
+    [SIZE_BYTE]    = { { 1, 1, 1, 1 }, { 1, 1, 1, 1 }, { 1, 1, 1, 1 }, { 1, 1, 1, 1 } },
+    [SIZE_NATURAL] = { { 4, 4, 4, 4 }, { 4, 4, 4, 4 }, { 8, 8, 8, 8 }, { 8, 8, 8, 8 } },
+    [SIZE_Y]       = { { 4, 4, 4, 4 }, { 4, 4, 4, 4 }, { 4, 4, 8, 8 }, { 4, 4, 8, 8 } },
+    [SIZE_IO]      = { { 2, 4, 2, 4 }, { 4, 2, 4, 2 }, { 4, 2, 4, 4 }, { 4, 2, 4, 4 } },
+    [SIZE_F64]     = { { 2, 4, 2, 4 }, { 4, 2, 4, 2 }, { 8, 8, 8, 8 }, { 8, 8, 8, 8 } },
+    [SIZE_D64]     = { { 2, 4, 2, 4 }, { 4, 2, 4, 2 }, { 8, 2, 8, 8 }, { 8, 2, 8, 8 } },
+    [SIZE_NEAR]    = { { 2, 4, 2, 4 }, { 4, 2, 4, 2 }, { 8, 8, 8, 8 }, { 8, 2, 8, 8 } },
+};
+
+/* SDM 2A table 2-2: with mod 0 an rm of 5 is RIP-relative, or in 32-bit code no register. */
+#define BASE_OF(n)   ((n) >= 0xc0 ? EMUL_REG_NONE : ((n) & 7) == 4 ? EMUL_REG_SIB : ((n) & 0xc7) == 5 ? EMUL_REG_RIP : (n) & 7)
+#define DISP_OF(n)   ((n) >= 0xc0 ? 0 : ((n) & 0xc7) == 5 || (n) >= 0x80 ? 4 : (n) >> 6)
+#define MODRM(n)     (1ull | (n) << 8 | (n) >> 6 << 16 | ((n) >> 3 & 7) << 24 | ((n) & 7ull) << 32 | (uint64_t)BASE_OF(n) << 40 | \
+                      (uint64_t)EMUL_REG_NONE << 48 | (uint64_t)DISP_OF(n) << 56)
+#define MODRM_4(n)   MODRM(n), MODRM((n) + 1), MODRM((n) + 2), MODRM((n) + 3)
+#define MODRM_16(n)  MODRM_4(n), MODRM_4((n) + 4), MODRM_4((n) + 8), MODRM_4((n) + 12)
+#define MODRM_64(n)  MODRM_16(n), MODRM_16((n) + 16), MODRM_16((n) + 32), MODRM_16((n) + 48)
+const uint64_t emul_modrm[256] = { MODRM_64(0), MODRM_64(64), MODRM_64(128), MODRM_64(192) };
 
 /* SDM 2D A.5.2. Kept as existing: the aliases FSTPNCE, FCOM2, FCOMP3, FXCH4, FCOMP5, FXCH7, FSTP8, FSTP9, and the 8087 and 80287
  * no-operations FENI, FDISI, FSETPM, FRSTPM, all of which run on the processors of today. */

@@ -30,7 +30,7 @@
 #define A_F3      0x00200000u
 #define A_F2      0x00400000u
 #define A_PP      (A_NP | A_66 | A_F3 | A_F2)
-#define A_CHECK   0x00800000u /* ModRM.reg names a control, debug or segment register that must exist */
+#define A_CHECK   0x00800000u /* a control, debug or segment register, or operation byte of 3DNow!, that must exist */
 #define A_ESC     0x01000000u /* x87: validity by bit maps */
 #define A_BY_REG  0x02000000u /* the cell is a row of another table: by ModRM.reg, ... */
 #define A_BY_MOD  0x04000000u /* ... memory or register, */
@@ -41,6 +41,8 @@
 
 #define A_RR      0x40000000u /* ModRM.mod is ignored: both operands are registers */
 #define A_NATURAL 0x80000000u /* operand size is 8 in 64-bit mode, else 4, whatever the prefixes */
+#define A_EARLY   (A_NO64 | A_ONLY64 | A_PP)
+#define A_LATE    (A_MEM | A_REG | A_ESC | A_CHECK | A_RR)
 #define A_IMM     (A_IB | A_IW | A_IZ | A_IV | A_IW_IB | A_AP | A_MOFFS | A_IB_IB)
 
 #define A_N6   (A_NP | A_66)
@@ -71,18 +73,24 @@
     X(Gy_Ey, A_MODRM | A_Y) X(My_Gy, A_MODRM | A_MEM | A_Y) X(My, A_MODRM | A_MEM | A_Y) \
     X(Gv_Mv, A_MODRM | A_MEM) X(Mv_Gv, A_MODRM | A_MEM) X(Gd_Eb, A_MODRM) X(Gd_Ev, A_MODRM) X(Rv, A_MODRM | A_REG) \
     X(reg, A_MODRM | A_REG) X(x87, A_MODRM | A_ESC) X(V_W, A_MODRM) X(V_W_Ib, A_MODRM | A_IB) X(V_W_Ib_Ib, A_MODRM | A_IB_IB) \
-    X(V_W_3dnow, A_MODRM | A_IB) X(V_H_W, A_MODRM) X(V_H_W_Ib, A_MODRM | A_IB) \
+    X(V_W_3dnow, A_MODRM | A_IB | A_CHECK) X(V_H_W, A_MODRM) X(V_H_W_Ib, A_MODRM | A_IB) \
     X(Gy_By_Ey, A_MODRM | A_Y) X(Gy_Ey_By, A_MODRM | A_Y) X(By_Ey, A_MODRM | A_Y) X(Gy_Ey_Ib, A_MODRM | A_Y | A_IB)
 #define EMUL_FORM_ENUM(name, attr) FORM_##name,
 #define EMUL_FORM_ATTR(name, attr) ATTR_##name = (attr),
 enum emul_form { EMUL_FORMS(EMUL_FORM_ENUM) FORMS_END };
 enum { EMUL_FORMS(EMUL_FORM_ATTR) };
 
+/* How mode, 66 and REX.W make the operand size; a row of emul_opsize. */
+enum emul_size { SIZE_V, SIZE_BYTE, SIZE_NATURAL, SIZE_Y, SIZE_IO, SIZE_F64, SIZE_D64, SIZE_NEAR, SIZES_END };
+#define SIZE_OF(attr) ((attr) & A_BYTE ? SIZE_BYTE : (attr) & A_NATURAL ? SIZE_NATURAL : (attr) & A_Y ? SIZE_Y : (attr) & A_IO ? SIZE_IO : \
+                       (attr) & A_F64 ? SIZE_F64 : (attr) & A_NEAR ? SIZE_NEAR : (attr) & A_D64 ? SIZE_D64 : SIZE_V)
+
 /* One opcode, or with A_BY_* the row `op` of a further table. An op of 0 is invalid. */
 struct emul_cell {
     uint8_t op;
     uint8_t form;
-    uint16_t pad;
+    uint8_t size;  /* enum emul_size */
+    uint8_t pad;
     uint32_t attr;
 };
 
@@ -92,12 +100,18 @@ extern const struct emul_cell emul_by_mod[][2];     /* memory, register */
 extern const struct emul_cell emul_by_pp[][4];      /* none, 66, F3, F2 */
 extern const struct emul_cell emul_by_rm[][8];
 extern const uint8_t emul_prefix[256];              /* enum emul_prefix_kind */
+extern const uint8_t emul_opsize[SIZES_END][EMUL_MODE_SIZES + 1][4]; /* [enum emul_size][mode, or 3: 64-bit on AMD][REX.W, 66] */
 extern const uint8_t emul_x87_mem[8];               /* D8 .. DF: bit n, /n with memory exists */
 extern const uint8_t emul_x87_reg[8][8];            /* [D8 .. DF][reg]: bit n, rm n exists */
 extern const uint32_t emul_3dnow[8];                /* bit map of the operation bytes that exist */
 
-/* What a byte is before the opcode. PK_SEG + n: override of segment n. */
-enum emul_prefix_kind { PK_NONE, PK_66, PK_67, PK_LOCK, PK_REPNE, PK_REP, PK_REX, PK_SEG };
+/* What ModRM says in 32- and 64-bit addressing, as emul_insn.modrm_group (SDM 2A table 2-2), of which EMUL_REG_SIB is only for
+ * the decoder: base and index are in the SIB byte. */
+#define EMUL_REG_SIB 0xfd
+extern const uint64_t emul_modrm[256];
+
+/* What a byte is before the opcode: from PK_REX on a prefix. PK_SEG + n: override of segment n. */
+enum emul_prefix_kind { PK_NONE, PK_ESCAPE, PK_VECTOR, PK_MOVSXD, PK_REX, PK_66, PK_67, PK_LOCK, PK_REPNE, PK_REP, PK_SEG };
 
 /* Vector cells, [opcode][pp]: which combinations exist; 0: none. Bits 0-5: W0 and W1 of L0, L1, L2. */
 #define V_L0W0     0x000001u
@@ -130,6 +144,14 @@ enum emul_prefix_kind { PK_NONE, PK_66, PK_67, PK_LOCK, PK_REPNE, PK_REP, PK_REX
 #define V_BY_REG   0x2000000u /* low bits: row of emul_vector_reg, by ModRM.reg */
 
 #define V_GENERAL  0x4000000u /* general registers: operation and form are in emul_vex_general */
+#define V_TUPLE    0x8000000u /* EVEX: times enum emul_tuple */
+#define V_TUPLES   0x78000000u
+#define V_BCAST16  0x80000000u /* the broadcast element has 2 bytes, not 4 or 8 by W */
+
+/* What a displacement of one byte counts, a row of emul_disp8: the vector or a part of it (HALF_W: all of it with W1), what MOVDDUP
+ * loads, an element of 4 or 8 bytes by W, a general register, an element of 1 or 2 bytes, so many bytes. */
+enum emul_tuple { TUPLE_FULL, TUPLE_HALF, TUPLE_QUARTER, TUPLE_EIGHTH, TUPLE_HALF_W, TUPLE_DUP, TUPLE_ELEMENT, TUPLE_GENERAL,
+                  TUPLE_BYTE_WORD, TUPLE_1, TUPLE_2, TUPLE_4, TUPLE_8, TUPLE_16, TUPLE_32, TUPLES_END };
 
 /* Operations on general registers with VEX: opcodes F0 to F7 of 0F38 by [opcode & 7][pp]; F3 by [3][ModRM.reg]. RORX stands where
  * 0F3A F0 would. */
@@ -142,5 +164,6 @@ extern const uint32_t emul_vex[3][256][4];          /* maps 0F, 0F38, 0F3A */
 extern const uint32_t emul_evex[5][256][4];         /* maps 0F, 0F38, 0F3A, 5, 6 */
 extern const uint32_t emul_xop[3][256][4];          /* maps 8, 9, A */
 extern const uint32_t emul_vector_reg[][8];
+extern const uint8_t emul_disp8[TUPLES_END][2][3];
 
 #endif

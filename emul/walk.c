@@ -285,52 +285,24 @@ static __attribute__((noinline)) int walk_long(const struct emul_ctx *ctx, uint6
     return EMUL_RETRY;
 }
 
-/* Answers from the caller's cache. The tag has the page and all of the access that decides over rights: W, U, FETCH, the SMAP
- * exceptions, and that it is valid. */
-#define TAG_VALID  0x800ull
-#define TAG_AC     0x400ull
-
-static inline uint64_t tag_of(const struct emul_ctx *ctx, uint64_t linear, unsigned access)
-{
-    return (linear & ~(uint64_t)PAGE_MASK) | access | TAG_VALID | (ctx->state->rflags & RFLAGS_AC ? TAG_AC : 0);
-}
-
 void emul_cache_flush(struct emul_cache *cache)
 {
     for (unsigned i = 0; i < EMUL_CACHE_PAGES; i++)
-        cache->page[i].tag = 0;
+        cache->page[0][i].tag = cache->page[1][i].tag = 0;
 }
 
-static __attribute__((noinline)) int walk_any(const struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa,
-                                              struct emul_result *result)
+int emul_walk_tables(const struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa, struct emul_result *result)
 {
-    if (walk_quick(ctx, linear, access, gpa))
-        return EMUL_DONE;
-    return walk_long(ctx, linear, access, gpa, result);
-}
+    unsigned kind = access & EMUL_PF_W ? 1 : 0, slot = linear / PAGE_SIZE % EMUL_CACHE_PAGES;
+    int status = EMUL_DONE;
 
-int emul_walk(const struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa, struct emul_result *result)
-{
-    uint64_t tag;
-    unsigned slot;
-    int status;
-
-    if (!(ctx->state->cr0 & CR0_PG)) {
+    if (!(ctx->state->cr0 & CR0_PG))
         *gpa = linear;
-        return EMUL_DONE;
-    }
-    if (!ctx->cache)
-        return walk_any(ctx, linear, access, gpa, result);
-    tag = tag_of(ctx, linear, access);
-    slot = (linear / PAGE_SIZE ^ access) % EMUL_CACHE_PAGES;
-    if (ctx->cache->page[slot].tag == tag) {
-        *gpa = ctx->cache->page[slot].gpa | (linear & PAGE_MASK);
-        return EMUL_DONE;
-    }
-    status = walk_any(ctx, linear, access, gpa, result);
-    if (!status) {
-        ctx->cache->page[slot].tag = tag;
-        ctx->cache->page[slot].gpa = *gpa & ~(uint64_t)PAGE_MASK;
+    else if (!walk_quick(ctx, linear, access, gpa))
+        status = walk_long(ctx, linear, access, gpa, result);
+    if (!status && ctx->cache) {
+        ctx->cache->page[kind][slot].tag = (linear & ~(uint64_t)PAGE_MASK) | emul_walk_context(ctx) | access;
+        ctx->cache->page[kind][slot].gpa = *gpa & ~(uint64_t)PAGE_MASK;
     }
     return status;
 }

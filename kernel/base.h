@@ -1,6 +1,5 @@
 /* What every ring-0 file needs: integer types, errors, bits, compiler words. */
-#ifndef KERNEL_BASE_H
-#define KERNEL_BASE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,6 +18,7 @@ enum error {
     E_RANGE,   /* out of range */
     E_NODEV,   /* hardware or feature absent */
     E_KILLED,  /* the domain ended meanwhile */
+    E_PENDING, /* method 1: unwind, ring 3 runs at the top of the exit path, come again */
 };
 
 #define BIT(n)            (1ul << (n))
@@ -49,5 +49,3 @@ int memcmp(const void *a, const void *b, size_t n);
 size_t strlen(const char *s);
 bool str_equal(const char *a, const char *b);
 size_t str_copy(char *to, const char *from, size_t size); /* always ends with NUL; returns strlen(from) */
-
-#endif

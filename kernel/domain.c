@@ -1,6 +1,8 @@
 /* Building and ending domains: memory, nested table, information page, component, vcpus; the report at the end. */
 #include "kernel/domain.h"
 #include "depriv/component.h"
+#include "depriv/format.h"
+#include "depriv/gate.h"
 #include "kernel/console.h"
 #include "kernel/frames.h"
 #include "kernel/log.h"
@@ -35,7 +37,7 @@ static int memory_alloc(struct domain *d, u64 mem)
     for (u32 i = 0; i < d->frame_count; i++) {
         d->frames[i] = guest_frame_alloc();
         if (!d->frames[i]) {
-            log_domain(d->name, "refused: too little memory: mem=%lu MiB, %lu MiB are free", mem / MIB, (guest_frames_free() + i) * 2);
+            log_domain(d->name, "refused: too little memory: mem=%lu MiB, %lu MiB are free", mem / MIB, (guest_frames_free + i) * 2);
             return -E_NOMEM;
         }
     }
@@ -52,7 +54,7 @@ static void memory_free(struct domain *d)
 
 static int nested_map(struct domain *d, u64 gpa, u64 pa, u64 size)
 {
-    return paging_map(d->nested_root, gpa, pa, size, hvm->nested_entry(true, true), hvm->nested_entry(false, true));
+    return paging_map(d->nested_root, gpa, pa, size, hvm->nested_page, hvm->nested_table);
 }
 
 /* 2 MiB pages, but for the first one, which has the hole below 1 MiB. */
@@ -87,10 +89,11 @@ static int info_fill(struct domain *d, const struct domain_config *c)
     struct abi_info *info = d->info;
     u32 used = 1;
     *info = (struct abi_info){ .magic = ABI_INFO_MAGIC, .version = ABI_VERSION, .domid = d->id, .vcpus = d->vcpus, .kind = c->kind };
-    info->cpu = features.vmx ? ABI_CALL_BY_SYSENTER : 0;
+    info->cpu = (features.vmx ? ABI_CALL_BY_SYSENTER : 0) | (d->method == 0 ? ABI_CALL_DIRECT : 0);
+    info->call = d->method == 0 ? method0_entry() : 0;
     info->tsc_khz = features.tsc_khz;
-    info->boot_tsc = time_wall_tsc;
-    info->wall = time_wall;
+    info->boot_tsc = time_clock_tsc;
+    memcpy(info->clock, time_clock, sizeof(info->clock));
     info->ram_low = d->ram_low;
     info->ram_high = d->ram_high;
     info->load = c->load;
@@ -119,10 +122,8 @@ too_long:
 static void domain_free(struct domain *d)
 {
     component_unmap(d);
-    if (d->hvm)
-        hvm->domain_free(d);
     if (d->nested_root) {
-        paging_free_half(d->nested_root);
+        paging_free(d->nested_root, 0, LOWER_HALF);
         pool_free(d->nested_root, 1);
     }
     memory_free(d);
@@ -160,6 +161,8 @@ static struct domain *domain_new(const struct domain_config *c)
     d->id = d->asid = id;
     str_copy(d->name, c->name, sizeof(d->name));
     d->vcpus = c->vcpus;
+    d->method = c->depriv;
+    d->emulate = c->emulate;
     d->modules = c->modules;
     memcpy(d->module, c->module, sizeof(d->module));
     d->component_pa = c->component_pa;
@@ -181,8 +184,6 @@ static int domain_build(struct domain *d, const struct domain_config *c)
     if (!rc)
         rc = nested_build(d);
     if (!rc)
-        rc = hvm->domain_init(d);
-    if (!rc)
         rc = component_map(d);
     for (u32 i = 0; !rc && i < d->vcpus; i++) {
         d->vcpu[i] = vcpu_create(d, i);
@@ -194,7 +195,7 @@ static int domain_build(struct domain *d, const struct domain_config *c)
 int domain_create(const struct domain_config *c)
 {
     struct domain *d = domain_new(c);
-    u64 before = pool_free_pages();
+    u64 before = pool_free_pages;
     int rc = d ? domain_build(d, c) : -E_NOMEM;
     if (rc) {
         log_domain(c->name, "refused: %s", rc == -E_NOMEM ? "too little memory (hypervisor's pool: option pool=MiB)" : "see above");
@@ -206,9 +207,13 @@ int domain_create(const struct domain_config *c)
         all_clean = false;
         return rc;
     }
+    paging_audit_user(d->user_root, d->method != 0);
+    if (d->method == 0)
+        log_domain(d->name, "depriv=0, the control: ring 0 runs its component and maps its memory; invariants 1, 2 and 5 do not hold for it");
     d->vcpus_alive = d->vcpus_left = d->vcpus;
     __atomic_add_fetch(&domains_alive, 1, __ATOMIC_SEQ_CST);
-    log_domain(d->name, "domain %u: %lu MiB, %u vcpu, %lu pool pages", d->id, c->mem / MIB, d->vcpus, before - pool_free_pages());
+    log_domain(d->name, "domain %u: %lu MiB, %u vcpu, %lu pool pages", d->id, c->mem / MIB, d->vcpus, before - pool_free_pages);
+    vcpu_print_memory(d->vcpu[0]);
     for (u32 i = 0; i < d->vcpus; i++)
         vcpu_start(d->vcpu[i], least_loaded(c->cpu));
     return 0;
@@ -221,7 +226,7 @@ void domain_end(struct domain *d, enum domain_end how)
     u32 runs = DOMAIN_RUNS;
     __atomic_compare_exchange_n(&d->end, &runs, how, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
     for (u32 i = 0; i < d->vcpus; i++) {
-        __atomic_or_fetch(&d->vcpu[i]->hazards, HAZARD_KILL, __ATOMIC_SEQ_CST);
+        hazard_set(d->vcpu[i], HAZARD_KILL);
         __atomic_or_fetch(&d->vcpu[i]->events, ABI_EVENT_INPUT, __ATOMIC_SEQ_CST); /* so that it does not go to sleep */
         sched_wake(&d->vcpu[i]->thread);
     }
@@ -234,7 +239,7 @@ void domain_kill(struct domain *d, const char *format, ...)
     if (!__atomic_compare_exchange_n(&d->end, &runs, DOMAIN_KILLED, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
         return;
     va_start(args, format);
-    log_format(d->kill_reason, sizeof(d->kill_reason), format, args);
+    text_vformat(d->kill_reason, sizeof(d->kill_reason), format, args);
     va_end(args);
     log_domain(d->name, "killed: %s", d->kill_reason);
     domain_end(d, DOMAIN_KILLED);
@@ -262,6 +267,8 @@ static void report(struct domain *d)
         if (d->exits[k])
             log_domain(d->name, "exits: %s %lu", exit_name(k), d->exits[k]);
     }
+    if (d->log_left_out)
+        log_domain(d->name, "%u lines of ring 3 left out", d->log_left_out);
     log_domain(d->name, "exits: total %lu", total);
     log_domain(d->name, "ended: %s%s%s", end_name[d->end], d->end == DOMAIN_KILLED ? ": " : "", d->kill_reason);
 }

@@ -7,6 +7,7 @@
 #include "kernel/vcpu.h"
 
 #define STATE_INSN    (ABI_STATE_RIP | ABI_STATE_CS | ABI_STATE_SEGS | ABI_STATE_CR) /* what decoding and addressing take */
+#define STATE_MMIO    (ABI_STATE_RIP | ABI_STATE_CS | ABI_STATE_CR) /* the rest by ABI_CALL_STATE_GET, if the instruction needs it */
 #define STATE_NONE    0u
 #define RETRIES_MAX   1000u /* exits in a row on which ring 3 made no progress (ATTACKS E22) */
 
@@ -52,6 +53,8 @@ enum exit_action exit_answer(struct vcpu *v, int status)
         return EXIT_RESUME;
     case -E_KILLED:
         return EXIT_RESUME;
+    case -E_PENDING:
+        return EXIT_PENDING;
     default:
         domain_kill(v->domain, "ring 3: bad reply: status %d", status);
         return EXIT_RESUME;
@@ -98,6 +101,11 @@ static enum exit_action exit_string(struct vcpu *v)
     return exit_answer(v, depriv_call(v, ABI_OP_STRING, STATE_INSN));
 }
 
+static enum exit_action exit_port_again(struct vcpu *v)
+{
+    return exit_port(v, gate_of_cpu());
+}
+
 static enum exit_action exit_cpuid(struct vcpu *v)
 {
     enum exit_action action;
@@ -124,7 +132,7 @@ static enum exit_action exit_hlt(struct vcpu *v)
     enum exit_action action;
     if (!insn_length(v, ABI_INSN_HLT, &action))
         return action;
-    __atomic_or_fetch(&v->hazards, HAZARD_HALT | (v->intr ? HAZARD_INTR : 0), __ATOMIC_SEQ_CST);
+    hazard_set(v, HAZARD_HALT | (v->intr ? HAZARD_INTR : 0));
     return EXIT_ADVANCE;
 }
 
@@ -132,7 +140,7 @@ static enum exit_action exit_window(struct vcpu *v)
 {
     hvm->intr_window(v, false);
     if (v->intr)
-        v->hazards |= HAZARD_INTR;
+        hazard_set(v, HAZARD_INTR);
     return EXIT_RESUME;
 }
 
@@ -149,24 +157,9 @@ static enum exit_action exit_nested(struct vcpu *v)
     if (gpa_is_ram(v->domain, v->exit.gpa))
         return exit_answer(v, ABI_RETRY);
     v->frame->gpa = v->exit.gpa;
+    v->frame->flags = v->exit.flags;
     give_insn_bytes(v);
-    return exit_answer(v, depriv_call(v, ABI_OP_MMIO, STATE_INSN));
-}
-
-/* A write to a control-register bit that the host owns: checked and set as a whole (SDM 3C 25.3). */
-static enum exit_action exit_cr(struct vcpu *v)
-{
-    struct abi_state s;
-    hvm->state_get(v, &s, ABI_STATE_CR);
-    if (v->exit.cr == 0)
-        s.cr0 = v->exit.value;
-    else
-        s.cr4 = v->exit.value;
-    if (hvm->state_set(v, &s, ABI_STATE_CR)) {
-        inject_exception(v, VEC_GP, true, 0);
-        return EXIT_RESUME;
-    }
-    return EXIT_ADVANCE;
+    return exit_answer(v, depriv_call(v, ABI_OP_MMIO, STATE_MMIO));
 }
 
 static enum exit_action exit_xsetbv(struct vcpu *v)
@@ -189,8 +182,19 @@ static enum exit_action exit_invd(struct vcpu *v)
 
 static enum exit_action exit_exception(struct vcpu *v)
 {
+    if (v->exit.vector == VEC_UD) /* intercepted with emulate=forced alone */
+        return exit_answer(v, depriv_call(v, ABI_OP_FORCED, ABI_STATE_ALL));
     inject_exception(v, v->exit.vector, v->exit.error_valid, v->exit.error);
     return EXIT_RESUME;
+}
+
+/* The CPU has checked the selector's descriptor and leaves the switch to us (SDM 3C 25.4.2). */
+static enum exit_action exit_task(struct vcpu *v)
+{
+    v->frame->gpa = v->exit.gpa;
+    v->frame->length = v->exit.length;
+    v->frame->inject_error = v->exit.error;
+    return exit_answer(v, depriv_call(v, ABI_OP_TASK, ABI_STATE_ALL));
 }
 
 static enum exit_action exit_undefined(struct vcpu *v)
@@ -220,23 +224,22 @@ static enum exit_action exit_fatal(struct vcpu *v)
 
 static const struct exit_row exit_table[EXIT_KINDS] = {
     /*                   name                         handler          state that ring 3 is given at most */
-    [EXIT_PORT]       = { "port I/O",                 exit_port,       STATE_NONE },
+    [EXIT_PORT]       = { "port I/O",                 exit_port_again, STATE_NONE },
     [EXIT_STRING]     = { "string I/O",               exit_string,     STATE_INSN },
     [EXIT_CPUID]      = { "CPUID",                    exit_cpuid,      STATE_INSN },
     [EXIT_INTERRUPT]  = { "host interrupt",           exit_again,      STATE_NONE },
     [EXIT_WINDOW]     = { "interrupt window",         exit_window,     STATE_NONE },
     [EXIT_HLT]        = { "HLT",                      exit_hlt,        STATE_INSN },
     [EXIT_MSR]        = { "RDMSR or WRMSR",           exit_msr,        STATE_INSN },
-    [EXIT_NESTED]     = { "nested page fault",        exit_nested,     STATE_INSN },
-    [EXIT_CR]         = { "control register",         exit_cr,         STATE_NONE },
+    [EXIT_NESTED]     = { "nested page fault",        exit_nested,     STATE_MMIO },
     [EXIT_XSETBV]     = { "XSETBV",                   exit_xsetbv,     STATE_INSN },
     [EXIT_INVD]       = { "INVD or WBINVD",           exit_invd,       STATE_INSN },
-    [EXIT_EXCEPTION]  = { "exception",                exit_exception,  STATE_NONE },
+    [EXIT_EXCEPTION]  = { "exception",                exit_exception,  ABI_STATE_ALL },
     [EXIT_UNDEFINED]  = { "undefined instruction",    exit_undefined,  STATE_NONE },
     [EXIT_PRIVILEGED] = { "refused instruction",      exit_privileged, STATE_NONE },
     [EXIT_CALL]       = { "hypervisor call",          exit_undefined,  STATE_NONE },
     [EXIT_RETRY]      = { "retry",                    exit_again,      STATE_NONE },
-    [EXIT_TASK]       = { "task switch",              exit_fatal,      STATE_NONE },
+    [EXIT_TASK]       = { "task switch",              exit_task,       ABI_STATE_ALL },
     [EXIT_TRIPLE]     = { "triple fault",             exit_fatal,      STATE_NONE },
     [EXIT_NMI]        = { "host NMI",                 exit_again,      STATE_NONE },
     [EXIT_FAILED]     = { "VM entry failed",          exit_fatal,      STATE_NONE },
@@ -250,7 +253,65 @@ const char *exit_name(u32 kind)
 
 enum exit_action exit_by_table(struct vcpu *v)
 {
-    v->domain->exits[v->exit.kind]++;
-    count_event(COUNT_EXIT);
     return exit_table[v->exit.kind].handle(v);
+}
+
+/* Bound: a handler asks once. */
+enum exit_action exit_pending(struct vcpu *v)
+{
+    enum exit_action action;
+    do {
+        method1_run(v);
+        action = exit_by_table(v);
+    } while (action == EXIT_PENDING);
+    return action;
+}
+
+/* ---- emulate=all ------------------------------------------------------------------------------------------------------- */
+
+/* The exit that the CPU would have made, by the class of the instruction; 0 (EXIT_PORT, which ring 3 does itself): it would have made none. */
+static const struct { u8 kind, flags; } intercept_exit[ABI_INSNS] = {
+    [ABI_INSN_CPUID] = { EXIT_CPUID, 0 }, [ABI_INSN_RDMSR] = { EXIT_MSR, 0 }, [ABI_INSN_WRMSR] = { EXIT_MSR, 1 }, [ABI_INSN_HLT] = { EXIT_HLT, 0 },
+    [ABI_INSN_XSETBV] = { EXIT_XSETBV, 0 }, [ABI_INSN_VMMCALL] = { EXIT_CALL, 0 }, [ABI_INSN_MONITOR] = { EXIT_UNDEFINED, 0 },
+    [ABI_INSN_MWAIT] = { EXIT_UNDEFINED, 0 }, [ABI_INSN_RDPMC] = { EXIT_PRIVILEGED, 0 },
+};
+
+/* An instruction that ring 0 decides about, where the CPU would have left the guest. */
+static void intercept(struct vcpu *v)
+{
+    u32 class = READ_ONCE(v->frame->want), length = READ_ONCE(v->frame->length);
+    struct abi_state s;
+    if (class >= ABI_INSNS || !intercept_exit[class].kind || length < 1 || length > 15) {
+        domain_kill(v->domain, "ring 3: bad reply: intercept of class %u, length %u", class, length);
+        return;
+    }
+    v->exit.kind = intercept_exit[class].kind;
+    v->exit.flags = intercept_exit[class].flags;
+    v->exit.length = length;
+    vcpu_record(v, class, v->exit.kind, 0);
+    v->domain->exits[v->exit.kind]++;
+    if (exit_by_table(v) != EXIT_ADVANCE)
+        return;
+    hvm->state_get(v, &s, ABI_STATE_RIP);
+    s.rip += length;
+    s.shadow = 0;
+    hvm->state_set(v, &s, ABI_STATE_RIP);
+}
+
+/* Bound: ring 3 executes RUN_MAX instructions a turn, interruptible throughout; vcpu_ready() commits the state that it left. */
+void exit_run_emulated(struct vcpu *v)
+{
+    while (vcpu_ready(v)) {
+        int status;
+        v->frame->inject = v->event;
+        v->frame->inject_error = v->event_error;
+        v->event = 0;
+        v->frame->gpa = v->tsc_offset;
+        v->frame->insn_bytes = 0;
+        status = depriv_call_top(v, ABI_OP_RUN, ABI_STATE_ALL);
+        if (status != ABI_INTERCEPT)
+            exit_answer(v, status);
+        else if (vcpu_ready(v))
+            intercept(v);
+    }
 }

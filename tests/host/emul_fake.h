@@ -153,8 +153,8 @@ static inline void fake_reset(struct fake *f, unsigned bits)
 
     memset(f, 0, sizeof(*f));
     f->ops = (struct emul_ops){ .phys_read = fake_read, .phys_write = fake_write, .phys_cmpxchg = fake_cmpxchg, .phys_map = fake_map,
-                                .port_in = fake_in, .port_out = fake_out, .port_read_many = fake_in_many,
-                                .port_write_many = fake_out_many, .mmio_read = fake_mmio_read, .mmio_write = fake_mmio_write };
+                                .port_in = fake_in, .port_out = fake_out, .port_read_many = fake_in_many, .port_write_many = fake_out_many,
+                                .mmio_read = fake_mmio_read, .mmio_write = fake_mmio_write };
     f->ctx = (struct emul_ctx){ .gpr = f->gpr, .state = &f->state, .have = ~0u, .phys_bits = 39, .features = EMUL_HAS_1G, .ops = &f->ops,
                                 .opaque = f, .cr4_valid = ~0ull, .efer_valid = ~0ull };
     f->state.rflags = 2;

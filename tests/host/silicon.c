@@ -41,6 +41,25 @@ static const char *const diff_name[] = { "registers", "RIP", "flags", "segments"
 #define ANY_FAULT (DIFF_EXCEPTION | DIFF_ERROR | DIFF_CR2)
 
 static int is_fault(uint32_t vector);
+/* The offset of the memory operand, or of the source of a string instruction. */
+static uint64_t operand_offset(const struct test_case *c)
+{
+    const struct emul_insn *insn = &c->insn;
+    uint64_t offset = insn->disp;
+
+    if (insn->has_modrm && insn->mod == 3)
+        return 0;
+    if (insn->base < EMUL_GPRS)
+        offset += c->before.gpr[insn->base];
+    if (insn->index < EMUL_GPRS)
+        offset += c->before.gpr[insn->index] << insn->scale;
+    if (c->op == EMUL_MOVS || c->op == EMUL_CMPS || c->op == EMUL_LODS || c->op == EMUL_OUTS)
+        offset = c->before.gpr[EMUL_RSI];
+    if (c->op == EMUL_XLAT)
+        offset = c->before.gpr[EMUL_RBX] + (c->before.gpr[EMUL_RAX] & 0xff);
+    return offset & emul_size_mask(insn->addrsize);
+}
+
 static int both_fault(const struct test_case *c, const struct outcome *after)
 {
     (void)c;
@@ -68,31 +87,44 @@ static int cpu_faults16(const struct test_case *c, const struct outcome *after)
     return cpu_faults(c, after) && c->insn.opsize == 2;
 }
 
-/* The offset of the memory operand, or of the source of a string instruction. */
-static uint64_t operand_offset(const struct test_case *c)
-{
-    const struct emul_insn *insn = &c->insn;
-    uint64_t offset = insn->disp;
-
-    if (insn->has_modrm && insn->mod == 3)
-        return 0;
-    if (insn->base < EMUL_GPRS)
-        offset += c->before.gpr[insn->base];
-    if (insn->index < EMUL_GPRS)
-        offset += c->before.gpr[insn->index] << insn->scale;
-    if (c->op == EMUL_MOVS || c->op == EMUL_CMPS || c->op == EMUL_LODS || c->op == EMUL_OUTS)
-        offset = c->before.gpr[EMUL_RSI];
-    if (c->op == EMUL_XLAT)
-        offset = c->before.gpr[EMUL_RBX] + (c->before.gpr[EMUL_RAX] & 0xff);
-    return offset & emul_size_mask(insn->addrsize);
-}
-
 static int offset_not_canonical(const struct test_case *c, const struct outcome *after)
 {
     int64_t high = (int64_t)operand_offset(c) >> 47;
 
     return c->mode == EMUL_MODE64 && c->insn.seg >= EMUL_FS && high != 0 && high != -1 && after->vector == EMUL_VECTOR_GP &&
            after->regs.rip == c->before.rip;
+}
+
+static int stack_first(const struct test_case *c, const struct outcome *after)
+{
+    return both_fault(c, after) && (after->vector == EMUL_VECTOR_PF || after->vector == EMUL_VECTOR_AC || after->vector == EMUL_VECTOR_SS);
+}
+
+static int rip_first(const struct test_case *c, const struct outcome *after)
+{
+    (void)c;
+    return expected.vector == EMUL_VECTOR_GP && after->vector == EMUL_VECTOR_GP && after->error == 0;
+}
+
+/* The target that the instruction names: in it, or in memory as the CPU has it. */
+static int call_changes_mode(const struct test_case *c, const struct outcome *after)
+{
+    struct emul_segment base;
+    uint64_t selector = c->insn.imm2, linear = operand_offset(c) + c->insn.opsize;
+
+    if (c->insn.mod != 3) {
+        world_segment(c->before.sel[c->insn.seg], &base);
+        linear += c->mode != EMUL_MODE64 ? base.base : c->insn.seg == EMUL_FS ? c->before.fs_base : c->insn.seg == EMUL_GS ? c->before.gs_base : 0;
+        if (!world_peek(c->mode == EMUL_MODE64 ? linear : (uint32_t)linear, 2, &selector))
+            return 0;
+    }
+    (void)after;
+    return (c->mode == EMUL_MODE64) != ((selector & 0xfffc) == 0x30);
+}
+
+static int debug_before(const struct test_case *c, const struct outcome *after)
+{
+    return after->vector == EMUL_VECTOR_DB && after->regs.rip == c->before.rip;
 }
 
 static int prefetch_register(const struct test_case *c, const struct outcome *after)
@@ -115,12 +147,21 @@ static const struct {
     UNDEFINED("LZCNT", PF | AF | SF | OF, "SDM 2A LZCNT"), UNDEFINED("TZCNT", PF | AF | SF | OF, "SDM 2D TZCNT"),
     UNDEFINED("ANDN", PF | AF, "SDM 2A ANDN"), UNDEFINED("BEXTR", PF | AF | SF, "SDM 2A BEXTR"), UNDEFINED("BZHI", PF | AF, "SDM 2A BZHI"),
     UNDEFINED("BLSI", PF | AF, "SDM 2A BLSI"), UNDEFINED("BLSMSK", PF | AF, "SDM 2A BLSMSK"), UNDEFINED("BLSR", PF | AF, "SDM 2A BLSR"),
-    { "NOP", DIFF_EXCEPTION | DIFF_RIP, 0, prefetch_register, "0F 0D with a register: #UD on AMD (APM3 PREFETCH), a no-operation on Intel (SDM 2D A.3)" },
+    { "NOP", ANY_FAULT | DIFF_RIP, 0, prefetch_register, "0F 0D with a register: #UD on AMD (APM3 PREFETCH), a no-operation on Intel (SDM 2D A.3)" },
     { "CMPS", ANY_FAULT, 0, both_fault, "both operands fault: which of them is reported is open (SDM 2A CMPS)" },
     { "CALL", ANY_FAULT, 0, both_fault, "stack and target fault: AMD pushes first, SDM 2A CALL checks the target first" },
     { "CMPS", DIFF_FLAGS | ANY_FAULT, RFLAGS_STATUS, rep_fault, "a fault in a later iteration: flags as before (SDM 2B REP), on AMD those of the last iteration" },
     { "SCAS", DIFF_FLAGS, RFLAGS_STATUS, rep_fault, "a fault in a later iteration: flags as before (SDM 2B REP), on AMD those of the last iteration" },
     { "ENTER", DIFF_MEMORY, 0, both_fault, "pushes before the one that faults stay below the stack pointer on AMD" },
+    { "CALLF", DIFF_MEMORY, 0, both_fault, "pushes before the one that faults, or before the fault of the target, stay below the stack pointer on AMD" },
+    { "RETF", ANY_FAULT, 0, stack_first, "AMD reads CS before RIP, and RSP and SS of an outer return before it checks the selector; SDM 2B RET has another order" },
+    { "IRET", ANY_FAULT, 0, stack_first, "AMD reads CS before RIP, and RSP and SS of an outer return before it checks the selector; SDM 2A IRET has another order" },
+    { "IRET", DIFF_ERROR, 0, rip_first, "AMD checks RIP against CS before it looks at SS; SDM 2A IRET after it" },
+    { "CALLF", DIFF_GPR | DIFF_RIP | DIFF_SEGMENT | DIFF_MEMORY | ANY_FAULT, 0, call_changes_mode,
+      "between 64-bit and compatibility mode AMD addresses the stack as the target does; SDM 2A CALL pushes before it loads CS" },
+    { "UD0", ANY_FAULT, 0, both_fault, "AMD does not fetch the ModRM that SDM 2B UD describes" },
+    { "UD1", ANY_FAULT, 0, both_fault, "AMD does not fetch the ModRM that SDM 2B UD describes" },
+    { "INT1", DIFF_RIP, 0, debug_before, "a hypervisor under this machine that intercepts #DB gives RIP before INT1; SDM 2A INT1: a trap" },
     { "PUSHA", DIFF_MEMORY, 0, both_fault, "pushes before the one that faults stay below the stack pointer on AMD" },
     { "POPA", DIFF_GPR | DIFF_CR2, 0, both_fault, "registers popped before the fault are kept on AMD, and the slot of rSP is read; restart pops again" },
     { "POPA", DIFF_GPR | DIFF_RIP | ANY_FAULT, 0, cpu_faults, "AMD reads the skipped slot of rSP too" },
@@ -162,6 +203,21 @@ static void show_memory(void)
             }
         }
     }
+}
+
+/* What was on the stack, if the instruction has not changed it. */
+static void show_stack(const struct regs *r)
+{
+    struct emul_segment ss;
+    uint64_t word, linear = r->gpr[EMUL_RSP];
+
+    world_segment(r->sel[EMUL_SS], &ss);
+    if (mode != EMUL_MODE64)
+        linear = (uint32_t)(ss.base + (ss.attr & SEG_DB ? linear : (uint16_t)linear));
+    printf("    stack at %" PRIx64 ":", linear);
+    for (unsigned i = 0; i < 5 && world_peek(linear + i * 8, 8, &word); i++)
+        printf(" %016" PRIx64, word);
+    printf("\n");
 }
 
 /* One line: what was, what the library made of it, what the CPU. */
@@ -206,6 +262,7 @@ static void show_case(const struct test_case *c, uint32_t diff, const struct out
     printf("\n");
     if (opt.has_replay) {
         show_outcome("before", &before);
+        show_stack(&before.regs);
         show_outcome("library", &expected);
         show_outcome("CPU", after);
     }
@@ -260,8 +317,7 @@ static uint32_t difference(const struct test_case *c, const struct outcome *a, c
     if (a->regs.rip != b->regs.rip)
         diff |= DIFF_RIP;
     *flags = a->regs.rflags ^ b->regs.rflags;
-    if (is_fault(b->vector))
-        *flags &= ~RFLAGS_RF; /* in the image that a fault pushes, not in RFLAGS (SDM 3B 17.3.1.1) */
+    *flags &= ~RFLAGS_RF; /* set in the image that a fault pushes, cleared by the INT3 behind (SDM 3B 17.3.1.1) */
     if (*flags)
         diff |= DIFF_FLAGS;
     for (unsigned i = 0; i < EMUL_SEGS; i++)
@@ -295,9 +351,14 @@ static void add(uint64_t *counter)
 static void judge(const struct test_case *c, const struct outcome *after)
 {
     uint64_t flags;
-    uint32_t diff = difference(c, &expected, after, &flags);
+    uint32_t diff;
+    struct emul_segment cs;
     int row;
 
+    world_segment(after->regs.sel[EMUL_CS], &cs);
+    if (!(cs.attr & SEG_L))
+        expected.regs.gpr[EMUL_RSP] = (uint32_t)expected.regs.gpr[EMUL_RSP]; /* the CPU pushes ESP when it leaves compatibility mode */
+    diff = difference(c, &expected, after, &flags);
     memset(world.code + c->at, FILLER, c->room);
     add(&totals->cases);
     add(&totals->by_op[c->op]);

@@ -427,7 +427,10 @@ static uint16_t code_selector(struct test_case *c)
 {
     unsigned mode = chance(70) ? c->mode : rnd() % 3;
 
-    return chance(15) ? world_any_selector(rnd()) : world_cs(mode, rnd() % world_cs_count(mode));
+    uint16_t selector = chance(15) ? world_any_selector(rnd()) : world_cs(mode, rnd() % world_cs_count(mode));
+
+    /* With a 16-bit stack the upper half of RSP is Linux's (the way back from it goes over a stack of its own): not for 64-bit code. */
+    return (selector & ~3u) == 0x30 && c->mode != EMUL_MODE64 && stack_size(c) == 2 ? 0x23 : selector;
 }
 
 /* A far pointer: to code, or for LDS and its kin to data. */
@@ -739,7 +742,8 @@ static int is_bad_lock(struct test_case *c)
     if (emul_decode(&insn, bytes, 15, code_mode) <= 0 || !may_run[insn.op])
         return 0;
     c->length = insn.length;
-    return insn.op != EMUL_VERR && insn.op != EMUL_VERW; /* Zen 4 executes them with LOCK, against APM3 1.2.5 */
+    /* Zen 4 executes VERR and VERW with LOCK, against APM3 1.2.5; on AMD LOCK MOV CR0 is MOV CR8 (APM3 MOV CRn). */
+    return insn.op != EMUL_VERR && insn.op != EMUL_VERW && insn.op != EMUL_MOVCR;
 }
 
 /* Bytes that are no instruction are cases too if the reason is LOCK or the length; what else is invalid, the decoder's test decides. */
@@ -749,8 +753,8 @@ static int decode_case(struct test_case *c)
 
     c->length = 15;
     c->op = EMUL_BAD;
-    if (length == EMUL_TOO_LONG)
-        return 1;
+    if (length == EMUL_TOO_LONG)                       /* of UD0 and UD1 AMD fetches no ModRM, so they may be shorter */
+        return c->insn.map != EMUL_MAP_0F || (c->insn.opcode != 0xff && c->insn.opcode != 0xb9);
     if (length == EMUL_INVALID)
         return c->insn.encoding == EMUL_LEGACY && (c->insn.prefix & EMUL_PFX_LOCK) && is_bad_lock(c);
     c->length = length;
@@ -759,6 +763,8 @@ static int decode_case(struct test_case *c)
         return 0;
     /* F2 and F3 are reserved on LOOPE and LOOPNE (SDM 2A 2.1.1): Zen 4 takes the condition from them, F2 not zero, F3 zero. */
     if ((c->op == EMUL_LOOPE || c->op == EMUL_LOOPNE) && (c->insn.prefix & (EMUL_PFX_REP | EMUL_PFX_REPNE)))
+        return 0;
+    if (c->op == EMUL_WRMSR && c->insn.opcode == 1)       /* WRMSRNS: an extension */
         return 0;
     return c->op != EMUL_CLFLUSH || c->insn.map != EMUL_MAP_0F || c->insn.opcode != 1; /* CLZERO is an AMD store */
 }

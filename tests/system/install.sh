@@ -16,6 +16,7 @@ build) want=$build ;;
 run)   want="$build $run" ;;
 peers) want="$build $run $peers" ;;
 plots) want="$plots" ;;
+emul)  want="$build $emul" ;;
 test|all) want="$build $run $test" ;;
 *) echo "install.sh: '$1' is not one of: build run test peers plots emul" >&2; exit 2 ;;
 esac

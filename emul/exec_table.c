@@ -70,6 +70,9 @@ const struct exec_row emul_exec[EMUL_OPS_END] = {
     ROW(STAC, clac, 0, 0), ROW(UD0, ud, 0, 0), ROW(UD1, ud, 0, 0), ROW(UD2, ud, 0, 0), ROW(WBINVD, wbinvd, X_PRIV, 0),
     ROW(INVD, wbinvd, X_PRIV, 0), ROW(VMCALL, vmcall, 0, 0), ROW(VMMCALL, vmcall, 0, 0),
 
+    /* what no guest of this library is offered by CPUID */
+    ROW(VMX, ud, 0, 0), ROW(SVM, ud, 0, 0), ROW(GETSEC, ud, 0, 0), ROW(RSM, ud, 0, 0), ROW(SGX, ud, 0, 0), ROW(TDX, ud, 0, 0), ROW(SNP, ud, 0, 0),
+
     /* vectors: exec_simd.c */
     ROW(SIMD, simd, 0, 0), ROW(VEX, vex, 0, 0), ROW(EVEX, evex, 0, 0),
 };

@@ -231,11 +231,11 @@ enum emul_event { EMUL_EVENT_FAULT, EMUL_EVENT_INTERRUPT, EMUL_EVENT_SOFTWARE, E
 /* Delivers vector through the IDT as the CPU would: gates, privilege change, task gates; real mode through the vector table.
  * EMUL_EVENT_SOFTWARE: INT n and its kin, checked against the gate's DPL; RIP is then already behind the instruction.
  * EMUL_FAULT: delivery itself faults with result's vector; nothing has changed. */
-__attribute__((weak)) int emul_deliver(struct emul_ctx *ctx, unsigned vector, enum emul_event event, int has_error, uint32_t error, struct emul_result *result);
+int emul_deliver(struct emul_ctx *ctx, unsigned vector, enum emul_event event, int has_error, uint32_t error, struct emul_result *result);
 
 /* A hardware task switch to `selector` (SDM 3A 7.3), as the CPU reported it by an exit. */
 enum emul_task_reason { EMUL_TASK_CALL, EMUL_TASK_IRET, EMUL_TASK_JUMP, EMUL_TASK_GATE };
-__attribute__((weak)) int emul_task_switch(struct emul_ctx *ctx, uint16_t selector, enum emul_task_reason reason, int has_error, uint32_t error,
+int emul_task_switch(struct emul_ctx *ctx, uint16_t selector, enum emul_task_reason reason, int has_error, uint32_t error,
                      struct emul_result *result);
 
 /* "XADD (f0 0f c1 03)" into text, cut to `size` with a final NUL. */

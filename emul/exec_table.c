@@ -50,12 +50,12 @@ const struct exec_row emul_exec[EMUL_OPS_END] = {
 
     /* segments: exec_segment.c */
     ROW(MOVSEG, movseg, 0, 0), ROW(LDS, load_far, 0, 0), ROW(LES, load_far, 0, 0), ROW(LFS, load_far, 0, 0), ROW(LGS, load_far, 0, 0), ROW(LSS, load_far, 0, 0),
-    ROW(ARPL, arpl, X_PROTECTED, 0), ROW(LAR, lar, X_PROTECTED, 0), ROW(LSL, lar, X_PROTECTED, 0), ROW(VERR, verr, X_PROTECTED, 0),
-    ROW(VERW, verr, X_PROTECTED, 0), ROW(LLDT, lldt, X_PROTECTED | X_PRIV, TABLE), ROW(LTR, ltr, X_PROTECTED | X_PRIV, TABLE),
-    ROW(SLDT, sldt, X_PROTECTED, TABLE), ROW(STR, str, X_PROTECTED, TABLE),
+    ROW(ARPL, arpl, X_PROTECTED, 0), ROW(LAR, lar, X_PROTECTED, 0), ROW(LSL, lar, X_PROTECTED, 0), ROW(VERR, lar, X_PROTECTED, 0),
+    ROW(VERW, lar, X_PROTECTED, 0), ROW(LLDT, lldt, X_PROTECTED | X_PRIV, TABLE), ROW(LTR, lldt, X_PROTECTED | X_PRIV, TABLE),
+    ROW(SLDT, sldt, X_PROTECTED, TABLE), ROW(STR, sldt, X_PROTECTED, TABLE),
 
     /* far transfers, interrupts, tasks: exec_far.c, exec_event.c */
-    ROW(CALLF, callf, X_MEMORY, FAR), ROW(JMPF, jmpf, X_MEMORY, FAR), ROW(RETF, retf, X_MEMORY, FAR), ROW(IRET, iret, X_MEMORY, EMUL_MAY_INT),
+    ROW(CALLF, jmpf, X_MEMORY, FAR), ROW(JMPF, jmpf, X_MEMORY, FAR), ROW(RETF, retf, X_MEMORY, FAR), ROW(IRET, iret, X_MEMORY, EMUL_MAY_INT),
     ROW(INT, int, X_MEMORY, EMUL_MAY_INT), ROW(INT3, int, X_MEMORY, EMUL_MAY_INT), ROW(INTO, int, X_MEMORY, EMUL_MAY_INT),
     ROW(INT1, int, X_MEMORY, EMUL_MAY_INT),
 

@@ -1,6 +1,5 @@
 /* What every ring-0 file needs: integer types, errors, bits, compiler words. */
-#ifndef KERNEL_BASE_H
-#define KERNEL_BASE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -50,5 +49,3 @@ int memcmp(const void *a, const void *b, size_t n);
 size_t strlen(const char *s);
 bool str_equal(const char *a, const char *b);
 size_t str_copy(char *to, const char *from, size_t size); /* always ends with NUL; returns strlen(from) */
-
-#endif

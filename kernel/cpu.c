@@ -49,12 +49,8 @@ static u32 cpuid_reg(u32 leaf, unsigned reg)
     return cpuid(leaf & 0x80000000, 0).eax < leaf ? 0 : regs[reg];
 }
 
-static void features_names(void)
+static void features_brand(void)
 {
-    struct cpuid v = cpuid(0, 0);
-    memcpy(features.vendor, &v.ebx, 4);
-    memcpy(features.vendor + 4, &v.edx, 4);
-    memcpy(features.vendor + 8, &v.ecx, 4);
     for (u32 i = 0; i < 3 && cpuid(0x80000000, 0).eax >= 0x80000004; i++) {
         struct cpuid r = cpuid(0x80000002 + i, 0);
         memcpy(features.brand + 16 * i, &r, 16);
@@ -78,7 +74,7 @@ static void features_xsave(void)
 void cpu_features_init(void)
 {
     static const char *const reg_name[] = { "EAX", "EBX", "ECX", "EDX" };
-    features_names();
+    features_brand();
     for (u32 i = 0; i < ARRAY_SIZE(feature_rows); i++) {
         const struct feature_row *f = &feature_rows[i];
         bool have = cpuid_reg(f->leaf, f->reg) & BIT(f->bit);

@@ -1,6 +1,5 @@
 /* Physical CPUs: their private data, their features by name. */
-#ifndef KERNEL_CPU_H
-#define KERNEL_CPU_H
+#pragma once
 
 #include "kernel/arch.h"
 #include "kernel/sched.h"
@@ -71,7 +70,6 @@ static inline struct cpu *this_cpu(void) { return stack_head()->cpu; }
 struct cpu_features {
     bool vmx, svm, pcid, x2apic, tsc_deadline, xsave, pge, la57, rdtscp, invpcid;
     u64 cr4;                    /* bits of CR4 that this CPU has beyond those that every CPU has */
-    char vendor[13];
     char brand[49];
     u64 xcr0_all;               /* state components that XCR0 allows (CPUID 0Dh), 0 without XSAVE */
     u32 xsave_size;             /* bytes for xcr0_all, 512 without XSAVE */
@@ -83,5 +81,3 @@ extern struct cpu_features features;
 void cpu_features_init(void);   /* stops with the feature's name and CPUID bit when one that Rung needs is missing */
 u64 cpu_stack(struct cpu *cpu, u32 n, unsigned pages); /* RSP of a new stack: n below TRAP_ISTS for IST, TRAP_ISTS for its idle thread */
 void cpu_init(struct cpu *cpu); /* GDT, TSS, IDT, CR0, CR4, EFER of the CPU that runs it */
-
-#endif

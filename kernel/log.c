@@ -75,8 +75,7 @@ void panic(const char *format, ...)
     va_list args;
     irq_disable();
     if (__atomic_exchange_n(&once, 1, __ATOMIC_SEQ_CST))
-        for (;;)
-            __asm__ volatile("cli; hlt");
+        cpu_halt();
     for (u32 i = 0; i < cpus_online; i++)
         if (&cpus[i] != this_cpu())
             apic_ipi(cpus[i].apic_id, VECTOR_STOP);

@@ -1,6 +1,5 @@
 /* The hypervisor's own messages: one line each, to the log port and, when it stops, to the screen. */
-#ifndef KERNEL_LOG_H
-#define KERNEL_LOG_H
+#pragma once
 
 #include "kernel/base.h"
 
@@ -19,5 +18,3 @@ void panic(const char *format, ...) __attribute__((format(printf, 1, 2), noretur
 
 /* The machine or the configuration cannot be used: one line on serial and screen, then the machine ends with failure. */
 void stop(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
-
-#endif

@@ -2,7 +2,7 @@
 #include "kernel/options.h"
 #include "kernel/log.h"
 
-struct options options = { .log_port = 1, .depriv = 3 };
+struct options options = { .log_port = 1, .depriv = 3, .quanta = 100 };
 struct domain_config domain_configs[DOMAINS_MAX];
 u32 domain_config_count;
 
@@ -33,6 +33,7 @@ static const struct word_row option_words[] = {
     { "pool", NULL, 4, 256, 10, FIELD(options, pool) },
     { "depriv", NULL, 0, 3, 10, FIELD(options, depriv) },
     { "emulate", "exits forced all", EMULATE_EXITS, 0, 0, FIELD(options, emulate) },
+    { "depriv.quanta", NULL, 1, 1000000, 10, FIELD(options, quanta) },
 };
 #define OPTIONS_FIRST 2u /* log and end: they say where a complaint about the others goes, and how it ends */
 
@@ -146,7 +147,7 @@ static void options_words(u32 rows)
         if (str_equal(word, "quiet"))
             options.quiet = true;
         else if (!word_take(word, option_words, rows, &options) && rows == ARRAY_SIZE(option_words))
-            stop("unknown option %s: log= end= cpus= pool= depriv= and quiet are known", word);
+            stop("unknown option %s: log= end= cpus= pool= depriv= depriv.quanta= and quiet are known", word);
     }
 }
 

@@ -15,7 +15,6 @@
 #define BYTES_MAX    (64 * MIB)
 #define WIDE_SCREEN  1920u     /* from here on dots have twice the size */
 #define IDENTITY_END (4 * GIB) /* of the boot tables */
-#define DEVICE_SPAN  BIT(39)   /* one PML4 slot from DEVICE_BASE on */
 
 extern const u8 font[FONT_GLYPHS][FONT_ROWS]; /* font.asm; the left dot is bit 7 */
 
@@ -31,7 +30,7 @@ static u64 screen_measure(void)
     u64 size = (u64)boot.screen.pitch * h;
     if (!boot.screen.present || !w || !h || w > PIXELS_MAX || h > PIXELS_MAX || boot.screen.pitch < w * bytes)
         return 0;
-    if (size > BYTES_MAX || boot.screen.address > DEVICE_SPAN - size)
+    if (size > BYTES_MAX || boot.screen.address > DEVICE_BYTES - size)
         return 0;
     if (!boot.screen.text && boot.screen.bpp != 24 && boot.screen.bpp != 32)
         return 0;

@@ -201,9 +201,8 @@ int exec_load_segment(struct exec *x, unsigned seg, uint16_t selector); /* MOV, 
     /* exec_far.c */ X(jmpf) X(retf) \
     /* exec_event.c */ X(int) X(iret) \
     /* exec_system.c */ X(movcr) X(movdr) X(lmsw) X(smsw) X(clts) X(invlpg) X(invpcid) X(lgdt) X(sgdt) X(rdmsr) X(wrmsr) X(rdtsc) X(cpuid) \
-        X(syscall) X(sysret) X(sysenter) X(sysexit) X(swapgs) X(fsgsbase) X(xgetbv) X(xsetbv) X(rdpid) X(rdpkru) X(clac) X(ud) X(wbinvd) \
-        X(vmcall) \
-    /* exec_simd.c */ X(simd) X(vex) X(evex)
+        X(syscall) X(sysret) X(sysenter) X(sysexit) X(swapgs) X(fsgsbase) X(xgetbv) X(rdpid) X(rdpkru) X(clac) X(ud) \
+    /* exec_simd.c */ X(simd)
 #define EXEC_HANDLER(name) int do_##name(struct exec *x) __attribute__((weak));
 EXEC_HANDLERS(EXEC_HANDLER)
 

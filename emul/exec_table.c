@@ -66,10 +66,10 @@ const struct exec_row emul_exec[EMUL_OPS_END] = {
     ROW(RDMSR, rdmsr, X_PRIV, MSR), ROW(WRMSR, wrmsr, X_PRIV, MSR), ROW(RDTSC, rdtsc, 0, MSR), ROW(RDTSCP, rdtsc, 0, MSR),
     ROW(CPUID, cpuid, 0, EMUL_MAY_CPUID), ROW(SYSCALL, syscall, 0, 0), ROW(SYSRET, sysret, 0, 0), ROW(SYSENTER, sysenter, 0, 0),
     ROW(SYSEXIT, sysexit, X_PRIV, 0), ROW(SWAPGS, swapgs, X_PRIV, 0), ROW(FSGSBASE, fsgsbase, 0, 0), ROW(XGETBV, xgetbv, 0, 0),
-    ROW(XSETBV, xsetbv, X_PRIV, MSR), ROW(RDPID, rdpid, 0, 0), ROW(RDPKRU, rdpkru, 0, 0), ROW(WRPKRU, rdpkru, 0, 0), ROW(CLAC, clac, 0, 0),
-    ROW(STAC, clac, 0, 0), ROW(UD0, ud, 0, 0), ROW(UD1, ud, 0, 0), ROW(UD2, ud, 0, 0), ROW(WBINVD, wbinvd, X_PRIV, 0),
-    ROW(INVD, wbinvd, X_PRIV, 0), ROW(VMCALL, vmcall, 0, 0), ROW(VMMCALL, vmcall, 0, 0),
+    ROW(XSETBV, xgetbv, X_PRIV, MSR), ROW(RDPID, rdpid, 0, 0), ROW(RDPKRU, rdpkru, 0, 0), ROW(WRPKRU, rdpkru, 0, 0), ROW(CLAC, clac, 0, 0),
+    ROW(STAC, clac, 0, 0), ROW(UD0, ud, 0, 0), ROW(UD1, ud, 0, 0), ROW(UD2, ud, 0, 0), ROW(WBINVD, nop, X_PRIV, 0),
+    ROW(INVD, nop, X_PRIV, 0), /* there are no caches of the guest's own */
 
     /* vectors: exec_simd.c */
-    ROW(SIMD, simd, 0, 0), ROW(VEX, vex, 0, 0), ROW(EVEX, evex, 0, 0),
+    ROW(SIMD, simd, 0, 0), ROW(VEX, simd, 0, 0), ROW(EVEX, simd, 0, 0),
 };

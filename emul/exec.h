@@ -164,8 +164,8 @@ struct exec_stack {
     struct { struct emul_place place; uint64_t value; } push[EXEC_PUSHES];
 };
 void exec_stack_begin(struct exec *x, struct exec_stack *st);  /* the current stack */
-int exec_push(struct exec *x, struct exec_stack *st, unsigned size, uint64_t value);
-int exec_pop(struct exec *x, struct exec_stack *st, unsigned size, uint64_t *value);
+int exec_push(struct exec *x, struct exec_stack *st, unsigned size, const uint64_t *values, unsigned count);
+int exec_pop(struct exec *x, struct exec_stack *st, unsigned size, uint64_t *values, unsigned count);
 void exec_stack_skip(struct exec_stack *st, uint64_t bytes);   /* rSP moves up, in its width */
 int exec_stack_commit(struct exec *x, struct exec_stack *st);  /* writes; sets gpr[4] */
 
@@ -185,9 +185,6 @@ int exec_port_allowed(struct exec *x, unsigned port, unsigned size);
 int exec_storable(const struct exec *x, const struct emul_place *place);
 
 /* exec_segment.c */
-struct exec_descriptor { uint64_t low, high; uint64_t linear; uint16_t selector; };
-int exec_descriptor_read(struct exec *x, uint16_t selector, struct exec_descriptor *d, unsigned vector); /* vector: of a bad selector */
-void exec_descriptor_segment(const struct exec_descriptor *d, struct emul_segment *segment);
 int exec_load_segment(struct exec *x, unsigned seg, uint16_t selector); /* MOV, POP, LDS ...: any mode (SDM 2A MOV) */
 
 /* Handlers, by file: int do_NAME(struct exec *). One that is not there yet is refused by name. */
@@ -200,13 +197,12 @@ int exec_load_segment(struct exec *x, unsigned seg, uint16_t selector); /* MOV, 
     /* exec_flow.c */ X(push) X(pop) X(pusha) X(popa) X(pushf) X(popf) X(enter) X(leave) X(call) X(jmp) X(ret) X(jcc) X(jcxz) X(loop) \
         X(cli) X(sti) X(bound) X(hlt) \
     /* exec_string.c */ X(in) X(out) X(ins) X(outs) X(movs) X(cmps) X(scas) X(stos) X(lods) \
-    /* exec_segment.c */ X(movseg) X(load_far) X(arpl) X(lar) X(verr) X(lldt) X(ltr) X(sldt) X(str) \
-    /* exec_far.c */ X(callf) X(jmpf) X(retf) \
+    /* exec_segment.c */ X(movseg) X(load_far) X(arpl) X(lar) X(lldt) X(sldt) \
+    /* exec_far.c */ X(jmpf) X(retf) \
     /* exec_event.c */ X(int) X(iret) \
     /* exec_system.c */ X(movcr) X(movdr) X(lmsw) X(smsw) X(clts) X(invlpg) X(invpcid) X(lgdt) X(sgdt) X(rdmsr) X(wrmsr) X(rdtsc) X(cpuid) \
-        X(syscall) X(sysret) X(sysenter) X(sysexit) X(swapgs) X(fsgsbase) X(xgetbv) X(xsetbv) X(rdpid) X(rdpkru) X(clac) X(ud) X(wbinvd) \
-        X(vmcall) \
-    /* exec_simd.c */ X(simd) X(vex) X(evex)
+        X(syscall) X(sysret) X(sysenter) X(sysexit) X(swapgs) X(fsgsbase) X(xgetbv) X(rdpid) X(rdpkru) X(clac) X(ud) \
+    /* exec_simd.c */ X(simd)
 #define EXEC_HANDLER(name) int do_##name(struct exec *x) __attribute__((weak));
 EXEC_HANDLERS(EXEC_HANDLER)
 

@@ -172,7 +172,7 @@ static struct emul_place part_of(const struct emul_place *place, unsigned at, un
 static int access_vector(struct exec *x, const struct simd *v, union vector *data, unsigned access)
 {
     const struct emul_insn *insn = x->insn;
-    unsigned size = v->element * v->count, user = emul_user(x->ctx);
+    unsigned size = v->element * v->count;
     int partial = v->count > 1 && v->mask != ~0ull >> (64 - v->count);
     unsigned step = partial ? v->element : size;
     unsigned align = !partial && size > SSE_ALIGN ? SSE_ALIGN : step; /* of #AC */
@@ -182,8 +182,6 @@ static int access_vector(struct exec *x, const struct simd *v, union vector *dat
 
     if (!v->mask)
         return EMUL_DONE;
-    if (insn->encoding == EMUL_ENC_EVEX && insn->disp_size == 1)
-        offset += insn->disp * (size - 1ll); /* in operands, SDM 2A 2.7.5 */
     first = __builtin_ctzll(v->mask) * v->element;
     span = partial ? (64 - __builtin_clzll(v->mask)) * v->element - first : size;
     status = emul_linear(x->ctx, x->mode, insn->seg, (offset + first) & emul_size_mask(insn->addrsize), span, access, &linear, x->result);
@@ -191,9 +189,9 @@ static int access_vector(struct exec *x, const struct simd *v, union vector *dat
         return status;
     if (v->aligned && ((linear - first) & (size - 1)))
         return exec_gp0(x);
-    if ((x->s->rflags & RFLAGS_AC) && (x->s->cr0 & CR0_AM) && user && (linear & (align - 1)))
+    if ((x->s->rflags & RFLAGS_AC) && (x->s->cr0 & CR0_AM) && x->user && (linear & (align - 1)))
         return exec_fault(x, EMUL_VECTOR_AC, 0);
-    status = emul_translate(x->ctx, x->mode, linear, span, access | user, &x->place, x->result);
+    status = emul_translate(x->ctx, x->mode, linear, span, access | x->user, &x->place, x->result);
     if (!status && (access & EMUL_PF_W) && !exec_storable(x, &x->place))
         status = EMUL_UNHANDLED;
     for (unsigned at = first; at < first + span && !status; at += step) { /* at most 64 */
@@ -329,7 +327,7 @@ static int zero_registers(struct exec *x, struct simd *v)
     return EMUL_DONE;
 }
 
-static int simd_run(struct exec *x)
+int do_simd(struct exec *x)
 {
     const struct emul_insn *insn = x->insn;
     struct simd v = { .cell = find_cell(insn) };
@@ -351,19 +349,4 @@ static int simd_run(struct exec *x)
     if ((v.cell->flags & STORE) && (insn->mod != 3 || (v.cell->flags & GPR)))
         return simd_store(x, &v);
     return simd_load(x, &v);
-}
-
-int do_simd(struct exec *x)
-{
-    return simd_run(x);
-}
-
-int do_vex(struct exec *x)
-{
-    return simd_run(x);
-}
-
-int do_evex(struct exec *x)
-{
-    return simd_run(x);
 }

@@ -251,15 +251,15 @@ int do_clts(struct exec *x)
 
 static int table_place(struct exec *x, unsigned access, struct emul_place *place)
 {
-    unsigned size = x->mode == EMUL_MODE64 ? IMAGE_BYTES : 6, user = emul_user(x->ctx);
+    unsigned size = x->mode == EMUL_MODE64 ? IMAGE_BYTES : 6;
     uint64_t linear;
     int status = emul_linear(x->ctx, x->mode, x->insn->seg, exec_offset(x), size, access, &linear, x->result);
 
     if (status)
         return status;
-    if ((linear & 3) && user && (x->s->cr0 & CR0_AM) && (x->s->rflags & RFLAGS_AC))
+    if ((linear & 3) && x->user && (x->s->cr0 & CR0_AM) && (x->s->rflags & RFLAGS_AC))
         return exec_fault(x, EMUL_VECTOR_AC, 0);
-    return emul_translate(x->ctx, x->mode, linear, size, access | user, place, x->result);
+    return emul_translate(x->ctx, x->mode, linear, size, access | x->user, place, x->result);
 }
 
 int do_sgdt(struct exec *x)
@@ -617,15 +617,10 @@ int do_fsgsbase(struct exec *x)
     return field_changed(x, EMUL_STATE_SEGS);
 }
 
-/* XCR0 is not in the state: what is left after the checks is refused. */
+/* XSETBV too. XCR0 is not in the state: what is left after the checks is refused. */
 int do_xgetbv(struct exec *x)
 {
     return x->s->cr4 & CR4_OSXSAVE ? EMUL_UNHANDLED : exec_ud(x);
-}
-
-int do_xsetbv(struct exec *x)
-{
-    return do_xgetbv(x);
 }
 
 int do_rdpkru(struct exec *x)
@@ -658,17 +653,4 @@ int do_clac(struct exec *x)
 int do_ud(struct exec *x)
 {
     return exec_ud(x);
-}
-
-/* There are no caches of the guest's own. */
-int do_wbinvd(struct exec *x)
-{
-    (void)x;
-    return EMUL_DONE;
-}
-
-int do_vmcall(struct exec *x)
-{
-    (void)x;
-    return EMUL_UNHANDLED;
 }

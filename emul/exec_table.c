@@ -50,12 +50,12 @@ const struct exec_row emul_exec[EMUL_OPS_END] = {
 
     /* segments: exec_segment.c */
     ROW(MOVSEG, movseg, 0, 0), ROW(LDS, load_far, 0, 0), ROW(LES, load_far, 0, 0), ROW(LFS, load_far, 0, 0), ROW(LGS, load_far, 0, 0), ROW(LSS, load_far, 0, 0),
-    ROW(ARPL, arpl, X_PROTECTED, 0), ROW(LAR, lar, X_PROTECTED, 0), ROW(LSL, lar, X_PROTECTED, 0), ROW(VERR, verr, X_PROTECTED, 0),
-    ROW(VERW, verr, X_PROTECTED, 0), ROW(LLDT, lldt, X_PROTECTED | X_PRIV, TABLE), ROW(LTR, ltr, X_PROTECTED | X_PRIV, TABLE),
-    ROW(SLDT, sldt, X_PROTECTED, TABLE), ROW(STR, str, X_PROTECTED, TABLE),
+    ROW(ARPL, arpl, X_PROTECTED, 0), ROW(LAR, lar, X_PROTECTED, 0), ROW(LSL, lar, X_PROTECTED, 0), ROW(VERR, lar, X_PROTECTED, 0),
+    ROW(VERW, lar, X_PROTECTED, 0), ROW(LLDT, lldt, X_PROTECTED | X_PRIV, TABLE), ROW(LTR, lldt, X_PROTECTED | X_PRIV, TABLE),
+    ROW(SLDT, sldt, X_PROTECTED, TABLE), ROW(STR, sldt, X_PROTECTED, TABLE),
 
     /* far transfers, interrupts, tasks: exec_far.c, exec_event.c */
-    ROW(CALLF, callf, X_MEMORY, FAR), ROW(JMPF, jmpf, X_MEMORY, FAR), ROW(RETF, retf, X_MEMORY, FAR), ROW(IRET, iret, X_MEMORY, EMUL_MAY_INT),
+    ROW(CALLF, jmpf, X_MEMORY, FAR), ROW(JMPF, jmpf, X_MEMORY, FAR), ROW(RETF, retf, X_MEMORY, FAR), ROW(IRET, iret, X_MEMORY, EMUL_MAY_INT),
     ROW(INT, int, X_MEMORY, EMUL_MAY_INT), ROW(INT3, int, X_MEMORY, EMUL_MAY_INT), ROW(INTO, int, X_MEMORY, EMUL_MAY_INT),
     ROW(INT1, int, X_MEMORY, EMUL_MAY_INT),
 
@@ -66,13 +66,13 @@ const struct exec_row emul_exec[EMUL_OPS_END] = {
     ROW(RDMSR, rdmsr, X_PRIV, MSR), ROW(WRMSR, wrmsr, X_PRIV, MSR), ROW(RDTSC, rdtsc, 0, MSR), ROW(RDTSCP, rdtsc, 0, MSR),
     ROW(CPUID, cpuid, 0, EMUL_MAY_CPUID), ROW(SYSCALL, syscall, 0, 0), ROW(SYSRET, sysret, 0, 0), ROW(SYSENTER, sysenter, 0, 0),
     ROW(SYSEXIT, sysexit, X_PRIV, 0), ROW(SWAPGS, swapgs, X_PRIV, 0), ROW(FSGSBASE, fsgsbase, 0, 0), ROW(XGETBV, xgetbv, 0, 0),
-    ROW(XSETBV, xsetbv, X_PRIV, MSR), ROW(RDPID, rdpid, 0, 0), ROW(RDPKRU, rdpkru, 0, 0), ROW(WRPKRU, rdpkru, 0, 0), ROW(CLAC, clac, 0, 0),
-    ROW(STAC, clac, 0, 0), ROW(UD0, ud, 0, 0), ROW(UD1, ud, 0, 0), ROW(UD2, ud, 0, 0), ROW(WBINVD, wbinvd, X_PRIV, 0),
-    ROW(INVD, wbinvd, X_PRIV, 0), ROW(VMCALL, vmcall, 0, 0), ROW(VMMCALL, vmcall, 0, 0),
+    ROW(XSETBV, xgetbv, X_PRIV, MSR), ROW(RDPID, rdpid, 0, 0), ROW(RDPKRU, rdpkru, 0, 0), ROW(WRPKRU, rdpkru, 0, 0), ROW(CLAC, clac, 0, 0),
+    ROW(STAC, clac, 0, 0), ROW(UD0, ud, 0, 0), ROW(UD1, ud, 0, 0), ROW(UD2, ud, 0, 0), ROW(WBINVD, nop, X_PRIV, 0),
+    ROW(INVD, nop, X_PRIV, 0), /* there are no caches of the guest's own */
 
     /* what no guest of this library is offered by CPUID */
     ROW(VMX, ud, 0, 0), ROW(SVM, ud, 0, 0), ROW(GETSEC, ud, 0, 0), ROW(RSM, ud, 0, 0), ROW(SGX, ud, 0, 0), ROW(TDX, ud, 0, 0), ROW(SNP, ud, 0, 0),
 
     /* vectors: exec_simd.c */
-    ROW(SIMD, simd, 0, 0), ROW(VEX, vex, 0, 0), ROW(EVEX, evex, 0, 0),
+    ROW(SIMD, simd, 0, 0), ROW(VEX, simd, 0, 0), ROW(EVEX, simd, 0, 0),
 };

@@ -268,22 +268,22 @@ static void test_cr3(void **state)
     (void)state;
     PREPARE(64, "\x0f\x22\xd9");
     f.gpr[EMUL_RCX] = 0x38018;
-    cache.page[3].tag = 0x12345800;
+    cache.page[0][3].tag = 0x12345800;
     DONE();
     assert_int_equal(f.state.cr3, 0x38018);
     assert_int_equal(hooks.all, 1);
-    assert_int_equal(cache.page[3].tag, 0);
+    assert_int_equal(cache.page[0][3].tag, 0);
     PREPARE(64, "\x0f\x22\xd9");
     f.gpr[EMUL_RCX] = 1ull << 39; /* MAXPHYADDR */
     FAULT(GP);
     f.gpr[EMUL_RCX] = 0x8000000000030000;
     FAULT(GP);
     f.state.cr4 |= CR4_PCIDE;
-    cache.page[3].tag = 0x12345800;
+    cache.page[0][3].tag = 0x12345800;
     DONE();
     assert_int_equal(f.state.cr3, 0x30000);
     assert_int_equal(hooks.all, 0); /* the translations stay, but for those without a PCID */
-    assert_int_equal(cache.page[3].tag, 0);
+    assert_int_equal(cache.page[0][3].tag, 0);
     AGAIN();
     f.gpr[EMUL_RCX] = 0x30005;
     f.ctx.cache = NULL;
@@ -513,11 +513,11 @@ static void test_invalidate(void **state)
     (void)state;
     PREPARE(64, "\x0f\x01\x39"); /* invlpg [rcx], even if it is not canonical */
     f.gpr[EMUL_RCX] = BAD;
-    cache.page[1].tag = 5;
+    cache.page[0][1].tag = 5;
     DONE();
     assert_int_equal(hooks.one, 1);
     assert_int_equal(hooks.linear, BAD);
-    assert_int_equal(cache.page[1].tag, 0);
+    assert_int_equal(cache.page[0][1].tag, 0);
     PREPARE(64, "\x65\x0f\x01\x39");
     f.state.seg[EMUL_GS].base = HIGH;
     f.gpr[EMUL_RCX] = 0x123;
@@ -993,10 +993,10 @@ static void test_rest(void **state)
     FAULT(GP); /* EDX */
     f.gpr[EMUL_RDX] = 0x100000000;
     f.gpr[EMUL_RAX] = 0x99;
-    cache.page[0].tag = 7;
+    cache.page[0][0].tag = 7;
     DONE();
     assert_int_equal(f.ctx.pkru, 0x99);
-    assert_int_equal(cache.page[0].tag, 0);
+    assert_int_equal(cache.page[0][0].tag, 0);
 }
 
 struct class_row { const char *code; unsigned length, may; int priv; };

@@ -181,6 +181,11 @@ enum abi_kind { ABI_KIND_LINUX, ABI_KIND_MULTIBOOT, ABI_KIND_PVH, ABI_KIND_FLAT,
 #define ABI_CPU_NEXT_RIP     0x2u      /* the CPU reports instruction lengths */
 #define ABI_CALL_DIRECT      0x4u      /* the component runs in ring 0 (depriv=0): abi_info.call is a function */
 
+/* What abi_info.clock holds, and from which registers: BCD or binary, 12 or 24 hours, as register B says. */
+enum { ABI_CLOCK_SECOND, ABI_CLOCK_MINUTE, ABI_CLOCK_HOUR, ABI_CLOCK_DAY, ABI_CLOCK_MONTH, ABI_CLOCK_YEAR, ABI_CLOCK_CENTURY, ABI_CLOCK_B,
+       ABI_CLOCK_BYTES };
+#define ABI_CLOCK_REGISTERS { 0x00, 0x02, 0x04, 0x07, 0x08, 0x09, 0x32, 0x0b } /* 32h: where PC firmware keeps the century */
+
 struct abi_module {
     uint64_t size;              /* bytes; at ABI_MODULE_BASE + n * ABI_MODULE_STRIDE */
     uint32_t line;              /* offset of its command line in abi_info.strings */
@@ -193,8 +198,8 @@ struct abi_info {
     uint32_t kind;              /* enum abi_kind */
     uint32_t cpu;               /* ABI_CALL_BY_SYSENTER | ABI_CPU_* */
     uint64_t tsc_khz;           /* host and guest TSC frequency */
-    uint64_t boot_tsc;          /* host TSC at which wall was read */
-    int64_t  wall;              /* seconds since 1970-01-01 UTC at boot_tsc */
+    uint64_t boot_tsc;          /* host TSC at which clock was read */
+    uint8_t  clock[ABI_CLOCK_BYTES]; /* the machine's MC146818 at boot_tsc, as ABI_CLOCK_REGISTERS has its registers; UTC */
     uint64_t ram_low;           /* bytes of RAM from gpa 0; [0xa0000, 0xc0000) is not RAM */
     uint64_t ram_high;          /* bytes of RAM from gpa 4 GiB */
     uint64_t load, entry;       /* flat: guest-physical load address and entry */
@@ -207,6 +212,7 @@ struct abi_info {
     struct abi_module module[ABI_MODULES_MAX];
     char     strings[3584];     /* NUL ended each; offset 0 is the empty string */
     uint64_t call;              /* with ABI_CALL_DIRECT: long call(uint32_t number, uint64_t a1, uint64_t a2, uint64_t a3) */
+    uint64_t cr4;               /* CR4 bits that the guest may set */
 };
 
 #define ABI_HOLE_START     0xa0000ull
@@ -221,7 +227,7 @@ struct abi_info {
 #define ABI_CALLS(X) \
     /* number, NAME, name, how many arguments, may do, bound, arguments */ \
     X(0, DONE, done, 0, "end the operation; ring 0 reads the reply from the frame page", "one reply") \
-    X(1, LOG, log, 0, "print frame.text with the domain's name", "256 bytes") \
+    X(1, LOG, log, 0, "print frame.text with the domain's name", "256 bytes, 100 lines a second") \
     X(2, CONSOLE_READ, console_read, 1, "move console input to frame.console; result: bytes", "256 bytes", ABI_AT_MOST(ABI_CONSOLE_BYTES)) \
     X(3, STATE_GET, state_get, 1, "add groups of guest state to frame.state and state_in", "one state", ABI_BITS(ABI_STATE_ALL)) \
     X(4, YIELD, yield, 0, "let another vcpu of this CPU run", "one switch") \
@@ -242,6 +248,7 @@ enum abi_call { ABI_CALLS(ABI_CALL_ENUM) ABI_CALLS_END };
 
 #define ABI_E_CALL   1 /* unknown call number */
 #define ABI_E_ARG    2 /* argument out of range */
+#define ABI_E_LIMIT  3 /* too often */
 
 /* ---- The component image: this header is at ABI_COMPONENT_BASE ------------------------------------------------- */
 #define ABI_IMAGE_MAGIC 0x3352474e5552ull /* "RUNGR3" */

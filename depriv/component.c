@@ -54,7 +54,7 @@ static const u8 *image_of(struct domain *d, u64 *pa, u64 *size)
     }
     *pa = d->component_pa;
     *size = d->component_size;
-    return paging_map_boot(*pa, *size) ? NULL : (const u8 *)(DEVICE_BASE + *pa);
+    return paging_map_boot(*pa, *size);
 }
 
 static int map_image(struct domain *d)
@@ -137,7 +137,7 @@ int component_map_vcpu(struct vcpu *v)
 /* Other vcpus of the domain have not run yet, and this CPU's translations go with the CR3 write. */
 void component_end_load(struct domain *d)
 {
-    paging_free_slot(d->user_root, ABI_MODULE_BASE);
+    paging_free(d->user_root, ABI_MODULE_BASE, ABI_MODULE_BASE + ABI_MODULES_MAX * ABI_MODULE_STRIDE);
     write_cr3(d->cr3);
 }
 
@@ -145,7 +145,7 @@ void component_unmap(struct domain *d)
 {
     if (!d->user_root)
         return;
-    paging_free_half(d->user_root);
+    paging_free(d->user_root, 0, LOWER_HALF);
     pool_free(d->user_root, 1);
     pool_free(d->data, d->data_pages);
     d->user_root = NULL;

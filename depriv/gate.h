@@ -92,7 +92,10 @@ static inline int depriv_call(struct vcpu *v, enum abi_op op, u32 groups)
 
 int depriv_call_top(struct vcpu *v, enum abi_op op, u32 groups); /* from the top of the exit path itself: never -E_PENDING */
 
+void depriv_tick(struct vcpu *v); /* v is in ring 3, at a tick or of its own will: has it been for too long? */
+
 /* calls.c, from gate.asm: the call has passed the domid comparison. Returns the result for ring 3; a call that must not return aborts. */
+long depriv_dispatch(struct vcpu *v, u32 number, u64 a1, u64 a2, u64 a3); /* the call itself */
 long depriv_syscall(struct vcpu *v, u32 number, u64 a1, u64 a2, u64 a3);
 void depriv_bad_target(struct vcpu *v, u64 target) __attribute__((noreturn));
 void depriv_bad_return(struct vcpu *v, u64 rip, u64 rsp) __attribute__((noreturn));

@@ -13,7 +13,7 @@ int method0_run(struct vcpu *v)
 /* A call of the component: it can name no other domain, since the target is whose stack this is. */
 static long method0_call(u32 number, u64 a1, u64 a2, u64 a3)
 {
-    return depriv_syscall(stack_head()->vcpu, number, a1, a2, a3);
+    return depriv_dispatch(stack_head()->vcpu, number, a1, a2, a3);
 }
 
 u64 method0_entry(void)

@@ -7,6 +7,7 @@
 #define USES_DI  0x2u
 #define WRITES   0x4u              /* to rDI */
 #define COMPARES 0x8u              /* F3 is REPE, F2 is REPNE (SDM 2B REP) */
+#define PORT     0x10u             /* the other side is port DX */
 #define REPEATED (EMUL_PFX_REP | EMUL_PFX_REPNE)
 #define WORD     8u                /* bytes that a bulk move takes at a time */
 
@@ -15,12 +16,8 @@ struct string {
     struct emul_place from, to;
 };
 
-/* one: moves an element; run: moves the first of `count` elements in bulk and says how many, 0 if that is not possible. Or NULL. */
-struct string_row {
-    int (*one)(struct exec *x, const struct string *s);
-    uint64_t (*run)(struct exec *x, const struct string *s, uint64_t count);
-    unsigned flags;
-};
+/* Moves the first of `count` elements in bulk and says how many, 0 if that is not possible. Or NULL. */
+typedef uint64_t (*string_bulk)(struct exec *x, const struct string *s, uint64_t count);
 
 static uint64_t string_offset(const struct exec *x, unsigned reg)
 {
@@ -82,12 +79,12 @@ static int string_resolve(struct exec *x, unsigned seg, unsigned reg, unsigned a
 
     if (status)
         return status;
-    if ((x->s->rflags & RFLAGS_AC) && (linear & (x->opsize - 1)) && (x->s->cr0 & CR0_AM) && emul_user(x->ctx))
+    if ((x->s->rflags & RFLAGS_AC) && (linear & (x->opsize - 1)) && (x->s->cr0 & CR0_AM) && x->user)
         return exec_fault(x, EMUL_VECTOR_AC, 0);
     *count = batch_length(x, offset, linear, *count);
     if (*count > 1 && !batch_allowed(x, seg, offset, access, *count))
         *count = 1;
-    return emul_translate(x->ctx, x->mode, linear, x->opsize, access | emul_user(x->ctx), place, x->result);
+    return emul_translate(x->ctx, x->mode, linear, x->opsize, access | x->user, place, x->result);
 }
 
 /* n elements are done: index registers go on in the direction of DF, the count goes down, all in the address size. */
@@ -137,54 +134,105 @@ static int string_ended(const struct exec *x, unsigned flags)
     return !(x->flags & RFLAGS_ZF) == !!(x->insn->prefix & EMUL_PFX_REP);
 }
 
+static unsigned string_cause(unsigned flags)
+{
+    return flags & PORT ? EMUL_FOR_STRING : EMUL_FOR_OPERAND;
+}
+
+static int string_one(struct exec *x, const struct string *s, unsigned flags)
+{
+    const struct emul_ops *ops = x->ctx->ops;
+    uint64_t a = x->gpr[EMUL_RAX] & emul_size_mask(x->opsize), b;
+    uint16_t port = x->gpr[EMUL_RDX];
+    int status = EMUL_DONE;
+
+    if (flags & USES_SI)
+        status = emul_load(x->ctx, &s->from, &a, string_cause(flags));
+    else if (flags & PORT)
+        a = ops->port_in(x->ctx->opaque, port, x->opsize);
+    if (status)
+        return status;
+    if (flags & WRITES)
+        return emul_store(x->ctx, &s->to, a, string_cause(flags));
+    if (flags & COMPARES) {
+        status = emul_load(x->ctx, &s->to, &b, string_cause(flags));
+        if (!status)
+            x->flags = exec_compare_flags(a, b, x->opsize, x->flags);
+    } else if (flags & PORT) {
+        ops->port_out(x->ctx->opaque, port, x->opsize, (uint32_t)a);
+    } else {
+        exec_set_gpr(x, EMUL_RAX, x->opsize, a);
+    }
+    return status;
+}
+
 /* At most `count` elements, of which *done are done whatever the answer. */
-static int string_batch(struct exec *x, const struct string_row *row, uint64_t count, uint64_t *done)
+static int string_batch(struct exec *x, string_bulk bulk, unsigned flags, uint64_t count, uint64_t *done)
 {
     uint64_t step = x->s->rflags & RFLAGS_DF ? -(uint64_t)x->opsize : x->opsize;
     struct string s = { 0 };
     int status = EMUL_DONE;
 
-    if (row->flags & USES_SI)
+    if (flags & USES_SI)
         status = string_resolve(x, x->insn->seg, EMUL_RSI, 0, &count, &s.from);
-    if (!status && (row->flags & USES_DI)) /* no override moves rDI, SDM 2B MOVS */
-        status = string_resolve(x, EMUL_ES, EMUL_RDI, row->flags & WRITES ? EMUL_PF_W : 0, &count, &s.to);
-    if (!status && (row->flags & WRITES) && !exec_storable(x, &s.to))
+    if (!status && (flags & USES_DI)) /* no override moves rDI, SDM 2B MOVS */
+        status = string_resolve(x, EMUL_ES, EMUL_RDI, flags & WRITES ? EMUL_PF_W : 0, &count, &s.to);
+    if (!status && (flags & WRITES) && !exec_storable(x, &s.to))
         status = EMUL_UNHANDLED;
     if (status)
         return status;
-    if (count > 1 && row->run)
-        *done = row->run(x, &s, count);
+    if (count > 1 && bulk)
+        *done = bulk(x, &s, count);
     if (*done)
         return EMUL_DONE;
     do {
-        status = row->one(x, &s);
+        status = string_one(x, &s, flags);
         if (status)
             return status;
         s.from.gpa[0] += step;
         s.to.gpa[0] += step;
         ++*done;
-    } while (*done < count && !string_ended(x, row->flags));
+    } while (*done < count && !string_ended(x, flags));
     return EMUL_DONE;
 }
 
+/* Is it what the exit reported, if one did (E3)? And may it use the port, is there one? */
+static int check_port(struct exec *x, unsigned flags)
+{
+    const struct emul_port_exit *want = x->want;
+    unsigned port = (uint16_t)x->gpr[EMUL_RDX];
+    int status;
+
+    if (want && (want->in != !!(flags & WRITES) || want->size != x->opsize || want->port != port ||
+                 !want->rep != !(x->insn->prefix & REPEATED)))
+        return EMUL_RETRY;
+    status = exec_port_allowed(x, port, x->opsize);
+    if (status)
+        return status;
+    return (flags & WRITES ? !!x->ctx->ops->port_in : !!x->ctx->ops->port_out) ? EMUL_DONE : EMUL_UNHANDLED;
+}
+
 /* Batches until the count, a comparison, TF (a trap behind each element, SDM 3B 17.3.1.4) or the bound ends them. */
-static int string_loop(struct exec *x, const struct string_row *row)
+static int string_run(struct exec *x, string_bulk bulk, unsigned flags)
 {
     uint64_t left = x->insn->prefix & REPEATED ? string_offset(x, EMUL_RCX) : 1;
     uint64_t budget = left < EMUL_REP_MAX ? left : EMUL_REP_MAX;
+    int status = flags & PORT ? check_port(x, flags) : EMUL_DONE;
 
+    if (status)
+        return status;
     if (budget && (x->s->rflags & RFLAGS_TF))
         budget = 1;
     while (budget) {
         uint64_t n = 0;
-        int status = string_batch(x, row, budget, &n);
 
-        string_step(x, row->flags, n);
+        status = string_batch(x, bulk, flags, budget, &n);
+        string_step(x, flags, n);
         if (status)
             return string_stop(x, status);
         left -= n;
         budget -= n;
-        if (string_ended(x, row->flags))
+        if (string_ended(x, flags))
             return EMUL_DONE;
     }
     return left ? string_pause(x) : EMUL_DONE;
@@ -254,8 +302,8 @@ static uint64_t run_stos(struct exec *x, const struct string *s, uint64_t count)
 static uint64_t run_ins(struct exec *x, const struct string *s, uint64_t count)
 {
     const struct emul_ops *ops = x->ctx->ops;
-    int upwards = !(x->s->rflags & RFLAGS_DF);
-    void *to = ops->port_read_many && upwards ? run_data(x, &s->to, count, 1, EMUL_FOR_STRING) : 0;
+    int possible = ops->port_read_many && !(x->s->rflags & RFLAGS_DF);
+    void *to = possible ? run_data(x, &s->to, count, 1, EMUL_FOR_STRING) : 0;
     uint64_t n = to ? ops->port_read_many(x->ctx->opaque, (uint16_t)x->gpr[EMUL_RDX], x->opsize, to, count) : 0;
 
     return n < count ? n : count;
@@ -264,124 +312,31 @@ static uint64_t run_ins(struct exec *x, const struct string *s, uint64_t count)
 static uint64_t run_outs(struct exec *x, const struct string *s, uint64_t count)
 {
     const struct emul_ops *ops = x->ctx->ops;
-    int upwards = !(x->s->rflags & RFLAGS_DF);
-    void *from = ops->port_write_many && upwards ? run_data(x, &s->from, count, 0, EMUL_FOR_STRING) : 0;
+    int possible = ops->port_write_many && !(x->s->rflags & RFLAGS_DF);
+    const void *from = possible ? run_data(x, &s->from, count, 0, EMUL_FOR_STRING) : 0;
     uint64_t n = from ? ops->port_write_many(x->ctx->opaque, (uint16_t)x->gpr[EMUL_RDX], x->opsize, from, count) : 0;
 
     return n < count ? n : count;
 }
 
-static int one_movs(struct exec *x, const struct string *s)
-{
-    uint64_t value;
-    int status = emul_load(x->ctx, &s->from, &value, EMUL_FOR_OPERAND);
-
-    return status ? status : emul_store(x->ctx, &s->to, value, EMUL_FOR_OPERAND);
-}
-
-static int one_stos(struct exec *x, const struct string *s)
-{
-    return emul_store(x->ctx, &s->to, x->gpr[EMUL_RAX], EMUL_FOR_OPERAND);
-}
-
-static int one_lods(struct exec *x, const struct string *s)
-{
-    uint64_t value;
-    int status = emul_load(x->ctx, &s->from, &value, EMUL_FOR_OPERAND);
-
-    if (!status)
-        exec_set_gpr(x, EMUL_RAX, x->opsize, value);
-    return status;
-}
-
-static int one_cmps(struct exec *x, const struct string *s)
-{
-    uint64_t a, b;
-    int status = emul_load(x->ctx, &s->from, &a, EMUL_FOR_OPERAND);
-
-    if (!status)
-        status = emul_load(x->ctx, &s->to, &b, EMUL_FOR_OPERAND);
-    if (!status)
-        x->flags = exec_compare_flags(a, b, x->opsize, x->flags);
-    return status;
-}
-
-static int one_scas(struct exec *x, const struct string *s)
-{
-    uint64_t value;
-    int status = emul_load(x->ctx, &s->to, &value, EMUL_FOR_OPERAND);
-
-    if (!status)
-        x->flags = exec_compare_flags(x->gpr[EMUL_RAX] & emul_size_mask(x->opsize), value, x->opsize, x->flags);
-    return status;
-}
-
-static int one_ins(struct exec *x, const struct string *s)
-{
-    uint32_t value = x->ctx->ops->port_in(x->ctx->opaque, (uint16_t)x->gpr[EMUL_RDX], x->opsize);
-
-    return emul_store(x->ctx, &s->to, value, EMUL_FOR_STRING);
-}
-
-static int one_outs(struct exec *x, const struct string *s)
-{
-    uint64_t value;
-    int status = emul_load(x->ctx, &s->from, &value, EMUL_FOR_STRING);
-
-    if (!status)
-        x->ctx->ops->port_out(x->ctx->opaque, (uint16_t)x->gpr[EMUL_RDX], x->opsize, (uint32_t)value);
-    return status;
-}
-
-#define STRING(name, run, flags) \
-    int do_##name(struct exec *x) \
-    { \
-        static const struct string_row row = { one_##name, run, flags }; \
-\
-        return string_loop(x, &row); \
-    }
+#define STRING(name, bulk, flags) int do_##name(struct exec *x) { return string_run(x, bulk, flags); }
 STRING(movs, run_movs, USES_SI | USES_DI | WRITES)
 STRING(stos, run_stos, USES_DI | WRITES)
 STRING(lods, 0, USES_SI)
 STRING(cmps, 0, USES_SI | USES_DI | COMPARES)
 STRING(scas, 0, USES_DI | COMPARES)
-
-/* Is it what the exit reported, if one did (E3)? And may it use the port, is there one? */
-static int string_port(struct exec *x, unsigned in)
-{
-    const struct emul_port_exit *want = x->want;
-    unsigned port = (uint16_t)x->gpr[EMUL_RDX];
-    int status;
-
-    if (want && (want->in != in || want->size != x->opsize || !want->rep != !(x->insn->prefix & REPEATED) || want->port != port))
-        return EMUL_RETRY;
-    status = exec_port_allowed(x, port, x->opsize);
-    if (status)
-        return status;
-    return (in ? !!x->ctx->ops->port_in : !!x->ctx->ops->port_out) ? EMUL_DONE : EMUL_UNHANDLED;
-}
-
-int do_ins(struct exec *x)
-{
-    static const struct string_row row = { one_ins, run_ins, USES_DI | WRITES };
-    int status = string_port(x, 1);
-
-    return status ? status : string_loop(x, &row);
-}
-
-int do_outs(struct exec *x)
-{
-    static const struct string_row row = { one_outs, run_outs, USES_SI };
-    int status = string_port(x, 0);
-
-    return status ? status : string_loop(x, &row);
-}
+STRING(ins, run_ins, USES_DI | WRITES | PORT)
+STRING(outs, run_outs, USES_SI | PORT)
 
 /* IN and OUT: the port is an immediate byte or DX. They never left the guest as a string instruction. */
 static inline int plain_port(struct exec *x, unsigned *port)
 {
     *port = x->insn->imm_size ? (uint8_t)x->insn->imm : (uint16_t)x->gpr[EMUL_RDX];
-    return x->want ? EMUL_RETRY : exec_port_allowed(x, *port, x->opsize);
+    if (x->want)
+        return EMUL_RETRY;
+    if (!(x->s->seg[EMUL_SS].attr >> SEG_DPL & 3) && !(x->s->rflags & RFLAGS_VM))
+        return EMUL_DONE; /* CPL 0: the common case of exec_port_allowed() */
+    return exec_port_allowed(x, *port, x->opsize);
 }
 
 int do_in(struct exec *x)

@@ -17,7 +17,7 @@ const struct exec_row emul_exec[EMUL_OPS_END] = {
     ROW(MOV, mov, WO, 0), ROW(MOVZX, mov, WO, 0), ROW(MOVSX, movsx, WO, 0), ROW(MOVSXD, movsx, WO, 0), ROW(LEA, lea, X_ADDRESS, 0),
     ROW(XCHG, xchg, RW | X_SWAP, 0), ROW(XLAT, xlat, X_MEMORY, 0), ROW(CMOV, cmov, RW, 0), ROW(SETCC, setcc, WO, 0),
     ROW(BSWAP, bswap, RW, 0), ROW(MOVBE, movbe, WO, 0), ROW(MOVNTI, mov, WO, 0), ROW(NOP, nop, X_ADDRESS, 0), ROW(PAUSE, nop, 0, 0),
-    ROW(FENCE, nop, 0, 0), ROW(CLFLUSH, nop, X_ADDRESS, 0), ROW(CBW, cbw, 0, 0), ROW(CWD, cwd, 0, 0), ROW(LAHF, lahf, 0, 0),
+    ROW(FENCE, nop, 0, 0), ROW(CLFLUSH, clflush, 0, 0), ROW(CBW, cbw, 0, 0), ROW(CWD, cwd, 0, 0), ROW(LAHF, lahf, 0, 0),
     ROW(SAHF, sahf, 0, 0), ROW(SALC, salc, 0, 0), ROW(CLC, flag_bits, 0, 0), ROW(STC, flag_bits, 0, 0), ROW(CMC, flag_bits, 0, 0),
     ROW(CLD, flag_bits, 0, 0), ROW(STD, flag_bits, 0, 0), ROW(SERIALIZE, nop, 0, 0),
 
@@ -64,12 +64,15 @@ const struct exec_row emul_exec[EMUL_OPS_END] = {
     ROW(CLTS, clts, X_PRIV, CR), ROW(INVLPG, invlpg, X_PRIV | X_ADDRESS, EMUL_MAY_INVLPG), ROW(INVPCID, invpcid, X_PRIV, EMUL_MAY_INVLPG),
     ROW(LGDT, lgdt, X_PRIV, TABLE), ROW(LIDT, lgdt, X_PRIV, TABLE), ROW(SGDT, sgdt, 0, TABLE), ROW(SIDT, sgdt, 0, TABLE),
     ROW(RDMSR, rdmsr, X_PRIV, MSR), ROW(WRMSR, wrmsr, X_PRIV, MSR), ROW(RDTSC, rdtsc, 0, MSR), ROW(RDTSCP, rdtsc, 0, MSR),
-    ROW(CPUID, cpuid, 0, EMUL_MAY_CPUID), ROW(SYSCALL, syscall, 0, 0), ROW(SYSRET, sysret, X_PRIV, 0), ROW(SYSENTER, sysenter, 0, 0),
+    ROW(CPUID, cpuid, 0, EMUL_MAY_CPUID), ROW(SYSCALL, syscall, 0, 0), ROW(SYSRET, sysret, 0, 0), ROW(SYSENTER, sysenter, 0, 0),
     ROW(SYSEXIT, sysexit, X_PRIV, 0), ROW(SWAPGS, swapgs, X_PRIV, 0), ROW(FSGSBASE, fsgsbase, 0, 0), ROW(XGETBV, xgetbv, 0, 0),
-    ROW(XSETBV, xsetbv, X_PRIV, MSR), ROW(RDPID, rdpid, 0, 0), ROW(RDPKRU, rdpkru, 0, 0), ROW(WRPKRU, rdpkru, 0, 0), ROW(CLAC, clac, X_PRIV, 0),
-    ROW(STAC, clac, X_PRIV, 0), ROW(UD0, ud, 0, 0), ROW(UD1, ud, 0, 0), ROW(UD2, ud, 0, 0), ROW(WBINVD, wbinvd, X_PRIV, 0),
-    ROW(INVD, wbinvd, X_PRIV, 0), ROW(VMCALL, vmcall, 0, 0), ROW(VMMCALL, vmcall, 0, 0),
+    ROW(XSETBV, xgetbv, X_PRIV, MSR), ROW(RDPID, rdpid, 0, 0), ROW(RDPKRU, rdpkru, 0, 0), ROW(WRPKRU, rdpkru, 0, 0), ROW(CLAC, clac, 0, 0),
+    ROW(STAC, clac, 0, 0), ROW(UD0, ud, 0, 0), ROW(UD1, ud, 0, 0), ROW(UD2, ud, 0, 0), ROW(WBINVD, nop, X_PRIV, 0),
+    ROW(INVD, nop, X_PRIV, 0), /* there are no caches of the guest's own */
+
+    /* what no guest of this library is offered by CPUID */
+    ROW(VMX, ud, 0, 0), ROW(SVM, ud, 0, 0), ROW(GETSEC, ud, 0, 0), ROW(RSM, ud, 0, 0), ROW(SGX, ud, 0, 0), ROW(TDX, ud, 0, 0), ROW(SNP, ud, 0, 0),
 
     /* vectors: exec_simd.c */
-    ROW(SIMD, simd, 0, 0), ROW(VEX, vex, 0, 0), ROW(EVEX, evex, 0, 0),
+    ROW(SIMD, simd, 0, 0), ROW(VEX, simd, 0, 0), ROW(EVEX, simd, 0, 0),
 };

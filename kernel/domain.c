@@ -6,6 +6,7 @@
 #include "kernel/console.h"
 #include "kernel/frames.h"
 #include "kernel/log.h"
+#include "kernel/policy.h"
 #include "kernel/options.h"
 #include "kernel/paging.h"
 #include "kernel/time.h"
@@ -54,7 +55,7 @@ static void memory_free(struct domain *d)
 
 static int nested_map(struct domain *d, u64 gpa, u64 pa, u64 size)
 {
-    return paging_map(d->nested_root, gpa, pa, size, hvm->nested_entry(true, true), hvm->nested_entry(false, true));
+    return paging_map(d->nested_root, gpa, pa, size, hvm->nested_page, hvm->nested_table);
 }
 
 /* 2 MiB pages, but for the first one, which has the hole below 1 MiB. */
@@ -92,8 +93,9 @@ static int info_fill(struct domain *d, const struct domain_config *c)
     info->cpu = (features.vmx ? ABI_CALL_BY_SYSENTER : 0) | (d->method == 0 ? ABI_CALL_DIRECT : 0);
     info->call = d->method == 0 ? method0_entry() : 0;
     info->tsc_khz = features.tsc_khz;
-    info->boot_tsc = time_wall_tsc;
-    info->wall = time_wall;
+    info->cr4 = policy_cr4_guest();
+    info->boot_tsc = time_clock_tsc;
+    memcpy(info->clock, time_clock, sizeof(info->clock));
     info->ram_low = d->ram_low;
     info->ram_high = d->ram_high;
     info->load = c->load;
@@ -122,10 +124,8 @@ too_long:
 static void domain_free(struct domain *d)
 {
     component_unmap(d);
-    if (d->hvm)
-        hvm->domain_free(d);
     if (d->nested_root) {
-        paging_free_half(d->nested_root);
+        paging_free(d->nested_root, 0, LOWER_HALF);
         pool_free(d->nested_root, 1);
     }
     memory_free(d);
@@ -185,8 +185,6 @@ static int domain_build(struct domain *d, const struct domain_config *c)
     rc = info_fill(d, c);
     if (!rc)
         rc = nested_build(d);
-    if (!rc)
-        rc = hvm->domain_init(d);
     if (!rc)
         rc = component_map(d);
     for (u32 i = 0; !rc && i < d->vcpus; i++) {
@@ -271,6 +269,8 @@ static void report(struct domain *d)
         if (d->exits[k])
             log_domain(d->name, "exits: %s %lu", exit_name(k), d->exits[k]);
     }
+    if (d->log_left_out)
+        log_domain(d->name, "%u lines of ring 3 left out", d->log_left_out);
     log_domain(d->name, "exits: total %lu", total);
     log_domain(d->name, "ended: %s%s%s", end_name[d->end], d->end == DOMAIN_KILLED ? ": " : "", d->kill_reason);
 }

@@ -1,6 +1,5 @@
 /* A domain: guest memory, nested table, ring-3 address space, console, vcpus. */
-#ifndef KERNEL_DOMAIN_H
-#define KERNEL_DOMAIN_H
+#pragma once
 
 #include "depriv/abi.h"
 #include "kernel/base.h"
@@ -36,7 +35,6 @@ struct domain {
     u32 data_pages;
     u64 entry;                  /* of its component, in ring 3 */
     u64 component_pa, component_size; /* a component of its own, from a module; 0: the built-in one */
-    void *hvm;                  /* vendor's bitmaps, pool */
     u32 method;                 /* depriv=0..3: how an operation reaches its component */
     u32 emulate;                /* enum domain_emulate */
     u32 asid;                   /* ASID or VPID tag base, = id */
@@ -47,6 +45,8 @@ struct domain {
     struct console_ring input;  /* bytes for CONSOLE_READ, under console.c's lock */
     char line[256];             /* of its console, not yet out; console.c */
     u32 line_length;
+    u64 log_since;              /* TSC: ring 3's lines are counted from here */
+    u32 log_lines, log_left_out;
     char kill_reason[ABI_TEXT_BYTES];
     u64 exits[32];              /* by neutral cause, enum exit_kind */
     u32 vcpus_alive;            /* threads that still run */
@@ -66,5 +66,3 @@ void domain_end(struct domain *d, enum domain_end how);
 void domain_reap(void);         /* idle threads: frees what domains that have ended still hold */
 void domains_built(void);       /* boot: all configured domains were tried; the machine ends when none runs */
 void domain_vcpu_gone(struct domain *d); /* its thread is about to exit; the last one prints the report and frees the domain */
-
-#endif

@@ -157,26 +157,9 @@ static enum exit_action exit_nested(struct vcpu *v)
     if (gpa_is_ram(v->domain, v->exit.gpa))
         return exit_answer(v, ABI_RETRY);
     v->frame->gpa = v->exit.gpa;
-    v->frame->flags = (v->exit.access & HVM_ACCESS_WRITE ? ABI_MMIO_WRITE : 0) |
-                      ((v->exit.access & (HVM_ACCESS_FINAL | HVM_ACCESS_FETCH)) == HVM_ACCESS_FINAL ? ABI_MMIO_FINAL : 0);
+    v->frame->flags = v->exit.flags;
     give_insn_bytes(v);
     return exit_answer(v, depriv_call(v, ABI_OP_MMIO, STATE_MMIO));
-}
-
-/* A write to a control-register bit that the host owns: checked and set as a whole (SDM 3C 25.3). */
-static enum exit_action exit_cr(struct vcpu *v)
-{
-    struct abi_state s;
-    hvm->state_get(v, &s, ABI_STATE_CR);
-    if (v->exit.cr == 0)
-        s.cr0 = v->exit.value;
-    else
-        s.cr4 = v->exit.value;
-    if (hvm->state_set(v, &s, ABI_STATE_CR)) {
-        inject_exception(v, VEC_GP, true, 0);
-        return EXIT_RESUME;
-    }
-    return EXIT_ADVANCE;
 }
 
 static enum exit_action exit_xsetbv(struct vcpu *v)
@@ -208,7 +191,7 @@ static enum exit_action exit_exception(struct vcpu *v)
 /* The CPU has checked the selector's descriptor and leaves the switch to us (SDM 3C 25.4.2). */
 static enum exit_action exit_task(struct vcpu *v)
 {
-    v->frame->gpa = v->exit.value;
+    v->frame->gpa = v->exit.gpa;
     v->frame->length = v->exit.length;
     v->frame->inject_error = v->exit.error;
     return exit_answer(v, depriv_call(v, ABI_OP_TASK, ABI_STATE_ALL));
@@ -249,7 +232,6 @@ static const struct exit_row exit_table[EXIT_KINDS] = {
     [EXIT_HLT]        = { "HLT",                      exit_hlt,        STATE_INSN },
     [EXIT_MSR]        = { "RDMSR or WRMSR",           exit_msr,        STATE_INSN },
     [EXIT_NESTED]     = { "nested page fault",        exit_nested,     STATE_MMIO },
-    [EXIT_CR]         = { "control register",         exit_cr,         STATE_NONE },
     [EXIT_XSETBV]     = { "XSETBV",                   exit_xsetbv,     STATE_INSN },
     [EXIT_INVD]       = { "INVD or WBINVD",           exit_invd,       STATE_INSN },
     [EXIT_EXCEPTION]  = { "exception",                exit_exception,  ABI_STATE_ALL },

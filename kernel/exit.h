@@ -1,6 +1,5 @@
 /* From the vendor's run loop to the exit table; the hot cause, port I/O, goes inline all the way to the crossing. */
-#ifndef KERNEL_EXIT_H
-#define KERNEL_EXIT_H
+#pragma once
 
 #include "depriv/gate.h"
 #include "kernel/vcpu.h"
@@ -41,5 +40,3 @@ static inline enum exit_action exit_dispatch(struct vcpu *v, u32 kind, enum gate
     action = likely(kind == EXIT_PORT) ? exit_port(v, gate) : exit_by_table(v);
     return unlikely(action == EXIT_PENDING) ? exit_pending(v) : action;
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* The hypervisor's options and the domains' configurations, from the command line and the module lines. */
-#ifndef KERNEL_OPTIONS_H
-#define KERNEL_OPTIONS_H
+#pragma once
 
 #include "kernel/boot.h"
 #include "kernel/domain.h"
@@ -14,6 +13,7 @@ struct options {
     enum end_action end;             /* when the last domain is gone */
     u32 emulate;                     /* of domains that do not say */
     u32 depriv;                      /* method of domains that do not name theirs */
+    u32 quanta;                      /* depriv.quanta: of an operation of ring 3 */
     bool quiet;                      /* errors and domain ends only */
 };
 extern struct options options;
@@ -39,5 +39,3 @@ struct domain_config {
 void options_parse(void);
 extern struct domain_config domain_configs[DOMAINS_MAX];
 extern u32 domain_config_count;
-
-#endif

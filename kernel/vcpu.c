@@ -72,6 +72,8 @@ void vcpu_unload(struct cpu *cpu)
     hvm->vcpu_save(v);
     fpu_save(v);
     vcpu_debug_save(v);
+    if (features.rdtscp)
+        v->tsc_aux = rdmsr(MSR_TSC_AUX);
     v->live = false;
     cpu->loaded = NULL;
     write_cr3(pool_phys(kernel_root));
@@ -101,6 +103,8 @@ void vcpu_switch_in(struct vcpu *v)
     write_cr3(v->domain->cr3 | (features.pcid ? CR3_NOFLUSH : 0)); /* translations of a PCID change only with paging_generation */
     fpu_load(v);
     vcpu_debug_load(v);
+    if (features.rdtscp)
+        wrmsr(MSR_TSC_AUX, v->tsc_aux);
     hvm->vcpu_load(v);
     v->live = true;
     cpu->loaded = v;
@@ -214,7 +218,7 @@ void inject_exception(struct vcpu *v, u32 vector, bool has_error, u32 error)
     u32 first = v->event & 0xff;
     bool exception = v->event && (v->event & HVM_EVENT_TYPE) == HVM_EVENT_EXCEPTION;
     if (exception && first == VEC_DF) {
-        domain_kill(v->domain, "triple fault: %s while #DF was delivered", trap_name[vector & 31]);
+        domain_kill(v->domain, "triple fault: %s while #DF was delivered", trap_name(vector));
         return;
     }
     if (exception && ((contributory(first) && contributory(vector)) || (first == VEC_PF && (contributory(vector) || vector == VEC_PF)))) {
@@ -243,15 +247,14 @@ void vcpu_print_state(struct vcpu *v)
     static const char *const name[ABI_SEGS] = { "es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr" };
     const u64 *g = v->frame->gpr;
     const char *d = v->domain->name;
-    struct abi_state s;
-    hvm->state_get(v, &s, ABI_STATE_ALL);
-    log_domain(d, "  rip %016lx rsp %016lx rflags %lx", s.rip, s.rsp, s.rflags);
+    const struct abi_state *s = &v->frame->state;
+    log_domain(d, "  rip %016lx rsp %016lx rflags %lx", s->rip, s->rsp, s->rflags);
     log_domain(d, "  rax %016lx rcx %016lx rdx %016lx rbx %016lx", g[ABI_RAX], g[ABI_RCX], g[ABI_RDX], g[ABI_RBX]);
     log_domain(d, "  rbp %016lx rsi %016lx rdi %016lx r8  %016lx", g[ABI_RBP], g[ABI_RSI], g[ABI_RDI], g[ABI_R8]);
     log_domain(d, "  r9  %016lx r10 %016lx r11 %016lx r12 %016lx", g[ABI_R9], g[ABI_R10], g[ABI_R11], g[ABI_R12]);
-    log_domain(d, "  cr0 %lx cr2 %lx cr3 %lx cr4 %lx efer %lx", s.cr0, s.cr2, s.cr3, s.cr4, s.efer);
+    log_domain(d, "  cr0 %lx cr2 %lx cr3 %lx cr4 %lx efer %lx", s->cr0, s->cr2, s->cr3, s->cr4, s->efer);
     for (u32 i = 0; i < ABI_SEGS; i++)
-        log_domain(d, "  %s %x base %lx limit %x attr %x", name[i], s.seg[i].selector, s.seg[i].base, s.seg[i].limit, s.seg[i].attr);
+        log_domain(d, "  %s %x base %lx limit %x attr %x", name[i], s->seg[i].selector, s->seg[i].base, s->seg[i].limit, s->seg[i].attr);
 }
 
 /* ---- Life ---------------------------------------------------------------------------------------------------------------- */
@@ -270,7 +273,8 @@ static void vcpu_main(struct vcpu *v)
         exit_run_emulated(v);
     else if (vcpu_ready(v))
         hvm->run(v);
-    vcpu_unload(this_cpu()); /* the report reads its state, and may be printed by another CPU */
+    hvm->state_get(v, &v->frame->state, ABI_STATE_ALL); /* for the report, which another CPU may print */
+    vcpu_unload(this_cpu());
     domain_vcpu_gone(d);
     sched_exit();
 }
@@ -321,12 +325,12 @@ struct vcpu *vcpu_create(struct domain *d, u32 index)
     v->gate = d->method == 3 ? gate_of_cpu() : GATE_OTHER;
     v->stack_top = kstack_alloc(KSTACK_VCPU(d->id, index), stack_pages(d));
     v->frame = pool_alloc(1);
-    if (v->stack_top && v->frame && !component_map_vcpu(v))
-        v->hvm_pages = hvm->vcpu_init(v);
-    if (v->hvm_pages <= 0) {
+    v->hvm = pool_alloc(hvm->vcpu_pages);
+    if (!v->stack_top || !v->frame || !v->hvm || component_map_vcpu(v)) {
         vcpu_free(v);
         return NULL;
     }
+    hvm->vcpu_init(v);
     reset_state(v);
     first_frame(v);
     return v;
@@ -335,7 +339,7 @@ struct vcpu *vcpu_create(struct domain *d, u32 index)
 void vcpu_print_memory(const struct vcpu *v)
 {
     u64 page = PAGE_SIZE / KIB, kernel = stack_pages(v->domain) * page, user = v->user_stack_pages ? ABI_STACK_SIZE / KIB : 0;
-    u64 state = (u64)v->hvm_pages * page, self = VCPU_PAGES * page;
+    u64 state = (u64)hvm->vcpu_pages * page, self = VCPU_PAGES * page;
     log_domain(v->domain->name, "per vcpu: %lu KiB: supervisor stack %lu, user stack %lu, frame %lu, %s state %lu, struct vcpu %lu",
                kernel + user + page + state + self, kernel, user, page, hvm->name, state, self);
 }
@@ -347,8 +351,7 @@ void vcpu_start(struct vcpu *v, struct cpu *cpu)
 
 void vcpu_free(struct vcpu *v)
 {
-    if (v->hvm)
-        hvm->vcpu_free(v);
+    pool_free(v->hvm, hvm->vcpu_pages);
     pool_free(v->user_stack_pages, ABI_STACK_SIZE / PAGE_SIZE);
     pool_free(v->frame, 1);
     kstack_free(KSTACK_VCPU(v->domain->id, v->index), stack_pages(v->domain));

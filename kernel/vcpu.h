@@ -1,6 +1,5 @@
 /* A virtual CPU: a kernel thread with one supervisor stack, one ring-3 stack and one frame page. */
-#ifndef KERNEL_VCPU_H
-#define KERNEL_VCPU_H
+#pragma once
 
 #include "depriv/abi.h"
 #include "kernel/cpu.h"
@@ -49,18 +48,22 @@ struct vcpu {
     u64 tsc_offset;             /* guest TSC = host TSC + this */
     u64 pat;
     u64 xcr0;                   /* the guest's, live while the vcpu is loaded */
-    bool live;                  /* loaded: dr[], dr6 and msr_live[] are in the registers of its CPU */
+    bool live;                  /* loaded: dr[], dr6, tsc_aux and msr_live[] are in the registers of its CPU */
     u64 dr[4];                  /* the guest's DR0-DR3 */
     u64 dr6;                    /* likewise, VMX (SVM keeps it in the VMCB) */
+    u64 tsc_aux;                /* likewise, where the CPU has RDTSCP */
     u64 msr_live[8];            /* vendor: guest values of MSRs that no entry or exit switches */
     u64 mtrr_def_type, mtrr_fixed[11], mtrr_var[16];
     void *hvm;                  /* VMCS or VMCB, pool */
-    int hvm_pages;
     struct exit_record ring[VCPU_RING];
     u32 ring_next;
     u32 retries;                /* exits in a row without progress */
     bool answered;              /* method 1: ring 3 has run, and answer is what its gate returned */
     int answer;
+    u64 top_calls;              /* operations that no exit led to; ring_next counts the others */
+    u64 tick_op, tick_at;       /* depriv_tick(): the operation that the last counted tick saw, and how long the thread had run */
+    u64 window_at;
+    u32 op_quanta, window_quanta;
     u32 commit_groups;
     struct abi_state commit;    /* what ring 3 changed, until depriv_commit() */
     u64 stack_copy_rsp;         /* method 2: where the copy begins */
@@ -97,5 +100,3 @@ void vcpu_print_state(struct vcpu *v);        /* guest registers */
 
 /* Adds an event to inject. A contributory pair becomes #DF, a fault in #DF ends the domain as a triple fault (SDM 3A 6.15 table 6-5). */
 void inject_exception(struct vcpu *v, u32 vector, bool has_error, u32 error);
-
-#endif

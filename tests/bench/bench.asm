@@ -1,15 +1,20 @@
 ; The measured guest: what traps, one operation at a time. The same image runs on KVM (tests/bench/peers/).
-; variants: bench -DN=100000, bench_short -DN=2000
-; N is for the port write, the RFC's operation; the others take fewer rounds. With -DONLY=OPERATION that one alone, N times.
+; variants: bench -DN=100000, bench_methods -DN=2000, bench_short -DN=2000 -DSHORT
+; N is for the port write, the RFC's operation; the others take fewer rounds, with -DSHORT a tenth. With -DONLY=OPERATION that one alone, N times.
 %define MODE 64
 %define GUEST "bench"
 %include "guest.inc"
 %include "../bench/measure.inc"
 
-%define ROUNDS    2000
-%define SLOW      500                   ; what takes tens of thousands of instructions
-%define LONG      50                    ; and millions
-%define TIMES     200                   ; and half a millisecond of waiting
+%ifdef SHORT
+%define TENTH 10
+%else
+%define TENTH 1
+%endif
+%define ROUNDS    2000 / TENTH
+%define SLOW      500 / TENTH           ; what takes tens of thousands of instructions
+%define LONG      50 / TENTH            ; and millions
+%define TIMES     200 / TENTH           ; and half a millisecond of waiting
 %define NOWHERE   0xd0000000            ; no RAM and no device
 %define DUMMY     0x80                  ; a device with one byte
 %define UNCLAIMED 0xd00

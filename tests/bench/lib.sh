@@ -30,3 +30,26 @@ collect() {
     done > "$json"
     cat "$raw"/*.json >> "$json" 2>/dev/null || true
 }
+
+# A machine like tests/system/run.sh's, for something other than Rung.
+bochs_machine() { # iso, file for COM1, MiB
+    cat <<END
+plugin_ctrl: unmapped=1, biosdev=1, speaker=0, parallel=0, serial=1, iodebug=0
+config_interface: textconfig
+display_library: term
+cpu: model=${CPU:-corei7_skylake_x}, count=1:1:1, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1
+memory: guest=$3, host=$3
+romimage: file=/usr/share/bochs/BIOS-bochs-latest, options=fastboot
+vgaromimage: file=/usr/share/vgabios/vgabios.bin
+vga: extension=none
+ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
+ata0-master: type=cdrom, path=$1, status=inserted
+boot: cdrom
+clock: sync=none, time0=1577836800
+com1: enabled=1, mode=file, dev=$2
+pci: enabled=1, chipset=i440fx
+panic: action=fatal
+error: action=ignore
+log: $2.bochs
+END
+}

@@ -8,8 +8,8 @@
 BEGIN {
     base["call"] = base["yield"] = base["switch_twice"] = base["ring3_tick"] = base["ring3_off"] = "stamps"
     base["timer_spin"] = base["timer_hlt"] = "" # differences of two waits: the stamps have dropped out
-    base["linux_out"] = "linux_empty"; base["shell_port"] = "shell_null"
-    hidden["empty"] = hidden["stamps"] = hidden["linux_empty"] = 1
+    base["linux_out"] = "linux_empty"; base["linux_loop"] = "linux_loop_empty"; base["shell_port"] = "shell_null"
+    hidden["empty"] = hidden["stamps"] = hidden["linux_empty"] = hidden["linux_loop_empty"] = 1; base["shell_null"] = ""
     while (peers != "" && (getline line < peers) > 0)
         if (line !~ /^#/) {
             split(line, w, " ")

@@ -5,6 +5,7 @@
 #   ring3    the bare crossing, calls, switches and interrupts as ring 3 sees them (tests/bench/component.c)
 #   events   what costs hardware time, per operation, from a counting build (make COUNT=1)
 #   methods  the flat operations by method, guest-memory policy and address-space kind
+#   rfc      100,000 port writes of Linux user space, in C and in the shell (tests/bench/rfc.c, rfc-init)
 #   linux    from the kernel's entry to /init (tests/bench/linux.sh)
 #
 # HV=svm or vmx picks one vendor, else both; ACCEL=kvm measures on hardware. On the emulators, in their deterministic configurations, the
@@ -14,7 +15,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 . tests/bench/lib.sh
 parts=${*:-${PARTS:-}}
-[ -n "$parts" ] || parts=$([ -n "${COUNT:-}" ] && echo events || echo flat ring3 events methods linux)
+[ -n "$parts" ] || parts=$([ -n "${COUNT:-}" ] && echo events || echo flat ring3 events methods rfc linux)
 user_options=${OPTS:-}
 B=build
 
@@ -110,11 +111,38 @@ counts() { # vendor, operation: sorted lines "event count"
 part_methods() {
     local option
     for option in depriv=0 depriv=1 depriv=2 guestmem=window guestmem=copy aspace=isolated; do
-        measure "${option/=/-}" "$1" "${user_options:+$user_options }$option" --module "build/guest/bench_short.bin domain=bench $flat" && show "$1.${option/=/-}"
+        measure "${option/=/-}" "$1" "${user_options:+$user_options }$option" --module "build/guest/bench_methods.bin domain=bench $flat" && show "$1.${option/=/-}"
     done
     return 0
 }
 
+part_rfc() {
+    local option
+    local kernel=build/bench/kernel-generic/vmlinuz
+    tests/system/linux.sh
+    make_rfc
+    # The tests' kernel is built without /dev/port, which the shell's loop writes to.
+    tests/bench/kernel.sh generic || { kernel=build/linux/vmlinuz; echo "$1: without the shell's loop, which needs linux-image-amd64"; }
+    for option in "" depriv=0; do
+        measure "rfc${option:+-${option/=/-}}" "$1" "$(xargs <<<"$user_options $option")" --module "$kernel domain=linux kind=linux mem=256 -- $(rfc_line "$1")" \
+            --module "$work/rfc.initrd domain=linux role=initrd" && show "$1.rfc${option:+-${option/=/-}}"
+    done
+    return 0
+}
+# The shell's loop: 100,000 writes in two runs; a tenth of that on Bochs, which takes some minutes for that already.
+rfc_line() { echo "console=ttyS0 acpi=off pci=off noapic nolapic quiet rdinit=/rfc-init rfc.writes=$([ "$1" = svm ] && echo 50000 || echo 5000)"; }
+
+make_rfc() { # the tests' initrd, and behind it an archive with what is measured
+    local tree=$work/rfc
+    mkdir -p "$tree/bin"
+    gcc -std=gnu11 -O2 -Wall -Wextra -Werror -static -nostdlib -ffreestanding -fno-stack-protector -fno-pie -no-pie -fcf-protection=none \
+        -fno-asynchronous-unwind-tables -Wl,--build-id=none -s -o "$tree/bin/rfc" tests/bench/rfc.c
+    cp tests/bench/rfc-init "$tree/rfc-init"
+    chmod 755 "$tree/rfc-init"
+    find "$tree" -exec touch -h -d @1577836800 {} +
+    # Not compressed: GRUB unpacks modules, and of several archives the first alone.
+    { zcat build/linux/initrd; (cd "$tree" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --reproducible --quiet); } > "$work/rfc.initrd"
+}
 
 part_linux() {
     [ "${ACCEL:-}" = kvm ] || B=$B tests/bench/linux.sh "$1" "$raw/$1.linux.json"
@@ -126,7 +154,7 @@ tests/guest/build.sh
 failed=0
 for hv in ${HV:-svm vmx}; do
     for part in $parts; do
-        declare -F "part_$part" > /dev/null || { echo "bench: no part '$part': flat ring3 events methods linux" >&2; exit 2; }
+        declare -F "part_$part" > /dev/null || { echo "bench: no part '$part': flat ring3 events methods rfc linux" >&2; exit 2; }
         "part_$part" "$hv"
     done
 done

@@ -190,6 +190,7 @@ int exec_port_allowed(struct exec *x, unsigned port, unsigned size);
 
 /* exec_string.c: are the callbacks there for a store to a resolved place, so that it can be asked before anything is read? */
 int exec_storable(const struct exec *x, const struct emul_place *place);
+int exec_loadable(const struct exec *x, const struct emul_place *place);
 
 /* exec_segment.c */
 int exec_load_segment(struct exec *x, unsigned seg, uint16_t selector); /* MOV, POP, LDS ...: any mode (SDM 2A MOV) */

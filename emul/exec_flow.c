@@ -220,6 +220,10 @@ int do_enter(struct exec *x)
         status = exec_push(x, &st, x->opsize, &frame, 1);
     if (!status)
         status = stack_place(x, st.rsp - (uint16_t)x->insn->imm, x->opsize, EMUL_PF_W, &top);
+    for (unsigned i = 0; i < st.count && !status; i++) {
+        if (!exec_storable(x, &st.push[i].place) || (i && i < level && !exec_loadable(x, &from[i])))
+            status = EMUL_UNHANDLED;
+    }
     if (status)
         return status;
     for (unsigned i = 0; i < st.count && !status; i++) {

@@ -72,8 +72,25 @@ int exec_pop(struct exec *x, struct exec_stack *st, unsigned size, uint64_t *val
     return EMUL_DONE;
 }
 
+int exec_loadable(const struct exec *x, const struct emul_place *place)
+{
+    const struct emul_ops *ops = x->ctx->ops;
+
+    if (ops->phys_read && ops->mmio_read)
+        return 1;
+    for (unsigned page = 0; page < 2 && place->size[page]; page++) {
+        if (!ops->phys_map || !ops->phys_map(x->ctx->opaque, place->gpa[page], 0, EMUL_FOR_OPERAND))
+            return 0;
+    }
+    return 1;
+}
+
 int exec_stack_commit(struct exec *x, struct exec_stack *st)
 {
+    for (unsigned i = 0; i < st->count; i++) {
+        if (!exec_storable(x, &st->push[i].place))
+            return EMUL_UNHANDLED;
+    }
     for (unsigned i = 0; i < st->count; i++) {
         int status = emul_store(x->ctx, &st->push[i].place, st->push[i].value, EMUL_FOR_OPERAND);
 

@@ -104,7 +104,7 @@ static int has_reserved(unsigned format, unsigned level, uint64_t entry, unsigne
         if (entry & bits(62, 52))
             return 1;
         if (level == 3)
-            return (entry & (bits(2, 1) | bits(8, 5))) != 0;
+            return (entry & (bits(2, 1) | bits(8, 6))) != 0; /* and bit 5, which the library lets pass for the sake of TCG */
         return level == 2 && large && (entry & bits(20, 13));
     }
     if (level >= 4)

@@ -402,7 +402,7 @@ static void prepare_frame(struct test_case *c, uint64_t linear) /* ENTER, LEAVE 
 static void prepare_popf(struct test_case *c, uint64_t linear)
 {
     (void)linear;
-    world_poke(stack_linear(c), c->insn.opsize, rnd() & ~0x100ull); /* TF: its own case, see prepare_flags */
+    world_poke(stack_linear(c), c->insn.opsize, rnd());
 }
 
 static void prepare_selector(struct test_case *c, uint64_t linear)
@@ -459,7 +459,7 @@ static void prepare_far_return(struct test_case *c, uint64_t linear)
     world_segment(selector & ~7u ? selector & 0xff : 0, &segment);
     world_poke(at, size, chance(95) ? WINDOW + CODE_PAGE * 4096 + rnd() % CODE_BYTES - segment.base : edge_value());
     world_poke(at + size, 2, selector);
-    world_poke(at + 2 * size, size, rnd() & ~0x100ull);
+    world_poke(at + 2 * size, size, rnd());
     world_poke(at + 3 * size, size, pick_linear(8));
     world_poke(at + 4 * size, 2, chance(80) ? world_stack_selector(rnd()) : world_any_selector(rnd()));
 }
@@ -614,6 +614,8 @@ static void choose_registers(struct test_case *c)
         *gpr(c, i) = c->mode == EMUL_MODE64 ? value : (uint32_t)value;
     }
     c->before.rflags = 0x202 | (rnd() & RFLAGS_STATUS) | (chance(25) ? RFLAGS_DF : 0) | (chance(8) ? RFLAGS_AC : 0);
+    if (rnd() % 256 == 0)                              /* rarely: under a hypervisor a single step is slow */
+        c->before.rflags |= RFLAGS_TF;
     set_offset(c, EMUL_RSP, stack_size(c), EMUL_SS, pick_linear(8) & (chance(70) ? ~7ull : ~0ull));
     if (chance(4))
         set_part(c, EMUL_RSP, stack_size(c), rnd() % 12);

@@ -489,7 +489,7 @@ void world_emulate(const struct test_case *c, struct outcome *after)
     memset(after, 0, sizeof(*after));
     for (unsigned round = 0; ; round++) {
         status = emul_execute(&ctx, EMUL_MAY_ANY, &result);
-        if (status != EMUL_DONE || s.rip != c->before.rip || !(c->insn.prefix & (EMUL_PFX_REP | EMUL_PFX_REPNE)) || result.iterations == 0)
+        if (status != EMUL_DONE || s.rip != c->before.rip || !(c->insn.prefix & (EMUL_PFX_REP | EMUL_PFX_REPNE)) || result.iterations == 0 || result.step)
             break;
         if (round == ROUNDS_MAX) {
             after->vector = VECTOR_ENDLESS;
@@ -504,6 +504,8 @@ void world_emulate(const struct test_case *c, struct outcome *after)
     } else if (status == EMUL_DONE) {
         if (emul_cpl(&s) == 0)
             undeliver(&s, after);
+        else if (result.step)
+            after->vector = EMUL_VECTOR_DB;            /* before the CPU fetches anything behind */
         else
             stop_behind(&s, after);
     } else {

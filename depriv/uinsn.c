@@ -14,10 +14,11 @@ _Static_assert((int)EMUL_CLASS_CPUID == (int)ABI_INSN_CPUID && (int)EMUL_CLASS_I
 
 #define INJECT(v)     (ABI_INJECT_VALID | (v))
 #define DR6_BS        0x4000u
-#define RFLAGS_TF     0x100u
+#define EFER_VALID    0xd01u /* SCE, LME, LMA, NXE */
 #define RFLAGS_IF     0x200u
 #define RFLAGS_RF     0x10000u
 #define MSR_TSC       0x10u
+#define MSR_TSC_AUX   0xc0000103u
 
 /* What a callback needs; lives on the user stack for one operation. */
 struct operation {
@@ -121,9 +122,14 @@ static int state_get(void *opaque, uint32_t groups)
 /* The time-stamp counter, by the offset that came with ABI_OP_RUN; every other MSR is ring 0's, by ABI_INTERCEPT. */
 static int msr_read(void *opaque, uint32_t index, uint64_t *value)
 {
-    uint32_t a, d;
-    if (index != MSR_TSC)
-        return -1;
+    uint32_t a, c, d;
+    if (index != MSR_TSC && index != MSR_TSC_AUX)
+        return 1;
+    if (index == MSR_TSC_AUX) { /* the guest's: no exit switches it */
+        __asm__ volatile("rdtscp" : "=a"(a), "=d"(d), "=c"(c));
+        *value = c;
+        return 0;
+    }
     __asm__ volatile("rdtsc" : "=a"(a), "=d"(d));
     *value = ((uint64_t)d << 32 | a) + ((struct operation *)opaque)->frame->gpa;
     return 0;
@@ -193,8 +199,8 @@ static void begin(struct operation *op, struct abi_frame *f)
     c->pkru = 0;
     c->byte_count = (uint8_t)(f->insn_bytes <= 15 ? f->insn_bytes : 0);
     c->exit_known = 0;
-    c->cr4_valid = ~0ull; /* ring 0 checks what comes back */
-    c->efer_valid = ~0ull;
+    c->cr4_valid = op->info->cr4; /* ring 0 checks what comes back against the same */
+    c->efer_valid = EFER_VALID;
     c->bytes = f->insn;
     c->ops = &ops;
     c->opaque = op;
@@ -381,6 +387,20 @@ static bool intercepted(struct operation *op, unsigned class)
     return true;
 }
 
+/* XCR0 is the guest's while ring 3 runs. */
+static bool get_xcr0(struct operation *op)
+{
+    struct emul_ctx *c = &op->ctx;
+    uint32_t a, d;
+    if (op->result.insn->op != EMUL_XGETBV || (uint32_t)c->gpr[ABI_RCX])
+        return false;
+    __asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+    c->gpr[ABI_RAX] = a;
+    c->gpr[ABI_RDX] = d;
+    c->state->rip += op->result.insn->length;
+    return true;
+}
+
 /* One instruction or one event. False: ring 0 is to look at the reply. */
 static bool run_one(struct operation *op)
 {
@@ -410,6 +430,8 @@ static bool run_one(struct operation *op)
     case EMUL_RETRY:
         return true;
     default:
+        if (get_xcr0(op))
+            return true;
         if (!intercepted(op, emul_class(r->insn)))
             refuse(op);
         return false;

@@ -89,7 +89,7 @@ struct emul_ops {
     int (*state_get)(void *opaque, uint32_t groups);
 
     int (*cpuid)(void *opaque, uint32_t regs[4]);             /* EAX EBX ECX EDX in and out; 0, or negative: UNHANDLED */
-    int (*msr_read)(void *opaque, uint32_t index, uint64_t *value); /* 0, or negative: #GP(0). Index 10h is RDTSC's */
+    int (*msr_read)(void *opaque, uint32_t index, uint64_t *value); /* 0; negative: #GP(0); 1: UNHANDLED. Index 10h is RDTSC's */
     int (*msr_write)(void *opaque, uint32_t index, uint64_t value);
     /* A translation is invalid from now on: of one page, or with `all` of every page (MOV CR, INVLPG, INVPCID). Optional. */
     void (*tlb_flush)(void *opaque, uint64_t linear, int all);

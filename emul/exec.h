@@ -144,6 +144,13 @@ static inline int exec_resolve(struct exec *x, uint64_t skip, unsigned size, uns
 int exec_load(struct exec *x, uint64_t skip, unsigned size, uint64_t *value);
 int exec_store(struct exec *x, uint64_t skip, unsigned size, uint64_t value);
 
+/* The destination register stays as it is, its upper half too, though the operation writes it. */
+static inline void exec_keep_register(struct exec *x)
+{
+    x->opsize = 8;
+    x->dst = *(emul_reg64 *)x->dst_reg;
+}
+
 /* Loads dst from x->place, runs, and with `write` stores it back; atomically under LOCK. */
 int exec_modify(struct exec *x, int (*run)(struct exec *x), int write);
 
@@ -190,7 +197,7 @@ int exec_load_segment(struct exec *x, unsigned seg, uint16_t selector); /* MOV, 
 
 /* Handlers, by file: int do_NAME(struct exec *). One that is not there yet is refused by name. */
 #define EXEC_HANDLERS(X) \
-    /* exec_move.c */ X(mov) X(movsx) X(lea) X(xchg) X(xlat) X(cmov) X(setcc) X(bswap) X(movbe) X(nop) X(cbw) X(cwd) X(lahf) X(sahf) \
+    /* exec_move.c */ X(mov) X(movsx) X(lea) X(xchg) X(xlat) X(cmov) X(setcc) X(bswap) X(movbe) X(nop) X(clflush) X(cbw) X(cwd) X(lahf) X(sahf) \
         X(salc) X(flag_bits) \
     /* exec_alu.c */ X(add) X(or) X(adc) X(sbb) X(and) X(sub) X(xor) X(cmp) X(test) X(inc) X(dec) X(neg) X(not) X(shift) X(shld) X(xadd) \
         X(cmpxchg) X(cmpxchg8b) X(adcx) X(bit) \

@@ -36,7 +36,7 @@ static int read_gate(struct exec *x, unsigned vector, int is_software, struct ex
     if (status)
         return status;
     type = gate->low >> 40 & (SEG_S | SEG_TYPE);
-    if ((type & SEG_S) || !((is_long ? known_long : known) >> type & 1))
+    if (!((is_long ? known_long : known) >> type & 1))
         return exec_fault(x, EMUL_VECTOR_GP, error);
     if (is_software && (gate->low >> (40 + SEG_DPL) & 3) < emul_cpl(x->s))
         return exec_fault(x, EMUL_VECTOR_GP, error);
@@ -254,7 +254,7 @@ int do_iret(struct exec *x)
         return status;
     if (!emul_protected(x->s))
         return iret_real(x, &st, frame);
-    if (!exec_is_long(x) && (frame[2] & RFLAGS_VM) && x->opsize == 4 && !cpl)
+    if (!exec_is_long(x) && (frame[2] & RFLAGS_VM) && !cpl) /* 16 bits have no VM */
         return iret_to_v86(x, &st, frame);
     if (x->opsize > 2)
         mask |= FLAGS_WIDE | (cpl ? 0 : RFLAGS_VIF | RFLAGS_VIP);

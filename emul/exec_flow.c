@@ -108,7 +108,7 @@ int do_pop(struct exec *x)
         return exec_load_segment(x, opcode_seg(x), value);
     }
     stack_move(x, rsp + x->opsize);
-    if (x->insn->form == FORM_Eq && x->insn->mod != 3)
+    if (x->insn->mod != 3)
         return exec_store(x, 0, x->opsize, value);
     exec_set_gpr(x, reg, x->opsize, value);
     return EMUL_DONE;

@@ -30,6 +30,11 @@ int do_xchg(struct exec *x)
 {
     uint64_t old = x->dst;
 
+    if (x->insn->opcode == 0x90 && !(x->insn->rex & EMUL_REX_B)) { /* NOP, whatever its prefixes (SDM 2B NOP) */
+        exec_keep_register(x);
+        old = x->dst;
+        x->src = old;
+    }
     x->dst = x->src;
     x->src = old;
     return EMUL_DONE;
@@ -118,6 +123,12 @@ int do_nop(struct exec *x)
 {
     (void)x;
     return EMUL_DONE;
+}
+
+/* The checks are those of a load of one byte (SDM 2A CLFLUSH). */
+int do_clflush(struct exec *x)
+{
+    return exec_resolve(x, 0, 1, 0, &x->place);
 }
 
 /* CBW, CWDE, CDQE */

@@ -112,7 +112,7 @@ static void enter_task(struct exec *x, struct task *t, struct exec_descriptor *t
     exec_null_segment(&s->seg[EMUL_LDTR], t->ldt, 0);
     s->cr0 |= CR0_TS;
     s->dr7 &= ~DR7_LOCAL;
-    if (t->layout->size == 4 && (s->cr0 & CR0_PG)) {
+    if (s->cr0 & CR0_PG) {
         s->cr3 = t->cr3;
         if (x->ctx->cache)
             emul_cache_flush(x->ctx->cache);
@@ -165,10 +165,8 @@ static int start_task(struct exec *x, const struct task *t, int has_error, uint3
     uint64_t code = error;
     int status = load_segments(x);
 
-    x->mode = emul_code_mode(s);
     x->next_rip = s->rip;
     x->flags = s->rflags;
-    x->shadow = 0;
     x->no_step = 1;
     if (!status && has_error) {
         exec_stack_begin(x, &st);

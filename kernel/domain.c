@@ -6,6 +6,7 @@
 #include "kernel/console.h"
 #include "kernel/frames.h"
 #include "kernel/log.h"
+#include "kernel/policy.h"
 #include "kernel/options.h"
 #include "kernel/paging.h"
 #include "kernel/time.h"
@@ -92,6 +93,7 @@ static int info_fill(struct domain *d, const struct domain_config *c)
     info->cpu = (features.vmx ? ABI_CALL_BY_SYSENTER : 0) | (d->method == 0 ? ABI_CALL_DIRECT : 0);
     info->call = d->method == 0 ? method0_entry() : 0;
     info->tsc_khz = features.tsc_khz;
+    info->cr4 = policy_cr4_guest();
     info->boot_tsc = time_clock_tsc;
     memcpy(info->clock, time_clock, sizeof(info->clock));
     info->ram_low = d->ram_low;

@@ -66,7 +66,8 @@ static unsigned code_mode;                    /* for emul_decode() */
 /* Not run: they answer from the machine under this one, they leave the test (system calls), Linux emulates them (UMIP), or they make
  * state that is not compared. */
 static const char *const excluded[] = { "CPUID", "RDTSC", "RDTSCP", "RDPMC", "RDRAND", "RDSEED", "RDPRU", "SYSCALL", "SYSENTER", "SGDT", "SIDT",
-                                        "SLDT", "STR", "SMSW", "VMCALL", "VMMCALL", "XGETBV", "RDPID", "SERIALIZE", "HRESET", "WBINVD", "INVD" };
+                                        "SLDT", "STR", "SMSW", "VMCALL", "VMMCALL", "XGETBV", "RDPID", "SERIALIZE",
+                                        "HRESET", "WBINVD", "INVD", "SVM", "SNP", "VMX" };
 
 /* Extensions that this CPU may lack: it would take another instruction, or #UD. */
 static const struct { const char *op; uint32_t leaf; uint8_t reg, bit; } extensions[] = { /* reg: EBX is 1, ECX 2, EDX 3 */
@@ -313,7 +314,8 @@ static void prepare_div(struct test_case *c, uint64_t linear)
     if (c->insn.opsize == 1)
         set_part(c, EMUL_RAX, 2, (divisor & 0xff) * (rnd() & 0xff) + (rnd() & 0x7f));
     else
-        set_part(c, EMUL_RDX, c->insn.opsize, chance(50) ? rnd() % ((divisor & emul_size_mask(c->insn.opsize)) | 1) >> (rnd() & 15) : chance(50) ? 0 : ~0ull);
+        set_part(c, EMUL_RDX, c->insn.opsize, chance(50) ? rnd() % ((divisor & emul_size_mask(c->insn.opsize)) | 1) >> (rnd() & 15) :
+                 chance(50) ? 0 : ~0ull);
 }
 
 static void prepare_cmpxchg(struct test_case *c, uint64_t linear)
@@ -356,8 +358,10 @@ static void prepare_string(struct test_case *c, uint64_t linear)
         set_part(c, chance(50) ? EMUL_RSI : EMUL_RDI, size, chance(50) ? -(rnd() % 40) : rnd() % 40);
     set_part(c, EMUL_RCX, size, count);
     if (c->insn.op == EMUL_CMPS && chance(70)) {
-        for (unsigned i = 0; i < 12; i++)
-            world_poke(*gpr(c, EMUL_RSI) + segment_base(c, c->insn.seg) + i, 1, i / 4), world_poke(*gpr(c, EMUL_RDI) + segment_base(c, seg64) + i, 1, i / 4);
+        for (unsigned i = 0; i < 12; i++) {
+            world_poke(*gpr(c, EMUL_RSI) + segment_base(c, c->insn.seg) + i, 1, i / 4);
+            world_poke(*gpr(c, EMUL_RDI) + segment_base(c, seg64) + i, 1, i / 4);
+        }
     }
     if (c->insn.op == EMUL_SCAS && chance(50))
         for (unsigned i = 0; i < 12; i++)

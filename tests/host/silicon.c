@@ -192,7 +192,7 @@ static const struct {
     { "EVEX", DIFF_EXCEPTION, 0, align_first, "not aligned and beyond SS's limit: which is reported is open (SDM 3A 6.9)" },
     { "EVEX", DIFF_RIP | DIFF_VECTOR_STATE | DIFF_MEMORY | ANY_FAULT, 0, mask_fault,
       "under a mask: which faults of elements outside it count, and the CR2 of the others, differs (SDM 2A 2.7.11: suppressed)" },
-    { "*", DIFF_GPR | DIFF_FLAGS | DIFF_RIP | DIFF_MEMORY | ANY_FAULT, ~0ull, offset_not_canonical,
+    { "*", DIFF_GPR | DIFF_FLAGS | DIFF_RIP | DIFF_MEMORY | DIFF_VECTOR_STATE | ANY_FAULT, ~0ull, offset_not_canonical,
       "offset not canonical, but the sum with the FS or GS base is: #GP on Zen 4, allowed by SDM 1 3.3.7.1" },
 };
 #define EXPLAINED (sizeof(explained) / sizeof(explained[0]))

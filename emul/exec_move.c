@@ -125,10 +125,13 @@ int do_nop(struct exec *x)
     return EMUL_DONE;
 }
 
-/* The checks are those of a load of one byte (SDM 2A CLFLUSH). */
+/* The checks are those of a load of one byte, but an execute-only segment is allowed (SDM 2A CLFLUSH). */
 int do_clflush(struct exec *x)
 {
-    return exec_resolve(x, 0, 1, 0, &x->place);
+    uint64_t linear;
+    int status = emul_linear(x->ctx, x->mode, x->insn->seg, exec_offset(x), 1, EMUL_PF_FETCH, &linear, x->result);
+
+    return status ? status : emul_translate(x->ctx, x->mode, linear, 1, emul_user(x->ctx), &x->place, x->result);
 }
 
 /* CBW, CWDE, CDQE */

@@ -306,14 +306,13 @@ int do_arpl(struct exec *x)
     uint64_t selector = x->gpr[x->insn->rm];
     int lower, status = EMUL_DONE;
 
-    if (x->insn->mod != 3) {
+    if (x->insn->mod != 3)
+        status = exec_load(x, 0, 2, &selector);
+    lower = (selector & SELECTOR_RPL) < rpl;
+    if (!status && lower && x->insn->mod != 3) /* written only then: else read-only memory is no fault */
         status = exec_resolve(x, 0, 2, EMUL_PF_W, &x->place);
-        if (!status)
-            status = emul_load(x->ctx, &x->place, &selector, EMUL_FOR_OPERAND);
-    }
     if (status)
         return status;
-    lower = (selector & SELECTOR_RPL) < rpl;
     set_zf(x, lower);
     selector = (selector & ~(uint64_t)SELECTOR_RPL) | rpl;
     if (lower && x->insn->mod != 3)

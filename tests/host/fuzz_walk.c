@@ -156,8 +156,10 @@ static int key_permits(unsigned access, int user_page, unsigned key, uint32_t pk
 
 static struct answer walk_reference(const struct emul_ctx *ctx, unsigned access)
 {
-    unsigned format = state.efer & EFER_LMA ? (state.cr4 & CR4_LA57 ? FIVE : FOUR) : state.cr4 & CR4_PAE ? PAE : state.cr4 & CR4_PSE ? LEGACY_PSE : LEGACY;
-    unsigned level = format == FIVE ? 5 : format == FOUR ? 4 : format == PAE ? 3 : 2, width = format >= PAE ? 9 : 10, bytes = format >= PAE ? 8 : 4;
+    static const uint8_t levels[] = { [LEGACY] = 2, [LEGACY_PSE] = 2, [PAE] = 3, [FOUR] = 4, [FIVE] = 5 };
+    unsigned format = state.efer & EFER_LMA ? (state.cr4 & CR4_LA57 ? FIVE : FOUR) : state.cr4 & CR4_PAE ? PAE :
+                      state.cr4 & CR4_PSE ? LEGACY_PSE : LEGACY;
+    unsigned level = levels[format], width = format >= PAE ? 9 : 10, bytes = format >= PAE ? 8 : 4;
     uint64_t table = format >= FOUR ? state.cr3 & bits(51, 12) : format == PAE ? state.cr3 & bits(31, 5) : state.cr3 & bits(31, 12);
     uint64_t at[6] = { 0 }, entry = 0;
     int user_page = 1, writable = 1, no_execute = 0;

@@ -51,6 +51,8 @@ static uint64_t operand_offset(const struct test_case *c)
         return 0;
     if (insn->base < EMUL_GPRS)
         offset += c->before.gpr[insn->base];
+    else if (insn->base == EMUL_REG_RIP)
+        offset += c->before.rip + c->length;
     if (insn->index < EMUL_GPRS)
         offset += c->before.gpr[insn->index] << insn->scale;
     if (c->op == EMUL_MOVS || c->op == EMUL_CMPS || c->op == EMUL_LODS || c->op == EMUL_OUTS)
@@ -103,7 +105,7 @@ static int stack_first(const struct test_case *c, const struct outcome *after)
 static int rip_first(const struct test_case *c, const struct outcome *after)
 {
     (void)c;
-    return expected.vector == EMUL_VECTOR_GP && after->vector == EMUL_VECTOR_GP && after->error == 0;
+    return (expected.vector == EMUL_VECTOR_GP || expected.vector == EMUL_VECTOR_SS) && after->vector == EMUL_VECTOR_GP && after->error == 0;
 }
 
 static int align_first(const struct test_case *c, const struct outcome *after)
@@ -158,23 +160,30 @@ static const struct {
     UNDEFINED("LZCNT", PF | AF | SF | OF, "SDM 2A LZCNT"), UNDEFINED("TZCNT", PF | AF | SF | OF, "SDM 2D TZCNT"),
     UNDEFINED("ANDN", PF | AF, "SDM 2A ANDN"), UNDEFINED("BEXTR", PF | AF | SF, "SDM 2A BEXTR"), UNDEFINED("BZHI", PF | AF, "SDM 2A BZHI"),
     UNDEFINED("BLSI", PF | AF, "SDM 2A BLSI"), UNDEFINED("BLSMSK", PF | AF, "SDM 2A BLSMSK"), UNDEFINED("BLSR", PF | AF, "SDM 2A BLSR"),
-    { "NOP", ANY_FAULT | DIFF_RIP, 0, prefetch_register, "0F 0D with a register: #UD on AMD (APM3 PREFETCH), a no-operation on Intel (SDM 2D A.3)" },
+    { "NOP", ANY_FAULT | DIFF_RIP, 0, prefetch_register,
+      "0F 0D with a register: #UD on AMD (APM3 PREFETCH), a no-operation on Intel (SDM 2D A.3)" },
     { "CMPS", ANY_FAULT, 0, both_fault, "both operands fault: which of them is reported is open (SDM 2A CMPS)" },
     { "CALL", ANY_FAULT, 0, both_fault, "stack and target fault: AMD pushes first, SDM 2A CALL checks the target first" },
-    { "CMPS", DIFF_FLAGS | ANY_FAULT, RFLAGS_STATUS, rep_fault, "a fault in a later iteration: flags as before (SDM 2B REP), on AMD those of the last iteration" },
-    { "SCAS", DIFF_FLAGS, RFLAGS_STATUS, rep_fault, "a fault in a later iteration: flags as before (SDM 2B REP), on AMD those of the last iteration" },
+    { "CMPS", DIFF_FLAGS | ANY_FAULT, RFLAGS_STATUS, rep_fault,
+      "a fault in a later iteration: flags as before (SDM 2B REP), on AMD those of the last iteration" },
+    { "SCAS", DIFF_FLAGS, RFLAGS_STATUS, rep_fault,
+      "a fault in a later iteration: flags as before (SDM 2B REP), on AMD those of the last iteration" },
     { "ENTER", DIFF_MEMORY, 0, both_fault, "pushes before the one that faults stay below the stack pointer on AMD" },
-    { "CALLF", DIFF_MEMORY, 0, both_fault, "pushes before the one that faults, or before the fault of the target, stay below the stack pointer on AMD" },
-    { "RETF", ANY_FAULT, 0, stack_first, "AMD reads CS before RIP, and RSP and SS of an outer return before it checks the selector; SDM 2B RET has another order" },
-    { "IRET", ANY_FAULT, 0, stack_first, "AMD reads CS before RIP, and RSP and SS of an outer return before it checks the selector; SDM 2A IRET has another order" },
-    { "IRET", DIFF_ERROR, 0, rip_first, "AMD checks RIP against CS before it looks at SS; SDM 2A IRET after it" },
+    { "CALLF", DIFF_MEMORY, 0, both_fault,
+      "pushes before the one that faults, or before the fault of the target, stay below the stack pointer on AMD" },
+    { "RETF", ANY_FAULT, 0, stack_first,
+      "AMD reads CS before RIP, and RSP and SS of an outer return before it checks the selector; SDM 2B RET has another order" },
+    { "IRET", ANY_FAULT, 0, stack_first,
+      "AMD reads CS before RIP, and RSP and SS of an outer return before it checks the selector; SDM 2A IRET has another order" },
+    { "IRET", DIFF_EXCEPTION | DIFF_ERROR, 0, rip_first, "AMD checks RIP against CS before it looks at SS; SDM 2A IRET after it" },
     { "CALLF", DIFF_GPR | DIFF_RIP | DIFF_SEGMENT | DIFF_MEMORY | ANY_FAULT, 0, call_changes_mode,
       "between 64-bit and compatibility mode AMD addresses the stack as the target does; SDM 2A CALL pushes before it loads CS" },
     { "UD0", ANY_FAULT, 0, both_fault, "AMD does not fetch the ModRM that SDM 2B UD describes" },
     { "UD1", ANY_FAULT, 0, both_fault, "AMD does not fetch the ModRM that SDM 2B UD describes" },
     { "INT1", DIFF_RIP, 0, debug_before, "a hypervisor under this machine that intercepts #DB gives RIP before INT1; SDM 2A INT1: a trap" },
     { "PUSHA", DIFF_MEMORY, 0, both_fault, "pushes before the one that faults stay below the stack pointer on AMD" },
-    { "POPA", DIFF_GPR | DIFF_CR2, 0, both_fault, "registers popped before the fault are kept on AMD, and the slot of rSP is read; restart pops again" },
+    { "POPA", DIFF_GPR | DIFF_CR2, 0, both_fault,
+      "registers popped before the fault are kept on AMD, and the slot of rSP is read; restart pops again" },
     { "POPA", DIFF_GPR | DIFF_RIP | ANY_FAULT, 0, cpu_faults, "AMD reads the skipped slot of rSP too" },
     { "MOVSXD", DIFF_GPR | DIFF_RIP | ANY_FAULT, 0, cpu_faults16, "with 66 AMD reads 4 bytes (APM3 MOVSXD), Intel 2 (SDM 2B MOVSXD)" },
     { "CMPXCHG8B", ANY_FAULT, 0, both_fault, "not aligned and not canonical: which is reported is open (SDM 2A CMPXCHG8B)" },
@@ -183,7 +192,7 @@ static const struct {
     { "EVEX", DIFF_EXCEPTION, 0, align_first, "not aligned and beyond SS's limit: which is reported is open (SDM 3A 6.9)" },
     { "EVEX", DIFF_RIP | DIFF_VECTOR_STATE | DIFF_MEMORY | ANY_FAULT, 0, mask_fault,
       "under a mask: which faults of elements outside it count, and the CR2 of the others, differs (SDM 2A 2.7.11: suppressed)" },
-    { "*", DIFF_GPR | DIFF_FLAGS | DIFF_RIP | DIFF_MEMORY | ANY_FAULT, ~0ull, offset_not_canonical,
+    { "*", DIFF_GPR | DIFF_FLAGS | DIFF_RIP | DIFF_MEMORY | DIFF_VECTOR_STATE | ANY_FAULT, ~0ull, offset_not_canonical,
       "offset not canonical, but the sum with the FS or GS base is: #GP on Zen 4, allowed by SDM 1 3.3.7.1" },
 };
 #define EXPLAINED (sizeof(explained) / sizeof(explained[0]))
@@ -194,7 +203,12 @@ struct totals {
     uint64_t explained[EXPLAINED], by_op[EMUL_OPS_END], refused_op[EMUL_OPS_END], unexplained_op[EMUL_OPS_END], by_vector[64];
 };
 static struct totals *totals;
-static struct { uint64_t count, seed, replay; unsigned mode, processes; const char *op; int has_replay, verbose; } opt = { 1000000, 1, 0, 0, 2, NULL, 0, 0 };
+static struct {
+    uint64_t count, seed, replay;
+    unsigned mode, processes;
+    const char *op;
+    int has_replay, verbose;
+} opt = { .count = 1000000, .seed = 1, .processes = 2 };
 static unsigned mode, process;
 static uint64_t next_number, stop_number;
 
@@ -351,7 +365,8 @@ static uint32_t difference(const struct test_case *c, const struct outcome *a, c
 static int explanation(const struct test_case *c, const struct outcome *after, uint32_t diff, uint64_t flags)
 {
     for (unsigned i = 0; i < EXPLAINED; i++)
-        if ((!strcmp(explained[i].op, emul_op_name(c->op)) || explained[i].op[0] == '*') && !(diff & ~explained[i].diff) && !(flags & ~explained[i].flags) &&
+        if ((!strcmp(explained[i].op, emul_op_name(c->op)) || explained[i].op[0] == '*') &&
+            !(diff & ~explained[i].diff) && !(flags & ~explained[i].flags) &&
             (!explained[i].when || explained[i].when(c, after)))
             return i;
     return -1;

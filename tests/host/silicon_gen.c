@@ -66,7 +66,8 @@ static unsigned code_mode;                    /* for emul_decode() */
 /* Not run: they answer from the machine under this one, they leave the test (system calls), Linux emulates them (UMIP), or they make
  * state that is not compared. */
 static const char *const excluded[] = { "CPUID", "RDTSC", "RDTSCP", "RDPMC", "RDRAND", "RDSEED", "RDPRU", "SYSCALL", "SYSENTER", "SGDT", "SIDT",
-                                        "SLDT", "STR", "SMSW", "VMCALL", "VMMCALL", "XGETBV", "RDPID", "SERIALIZE", "HRESET", "WBINVD", "INVD" };
+                                        "SLDT", "STR", "SMSW", "VMCALL", "VMMCALL", "XGETBV", "RDPID", "SERIALIZE",
+                                        "HRESET", "WBINVD", "INVD", "SVM", "SNP", "VMX" };
 
 /* Extensions that this CPU may lack: it would take another instruction, or #UD. */
 static const struct { const char *op; uint32_t leaf; uint8_t reg, bit; } extensions[] = { /* reg: EBX is 1, ECX 2, EDX 3 */
@@ -313,7 +314,8 @@ static void prepare_div(struct test_case *c, uint64_t linear)
     if (c->insn.opsize == 1)
         set_part(c, EMUL_RAX, 2, (divisor & 0xff) * (rnd() & 0xff) + (rnd() & 0x7f));
     else
-        set_part(c, EMUL_RDX, c->insn.opsize, chance(50) ? rnd() % ((divisor & emul_size_mask(c->insn.opsize)) | 1) >> (rnd() & 15) : chance(50) ? 0 : ~0ull);
+        set_part(c, EMUL_RDX, c->insn.opsize, chance(50) ? rnd() % ((divisor & emul_size_mask(c->insn.opsize)) | 1) >> (rnd() & 15) :
+                 chance(50) ? 0 : ~0ull);
 }
 
 static void prepare_cmpxchg(struct test_case *c, uint64_t linear)
@@ -356,8 +358,10 @@ static void prepare_string(struct test_case *c, uint64_t linear)
         set_part(c, chance(50) ? EMUL_RSI : EMUL_RDI, size, chance(50) ? -(rnd() % 40) : rnd() % 40);
     set_part(c, EMUL_RCX, size, count);
     if (c->insn.op == EMUL_CMPS && chance(70)) {
-        for (unsigned i = 0; i < 12; i++)
-            world_poke(*gpr(c, EMUL_RSI) + segment_base(c, c->insn.seg) + i, 1, i / 4), world_poke(*gpr(c, EMUL_RDI) + segment_base(c, seg64) + i, 1, i / 4);
+        for (unsigned i = 0; i < 12; i++) {
+            world_poke(*gpr(c, EMUL_RSI) + segment_base(c, c->insn.seg) + i, 1, i / 4);
+            world_poke(*gpr(c, EMUL_RDI) + segment_base(c, seg64) + i, 1, i / 4);
+        }
     }
     if (c->insn.op == EMUL_SCAS && chance(50))
         for (unsigned i = 0; i < 12; i++)
@@ -402,7 +406,7 @@ static void prepare_frame(struct test_case *c, uint64_t linear) /* ENTER, LEAVE 
 static void prepare_popf(struct test_case *c, uint64_t linear)
 {
     (void)linear;
-    world_poke(stack_linear(c), c->insn.opsize, rnd() & ~0x100ull); /* TF: its own case, see prepare_flags */
+    world_poke(stack_linear(c), c->insn.opsize, rnd());
 }
 
 static void prepare_selector(struct test_case *c, uint64_t linear)
@@ -459,7 +463,7 @@ static void prepare_far_return(struct test_case *c, uint64_t linear)
     world_segment(selector & ~7u ? selector & 0xff : 0, &segment);
     world_poke(at, size, chance(95) ? WINDOW + CODE_PAGE * 4096 + rnd() % CODE_BYTES - segment.base : edge_value());
     world_poke(at + size, 2, selector);
-    world_poke(at + 2 * size, size, rnd() & ~0x100ull);
+    world_poke(at + 2 * size, size, rnd());
     world_poke(at + 3 * size, size, pick_linear(8));
     world_poke(at + 4 * size, 2, chance(80) ? world_stack_selector(rnd()) : world_any_selector(rnd()));
 }
@@ -614,6 +618,8 @@ static void choose_registers(struct test_case *c)
         *gpr(c, i) = c->mode == EMUL_MODE64 ? value : (uint32_t)value;
     }
     c->before.rflags = 0x202 | (rnd() & RFLAGS_STATUS) | (chance(25) ? RFLAGS_DF : 0) | (chance(8) ? RFLAGS_AC : 0);
+    if (rnd() % 256 == 0)                              /* rarely: under a hypervisor a single step is slow */
+        c->before.rflags |= RFLAGS_TF;
     set_offset(c, EMUL_RSP, stack_size(c), EMUL_SS, pick_linear(8) & (chance(70) ? ~7ull : ~0ull));
     if (chance(4))
         set_part(c, EMUL_RSP, stack_size(c), rnd() % 12);

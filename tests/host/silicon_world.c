@@ -382,7 +382,8 @@ void world_fill(uint64_t seed, unsigned kind)
     memset(&world.cache, 0, sizeof(world.cache));
     memset(&world.decoded, 0, sizeof(world.decoded));
     ops = (struct emul_ops){ .phys_read = phys_read, .phys_write = phys_write, .phys_cmpxchg = phys_cmpxchg,
-                             .mmio_read = mmio_read, .mmio_write = mmio_write, .phys_map = kind & 1 ? NULL : phys_map, .vector_read = vector_read, .vector_write = vector_write };
+                             .mmio_read = mmio_read, .mmio_write = mmio_write, .phys_map = kind & 1 ? NULL : phys_map,
+                             .vector_read = vector_read, .vector_write = vector_write };
 }
 
 /* ---- One emulation --------------------------------------------------------------------------------------------------------------- */
@@ -489,7 +490,8 @@ void world_emulate(const struct test_case *c, struct outcome *after)
     memset(after, 0, sizeof(*after));
     for (unsigned round = 0; ; round++) {
         status = emul_execute(&ctx, EMUL_MAY_ANY, &result);
-        if (status != EMUL_DONE || s.rip != c->before.rip || !(c->insn.prefix & (EMUL_PFX_REP | EMUL_PFX_REPNE)) || result.iterations == 0)
+        if (status != EMUL_DONE || s.rip != c->before.rip || !(c->insn.prefix & (EMUL_PFX_REP | EMUL_PFX_REPNE)) ||
+            result.iterations == 0 || result.step)
             break;
         if (round == ROUNDS_MAX) {
             after->vector = VECTOR_ENDLESS;
@@ -504,6 +506,8 @@ void world_emulate(const struct test_case *c, struct outcome *after)
     } else if (status == EMUL_DONE) {
         if (emul_cpl(&s) == 0)
             undeliver(&s, after);
+        else if (result.step)
+            after->vector = EMUL_VECTOR_DB;            /* before the CPU fetches anything behind */
         else
             stop_behind(&s, after);
     } else {

@@ -300,26 +300,22 @@ static void set_zf(struct exec *x, int set)
     x->flags = (x->flags & ~RFLAGS_ZF) | (set ? RFLAGS_ZF : 0);
 }
 
+/* It writes only when it changes something. */
 int do_arpl(struct exec *x)
 {
     unsigned rpl = x->gpr[x->insn->reg] & SELECTOR_RPL;
-    uint64_t selector = x->gpr[x->insn->rm];
-    int lower, status = EMUL_DONE;
+    uint64_t selector;
+    int status = selector_operand(x, &selector);
 
-    if (x->insn->mod != 3) {
-        status = exec_resolve(x, 0, 2, EMUL_PF_W, &x->place);
-        if (!status)
-            status = emul_load(x->ctx, &x->place, &selector, EMUL_FOR_OPERAND);
-    }
     if (status)
         return status;
-    lower = (selector & SELECTOR_RPL) < rpl;
-    set_zf(x, lower);
+    set_zf(x, (selector & SELECTOR_RPL) < rpl);
+    if ((selector & SELECTOR_RPL) >= rpl)
+        return EMUL_DONE;
     selector = (selector & ~(uint64_t)SELECTOR_RPL) | rpl;
-    if (lower && x->insn->mod != 3)
-        return emul_store(x->ctx, &x->place, selector, EMUL_FOR_OPERAND);
-    if (lower)
-        exec_set_gpr(x, x->insn->rm, 2, selector);
+    if (x->insn->mod != 3)
+        return exec_store(x, 0, 2, selector);
+    exec_set_gpr(x, x->insn->rm, 2, selector);
     return EMUL_DONE;
 }
 

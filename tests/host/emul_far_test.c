@@ -274,8 +274,10 @@ static void test_ask(void **state)
     next("\x63\x0b");
     assert_int_equal(get(DATA, 4), 0xeeee0003);
     f.gpr[EMUL_RCX] = 1;
-    next("\x63\x0b");
-    assert_int_equal(get(DATA, 4), 0xeeee0003);
+    f.state.seg[EMUL_DS] = segment(READONLY);
+    next("\x63\x0b"); /* nothing is written */
+    put(DATA, 4, 0);
+    faults(GP, 0, "\x63\x0b");
     environment(V86);
     faults(UD, 0, "\x63\xc8");
 }

@@ -4,6 +4,7 @@
 #include "depriv/abi.h"
 #include "kernel/frames.h"
 #include "kernel/log.h"
+#include "kernel/options.h"
 #include "kernel/paging.h"
 #include "kernel/vcpu.h"
 
@@ -47,13 +48,13 @@ static int map_run(struct domain *d, u64 va, u64 pa, u64 bytes, u64 leaf)
 /* The image of this domain: mapped for reading its header and its data, by the pool's alias or the kernel's own mapping. */
 static const u8 *image_of(struct domain *d, u64 *pa, u64 *size)
 {
-    if (!d->component_pa) {
+    if (!d->config->component_pa) {
         *pa = (u64)component_image - KERNEL_IMAGE;
         *size = (u64)(component_image_end - component_image);
         return component_image;
     }
-    *pa = d->component_pa;
-    *size = d->component_size;
+    *pa = d->config->component_pa;
+    *size = d->config->component_size;
     return paging_map_boot(*pa, *size);
 }
 
@@ -95,8 +96,8 @@ static int map_guest(struct domain *d)
 
 static int map_modules(struct domain *d)
 {
-    for (u32 i = 0; i < d->modules; i++)
-        if (map_run(d, ABI_MODULE_BASE + i * ABI_MODULE_STRIDE, d->module[i].start, d->module[i].size, SHARE | PTE_NX))
+    for (u32 i = 0; i < d->config->modules; i++)
+        if (map_run(d, ABI_MODULE_BASE + i * ABI_MODULE_STRIDE, d->config->module[i].start, d->config->module[i].size, SHARE | PTE_NX))
             return -E_NOMEM;
     return 0;
 }

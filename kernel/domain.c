@@ -74,47 +74,34 @@ static int nested_build(struct domain *d)
 
 /* ---- Information page ------------------------------------------------------------------------------------------------------ */
 
+/* Offset 0 is the empty string. *used beyond the end says that they did not fit. */
 static u32 info_string(struct abi_info *info, u32 *used, const char *s)
 {
-    u32 at = *used;
-    size_t n = strlen(s) + 1;
-    if (n > sizeof(info->strings) - at)
-        return 0;
-    memcpy(info->strings + at, s, n);
-    *used += (u32)n;
-    return at;
+    u32 at = *used, n = s && *s ? (u32)strlen(s) + 1 : 0;
+    *used += n;
+    if (n && *used <= sizeof(info->strings))
+        memcpy(info->strings + at, s, n);
+    return n ? at : 0;
 }
 
 static int info_fill(struct domain *d, const struct domain_config *c)
 {
     struct abi_info *info = d->info;
     u32 used = 1;
-    *info = (struct abi_info){ .magic = ABI_INFO_MAGIC, .version = ABI_VERSION, .domid = d->id, .vcpus = d->vcpus, .kind = c->kind };
-    info->cpu = (features.vmx ? ABI_CALL_BY_SYSENTER : 0) | (d->method == 0 ? ABI_CALL_DIRECT : 0);
-    info->call = d->method == 0 ? method0_entry() : 0;
-    info->tsc_khz = features.tsc_khz;
-    info->cr4 = policy_cr4_guest();
-    info->boot_tsc = time_clock_tsc;
+    *info = (struct abi_info){
+        .magic = ABI_INFO_MAGIC, .version = ABI_VERSION, .domid = d->id, .vcpus = d->vcpus, .kind = c->kind,
+        .cpu = (features.vmx ? ABI_CALL_BY_SYSENTER : 0) | (d->method == 0 ? ABI_CALL_DIRECT : 0),
+        .call = d->method == 0 ? method0_entry() : 0, .tsc_khz = features.tsc_khz, .boot_tsc = time_clock_tsc,
+        .ram_low = d->ram_low, .ram_high = d->ram_high, .load = c->load, .entry = c->entry, .bits = c->bits,
+        .cr4 = policy_cr4_guest(), .modules = c->modules, .has_initrd = c->has_initrd,
+    };
     memcpy(info->clock, time_clock, sizeof(info->clock));
-    info->ram_low = d->ram_low;
-    info->ram_high = d->ram_high;
-    info->load = c->load;
-    info->entry = c->entry;
-    info->bits = c->bits;
-    info->modules = c->modules;
-    info->has_initrd = c->has_initrd;
     info->name = info_string(info, &used, d->name);
     info->cmdline = info_string(info, &used, c->cmdline);
-    if (c->cmdline[0] && !info->cmdline)
-        goto too_long;
-    for (u32 i = 0; i < c->modules; i++) {
-        info->module[i].size = c->module[i].size;
-        info->module[i].line = info_string(info, &used, c->module[i].line ? c->module[i].line : "");
-        if (c->module[i].line && c->module[i].line[0] && !info->module[i].line)
-            goto too_long;
-    }
-    return 0;
-too_long:
+    for (u32 i = 0; i < c->modules; i++)
+        info->module[i] = (struct abi_module){ .size = c->module[i].size, .line = info_string(info, &used, c->module[i].line) };
+    if (used <= sizeof(info->strings))
+        return 0;
     log_domain(d->name, "refused: its command lines are longer than %lu bytes in all", sizeof(info->strings));
     return -E_INVAL;
 }
@@ -165,10 +152,7 @@ static struct domain *domain_new(const struct domain_config *c)
     d->vcpus = c->vcpus;
     d->method = c->depriv;
     d->emulate = c->emulate;
-    d->modules = c->modules;
-    memcpy(d->module, c->module, sizeof(d->module));
-    d->component_pa = c->component_pa;
-    d->component_size = c->component_size;
+    d->config = c;
     domains[id] = d;
     return d;
 }
@@ -176,13 +160,10 @@ static struct domain *domain_new(const struct domain_config *c)
 static int domain_build(struct domain *d, const struct domain_config *c)
 {
     int rc = memory_alloc(d, c->mem);
-    if (rc)
-        return rc;
     d->nested_root = pool_alloc(1);
     d->info = pool_alloc(1);
-    if (!d->nested_root || !d->info)
-        return -E_NOMEM;
-    rc = info_fill(d, c);
+    if (!rc)
+        rc = d->nested_root && d->info ? info_fill(d, c) : -E_NOMEM;
     if (!rc)
         rc = nested_build(d);
     if (!rc)

@@ -34,14 +34,11 @@ struct domain {
     void *data;                 /* pool: the component's data and bss */
     u32 data_pages;
     u64 entry;                  /* of its component, in ring 3 */
-    u64 component_pa, component_size; /* a component of its own, from a module; 0: the built-in one */
     u32 method;                 /* depriv=0..3: how an operation reaches its component */
     u32 emulate;                /* enum domain_emulate */
     u32 asid;                   /* ASID or VPID tag base, = id */
 
-    struct module_range module[ABI_MODULES_MAX];
-    u32 modules;
-
+    const struct domain_config *config; /* stays while the machine runs */
     struct console_ring input;  /* bytes for CONSOLE_READ, under console.c's lock */
     char line[256];             /* of its console, not yet out; console.c */
     u32 line_length;

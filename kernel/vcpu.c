@@ -291,21 +291,14 @@ static void reset_state(struct vcpu *v)
     v->tsc_offset = -rdtsc();
 }
 
+/* What thread_switch pops: r15 r14 r13, r12 = argument, rbp, rbx = function, return address; and alignment for thread_start. */
 static void first_frame(struct vcpu *v)
 {
     struct stack_head *head = (struct stack_head *)((char *)v->stack_top - sizeof(*head));
-    u64 *sp = (u64 *)head;
+    const u64 frame[] = { 0, 0, 0, (u64)v, 0, (u64)vcpu_main, (u64)thread_start, 0, 0 };
     head->vcpu = v;
-    *--sp = 0;                       /* alignment: thread_start begins with RSP 16-byte aligned */
-    *--sp = 0;
-    *--sp = (u64)thread_start;       /* return address of thread_switch */
-    *--sp = (u64)vcpu_main;          /* rbx */
-    *--sp = 0;                       /* rbp */
-    *--sp = (u64)v;                  /* r12 */
-    *--sp = 0;
-    *--sp = 0;
-    *--sp = 0;
-    v->thread.rsp = (u64)sp;
+    memcpy((char *)head - sizeof(frame), frame, sizeof(frame));
+    v->thread.rsp = (u64)head - sizeof(frame);
     v->thread.vcpu = v;
 }
 
@@ -322,7 +315,7 @@ struct vcpu *vcpu_create(struct domain *d, u32 index)
     v->domain = d;
     v->domid = d->id;
     v->index = index;
-    v->gate = d->method == 3 ? gate_of_cpu() : GATE_OTHER;
+    v->gate = d->method == 3 ? gate_of_cpu() : d->method;
     v->stack_top = kstack_alloc(KSTACK_VCPU(d->id, index), stack_pages(d));
     v->frame = pool_alloc(1);
     v->hvm = pool_alloc(hvm->vcpu_pages);

@@ -31,7 +31,7 @@ struct vcpu {
 
     struct domain *domain;
     u32 index;
-    u32 gate;                   /* enum gate: method three's way down, or GATE_OTHER */
+    u32 gate;                   /* enum gate */
     u32 hazards;                /* hazard_set(), hazard_clear() */
     u32 events;                 /* ABI_EVENT_*, atomic */
     u32 intr;                   /* level that ring 3 reported last */
@@ -58,8 +58,9 @@ struct vcpu {
     struct exit_record ring[VCPU_RING];
     u32 ring_next;
     u32 retries;                /* exits in a row without progress */
-    bool answered;              /* method 1: ring 3 has run, and answer is what its gate returned */
+    bool answered;              /* method 1: ring 3 has run; what the gate returned, and the status of its reply */
     int answer;
+    u32 answer_status;
     u64 top_calls;              /* operations that no exit led to; ring_next counts the others */
     u64 tick_op, tick_at;       /* depriv_tick(): the operation that the last counted tick saw, and how long the thread had run */
     u64 window_at;

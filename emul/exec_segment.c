@@ -184,14 +184,15 @@ void exec_null_segment(struct emul_segment *segment, uint16_t selector, unsigned
     *segment = (struct emul_segment){ .attr = SEG_UNUSABLE | dpl << SEG_DPL, .selector = selector };
 }
 
-/* In real mode the limit and the size of addresses stay as they are, which "unreal" mode lives on. */
+/* In real mode the limit and the size of addresses stay as they are, which "unreal" mode lives on; but a null selector that protected
+ * mode has left behind has none. */
 void exec_real_segment(struct emul_segment *segment, unsigned seg, uint16_t selector, int v86)
 {
+    if (v86 || (segment->attr & SEG_UNUSABLE))
+        segment->limit = V86_LIMIT;
     segment->selector = selector;
     segment->base = (uint64_t)selector << REAL_SHIFT;
     segment->attr = v86 ? V86_ATTR : (seg == EMUL_CS ? REAL_CODE : REAL_DATA) | (segment->attr & (SEG_DB | SEG_G));
-    if (v86)
-        segment->limit = V86_LIMIT;
 }
 
 void exec_set_segment(struct exec *x, unsigned seg, const struct emul_segment *segment)

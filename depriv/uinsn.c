@@ -330,7 +330,7 @@ static void op_task(struct operation *op)
     unsigned reason = f->gpa >> ABI_TASK_REASON & 3;
     f->state.rip += f->length;
     op->result.status = emul_task_switch(&op->ctx, (uint16_t)f->gpa, reason, !!(f->gpa & ABI_TASK_ERROR), f->inject_error, &op->result);
-    if (op->result.status)
+    if (op->result.status && !(op->ctx.changed & EMUL_STATE_RIP)) /* else it is a fault of the new task, at its first instruction */
         f->state.rip -= f->length;
     op->result.step = 0;
 }

@@ -151,8 +151,9 @@ static void test_segment_forms(void **state)
     next(MOV_DS);
     assert_int_equal(f.state.seg[EMUL_DS].base, 0x12340);
     assert_int_equal(f.state.seg[EMUL_DS].limit, 0xffffffff);
-    f.state.seg[EMUL_FS].attr |= UNUSABLE; /* as protected mode has left it */
+    f.state.seg[EMUL_FS] = (struct emul_segment){ .attr = UNUSABLE }; /* as protected mode has left it */
     next(MOV_FS);
+    assert_int_equal(f.state.seg[EMUL_FS].limit, 0xffff);
     assert_int_equal(f.state.seg[EMUL_FS].attr, 0x93);
     environment(V86);
     f.gpr[EMUL_RAX] = 0xffff;
@@ -274,8 +275,10 @@ static void test_ask(void **state)
     next("\x63\x0b");
     assert_int_equal(get(DATA, 4), 0xeeee0003);
     f.gpr[EMUL_RCX] = 1;
-    next("\x63\x0b");
-    assert_int_equal(get(DATA, 4), 0xeeee0003);
+    f.state.seg[EMUL_DS] = segment(READONLY);
+    next("\x63\x0b"); /* nothing is written */
+    put(DATA, 4, 0);
+    faults(GP, 0, "\x63\x0b");
     environment(V86);
     faults(UD, 0, "\x63\xc8");
 }

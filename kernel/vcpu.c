@@ -275,7 +275,6 @@ static void vcpu_main(struct vcpu *v)
         hvm->run(v);
     hvm->state_get(v, &v->frame->state, ABI_STATE_ALL); /* for the report, which another CPU may print */
     vcpu_unload(this_cpu());
-    domain_vcpu_gone(d);
     sched_exit();
 }
 
@@ -307,11 +306,11 @@ static unsigned stack_pages(const struct domain *d)
     return d->method == 0 ? KSTACK_ALL : KSTACK_PAGES;
 }
 
-struct vcpu *vcpu_create(struct domain *d, u32 index)
+int vcpu_create(struct domain *d, u32 index)
 {
-    struct vcpu *v = pool_alloc(VCPU_PAGES);
+    struct vcpu *v = d->vcpu[index] = pool_alloc(VCPU_PAGES);
     if (!v)
-        return NULL;
+        return -E_NOMEM;
     v->domain = d;
     v->domid = d->id;
     v->index = index;
@@ -319,14 +318,12 @@ struct vcpu *vcpu_create(struct domain *d, u32 index)
     v->stack_top = kstack_alloc(KSTACK_VCPU(d->id, index), stack_pages(d));
     v->frame = pool_alloc(1);
     v->hvm = pool_alloc(hvm->vcpu_pages);
-    if (!v->stack_top || !v->frame || !v->hvm || component_map_vcpu(v)) {
-        vcpu_free(v);
-        return NULL;
-    }
+    if (!v->stack_top || !v->frame || !v->hvm || component_map_vcpu(v))
+        return -E_NOMEM;
     hvm->vcpu_init(v);
     reset_state(v);
     first_frame(v);
-    return v;
+    return 0;
 }
 
 void vcpu_print_memory(const struct vcpu *v)
@@ -337,13 +334,10 @@ void vcpu_print_memory(const struct vcpu *v)
                kernel + user + page + state + self, kernel, user, page, hvm->name, state, self);
 }
 
-void vcpu_start(struct vcpu *v, struct cpu *cpu)
-{
-    sched_start(&v->thread, cpu);
-}
-
 void vcpu_free(struct vcpu *v)
 {
+    if (!v)
+        return;
     pool_free(v->hvm, hvm->vcpu_pages);
     pool_free(v->user_stack_pages, ABI_STACK_SIZE / PAGE_SIZE);
     pool_free(v->frame, 1);

@@ -83,9 +83,8 @@ static inline bool vcpu_ready(struct vcpu *v)
     return likely(!READ_ONCE(v->hazards)) || vcpu_ready_slow(v);
 }
 
-struct vcpu *vcpu_create(struct domain *d, u32 index); /* NULL: the pool is empty */
+int vcpu_create(struct domain *d, u32 index); /* d->vcpu[index]; -E_NOMEM: the pool is empty, vcpu_free() frees what there is of it */
 void vcpu_free(struct vcpu *v);
-void vcpu_start(struct vcpu *v, struct cpu *cpu);
 void vcpu_event(struct vcpu *v, u32 event);   /* any CPU: deliver ABI_EVENT_* and wake */
 void vcpu_switch_in(struct vcpu *v);          /* scheduler: make v the loaded vcpu of this CPU */
 void vcpu_debug_save(struct vcpu *v);         /* DR0-DR3, DR6: from the registers of this CPU, where v is live, and to them */

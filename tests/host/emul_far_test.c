@@ -382,7 +382,8 @@ static void pointer(unsigned size, uint64_t offset, unsigned selector)
 static void test_far_direct(void **state)
 {
     static const struct { enum mode mode; uint16_t selector; uint64_t offset; unsigned vector, error; } rows[] = {
-        { PROT0, CODE0, 0x7000, 0, 0 }, { PROT0, CODE16_0, 0x7000, 0, 0 }, { PROT0, CONFORM, 0x7000, 0, 0 }, { PROT3, CONFORM | 3, 0x7000, 0, 0 }, { PROT0, CONFORM | 3, 0x7000, 0, 0 },
+        { PROT0, CODE0, 0x7000, 0, 0 }, { PROT0, CODE16_0, 0x7000, 0, 0 }, { PROT0, CONFORM, 0x7000, 0, 0 }, { PROT3,
+            CONFORM | 3, 0x7000, 0, 0 }, { PROT0, CONFORM | 3, 0x7000, 0, 0 },
         { PROT3, CODE3, 0x7000, 0, 0 }, { PROT0, EXECONLY, 0x7000, 0, 0 }, { LONG0, CODE64_0, 0x7000, 0, 0 }, { LONG0, CODE0, 0x7000, 0, 0 },
         { COMPAT3, CODE64_3, 0x7000, 0, 0 }, { PROT0, CODE_SMALL, 0xfff, 0, 0 }, { PROT0, CODE_SMALL, 0x1000, GP, 0 }, { PROT0, 0, 0, GP, 0 },
         { PROT0, 3, 0, GP, 0 }, { PROT0, GDT_SIZE | 2, 0, GP, GDT_SIZE }, { PROT0, DATA0, 0, GP, DATA0 }, { PROT0, CODE0 | 1, 0, GP, CODE0 },

@@ -109,7 +109,8 @@ static void test_moves(void **state)
         /* VEX clears all above, with memory and without */
         MOVE("\xc5\xf8\x10\x11", REG, 2, 16, 0xc0, 48), MOVE("\xc5\xfc\x10\x11", REG, 2, 32, 0xc0, 32), MOVE("\xc5\xfd\x6f\xd3", REG, 2, 32, 0x30, 32),
         MOVE("\xc5\xfe\x7f\x11", MEM, 0, 32, 0x20, 0), MOVE("\xc5\xfa\x10\x11", REG, 2, 4, 0xc0, 60), MOVE("\xc5\xfd\xe7\x11", MEM, 0, 32, 0x20, 0),
-        MOVE("\xc4\xe1\xf9\x6e\xd0", REG, 2, 8, 0x10, 56), MOVE("\x66\x0f\x6e\xd0", REG, 2, 4, 0x10, 12), MOVE("\xc5\xfa\x7e\xd3", REG, 2, 8, 0x30, 56), MOVE("\xc4\xe2\x7d\x2a\x11", REG, 2, 32, 0xc0, 32),
+        MOVE("\xc4\xe1\xf9\x6e\xd0", REG, 2, 8, 0x10, 56), MOVE("\x66\x0f\x6e\xd0", REG, 2, 4, 0x10, 12),
+            MOVE("\xc5\xfa\x7e\xd3", REG, 2, 8, 0x30, 56), MOVE("\xc4\xe2\x7d\x2a\x11", REG, 2, 32, 0xc0, 32),
         MOVE("\xc5\xf9\xd6\xd3", REG, 3, 8, 0x20, 56), MOVE("\xc5\xfa\x11\x11", MEM, 0, 4, 0x20, 0),
         /* EVEX: 128, 256, 512 bits, registers up to 31, a scaled displacement */
         MOVE("\x62\xf1\x7c\x48\x10\x11", REG, 2, 64, 0xc0, 0), MOVE("\x62\x61\x7c\x28\x10\x31", REG, 30, 32, 0xc0, 32),

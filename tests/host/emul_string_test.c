@@ -680,7 +680,8 @@ int main(void)
         cmocka_unit_test(test_single), cmocka_unit_test(test_override), cmocka_unit_test(test_retry), cmocka_unit_test(test_counts),
         cmocka_unit_test(test_wrap16), cmocka_unit_test(test_segments), cmocka_unit_test(test_seam), cmocka_unit_test(test_step),
         cmocka_unit_test(test_device), cmocka_unit_test(test_variants), cmocka_unit_test(test_model), cmocka_unit_test(test_compare_fault),
-        cmocka_unit_test(test_checks), cmocka_unit_test(test_pause), cmocka_unit_test(test_hooks), cmocka_unit_test(test_ports), cmocka_unit_test(test_permission),
+        cmocka_unit_test(test_checks), cmocka_unit_test(test_pause), cmocka_unit_test(test_hooks), cmocka_unit_test(test_ports),
+            cmocka_unit_test(test_permission),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

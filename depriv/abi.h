@@ -75,9 +75,12 @@ enum abi_op {
     ABI_OP_PORT,    /* one IN or OUT, not string: port, size, flags; the data is the low bytes of gpr[RAX]; ring 0 advances RIP */
     ABI_OP_STRING,  /* INS or OUTS, REP or not: ring 3 decodes and moves RIP, RCX, RSI, RDI itself (all state groups but DR given) */
     ABI_OP_LENGTH,  /* decode the instruction at CS:RIP, check that it is of class `want`, answer its length in `length` */
-    ABI_OP_MMIO,    /* access at gpa that is not RAM: emulate the instruction (all state groups but DR given) */
+    ABI_OP_MMIO,    /* access at gpa that is not RAM, flags: emulate the instruction (RIP, CS and CR given, others by STATE_GET) */
     ABI_OP_EVENT,   /* a timer expired, console input or room: see `events` */
     ABI_OP_INTACK,  /* the vcpu accepts an external interrupt now: answer the vector in `vector`, or ABI_VECTOR_NONE */
+    ABI_OP_FORCED,  /* #UD in a domain with emulate=forced: a forced-emulation prefix, or the guest's own (all state groups given) */
+    ABI_OP_TASK,    /* task switch: gpa and length say which (all state groups given) */
+    ABI_OP_RUN,     /* emulate=all: execute instructions until something is due; gpa is the TSC offset, inject an event to deliver first */
     ABI_OPS
 };
 
@@ -85,6 +88,14 @@ enum abi_op {
 #define ABI_PORT_IN        0x01u
 #define ABI_PORT_STRING    0x02u
 #define ABI_PORT_REP       0x04u
+
+/* for ABI_OP_MMIO */
+#define ABI_MMIO_WRITE     0x01u
+#define ABI_MMIO_FINAL     0x02u /* gpa is where the instruction's own operand lies, and the guest's page tables allow the access */
+
+/* abi_frame.gpa for ABI_OP_TASK: the selector; then (SDM 3C 27.2.1) 0 CALL, 1 IRET, 2 JMP, 3 a task gate in the IDT */
+#define ABI_TASK_REASON    16
+#define ABI_TASK_ERROR     0x40000u /* inject_error is pushed on the new task's stack */
 
 /* abi_frame.want for ABI_OP_LENGTH: the instruction classes that intercepts without a next RIP can be caused by */
 enum abi_insn { ABI_INSN_CPUID, ABI_INSN_RDMSR, ABI_INSN_WRMSR, ABI_INSN_HLT, ABI_INSN_XSETBV, ABI_INSN_INVD, ABI_INSN_WBINVD,
@@ -103,6 +114,7 @@ enum abi_status {
     ABI_FAULT,      /* done: inject the exception in inject, inject_error; RIP is not advanced */
     ABI_RETRY,      /* the instruction is no longer what caused the exit: enter the guest again (validate rule) */
     ABI_REFUSE,     /* the image or the instruction is refused; text says why; the domain ends */
+    ABI_INTERCEPT,  /* of ABI_OP_RUN: the instruction at CS:RIP, of class `want` and `length` bytes, is ring 0's to decide */
 };
 
 /* In abi_frame.status over the enum: what else of the reply ring 0 shall look at. Without a note it is not read. */
@@ -200,6 +212,7 @@ struct abi_info {
     struct abi_module module[ABI_MODULES_MAX];
     char     strings[3584];     /* NUL ended each; offset 0 is the empty string */
     uint64_t call;              /* with ABI_CALL_DIRECT: long call(uint32_t number, uint64_t a1, uint64_t a2, uint64_t a3) */
+    uint64_t cr4;               /* CR4 bits that the guest may set */
 };
 
 #define ABI_HOLE_START     0xa0000ull

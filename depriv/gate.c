@@ -101,7 +101,7 @@ void depriv_tick(struct vcpu *v)
     v->window_quanta++;
     if (++v->op_quanta >= limit)
         domain_kill(v->domain, "ring 3: an operation took %u quanta", limit);
-    else if (v->window_quanta >= limit)
+    else if (v->window_quanta >= limit && v->domain->emulate != EMULATE_ALL) /* there ring 3 is where the guest runs */
         domain_kill(v->domain, "ring 3: long operations took %u quanta", limit);
 }
 
@@ -131,5 +131,5 @@ int depriv_reply(struct vcpu *v)
     if (READ_ONCE(v->hazards) & HAZARD_KILL)
         return -E_KILLED;
     status &= ~(ABI_NOTE_INTR | ABI_NOTE_CONSOLE | ABI_NOTE_LIFE | ABI_NOTE_TIMER);
-    return status <= ABI_REFUSE ? (int)status : DEPRIV_BAD_STATUS;
+    return status <= ABI_INTERCEPT ? (int)status : DEPRIV_BAD_STATUS;
 }

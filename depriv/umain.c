@@ -135,6 +135,9 @@ static __attribute__((noinline)) void op_other(struct abi_frame *f, const struct
     case ABI_OP_STRING:
     case ABI_OP_LENGTH:
     case ABI_OP_MMIO:
+    case ABI_OP_FORCED:
+    case ABI_OP_TASK:
+    case ABI_OP_RUN:
         insn_operation(f, info, &platform, &mem);
         break;
     case ABI_OP_NULL:

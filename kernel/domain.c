@@ -6,6 +6,7 @@
 #include "kernel/console.h"
 #include "kernel/frames.h"
 #include "kernel/log.h"
+#include "kernel/policy.h"
 #include "kernel/options.h"
 #include "kernel/paging.h"
 #include "kernel/time.h"
@@ -87,7 +88,7 @@ static int info_fill(struct domain *d, const struct domain_config *c)
         .cpu = (features.vmx ? ABI_CALL_BY_SYSENTER : 0) | (d->method == 0 ? ABI_CALL_DIRECT : 0),
         .call = d->method == 0 ? method0_entry() : 0, .tsc_khz = features.tsc_khz, .boot_tsc = time_clock_tsc,
         .ram_low = d->ram_low, .ram_high = d->ram_high, .load = c->load, .entry = c->entry, .bits = c->bits,
-        .modules = c->modules, .has_initrd = c->has_initrd,
+        .cr4 = policy_cr4_guest(), .modules = c->modules, .has_initrd = c->has_initrd,
     };
     memcpy(info->clock, time_clock, sizeof(info->clock));
     info->name = info_string(info, &used, d->name);
@@ -130,6 +131,7 @@ static struct domain *domain_new(const struct domain_config *c)
     str_copy(d->name, c->name, sizeof(d->name));
     d->vcpus = c->vcpus;
     d->method = c->depriv;
+    d->emulate = c->emulate;
     d->config = c;
     domains[d->id] = d;
     return d;

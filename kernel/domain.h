@@ -8,6 +8,9 @@
 #define DOMAINS_MAX 16u
 #define DOMAIN_NAME 32u
 
+/* Which instructions ring 3 emulates: those of exits; behind a forced-emulation prefix too; every one. */
+enum domain_emulate { EMULATE_EXITS, EMULATE_FORCED, EMULATE_ALL };
+
 enum domain_end { DOMAIN_RUNS, DOMAIN_POWEROFF, DOMAIN_REBOOT, DOMAIN_KILLED };
 
 struct console_ring { u8 bytes[4096]; u32 head, tail; };
@@ -32,6 +35,7 @@ struct domain {
     u32 data_pages;
     u64 entry;                  /* of its component, in ring 3 */
     u32 method;                 /* depriv=0..3: how an operation reaches its component */
+    u32 emulate;                /* enum domain_emulate */
     u32 asid;                   /* ASID or VPID tag base, = id */
 
     const struct domain_config *config; /* stays while the machine runs */

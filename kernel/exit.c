@@ -7,6 +7,7 @@
 #include "kernel/vcpu.h"
 
 #define STATE_INSN    (ABI_STATE_RIP | ABI_STATE_CS | ABI_STATE_SEGS | ABI_STATE_CR) /* what decoding and addressing take */
+#define STATE_MMIO    (ABI_STATE_RIP | ABI_STATE_CS | ABI_STATE_CR) /* the rest by ABI_CALL_STATE_GET, if the instruction needs it */
 #define RETRIES_MAX   1000u /* exits in a row on which ring 3 made no progress (ATTACKS E22) */
 #define LENGTH_MAX    15u   /* of an instruction (SDM 2A 2.3.11) */
 
@@ -158,14 +159,26 @@ static enum exit_action exit_nested(struct vcpu *v)
     if (gpa_is_ram(v->domain, v->exit.gpa))
         return exit_answer(v, ABI_RETRY);
     v->frame->gpa = v->exit.gpa;
+    v->frame->flags = v->exit.flags;
     give_insn_bytes(v);
-    return exit_answer(v, depriv_call(v, ABI_OP_MMIO, STATE_INSN));
+    return exit_answer(v, depriv_call(v, ABI_OP_MMIO, STATE_MMIO));
 }
 
 static enum exit_action exit_exception(struct vcpu *v)
 {
+    if (v->exit.vector == VEC_UD) /* intercepted with emulate=forced alone */
+        return exit_answer(v, depriv_call(v, ABI_OP_FORCED, ABI_STATE_ALL));
     inject_exception(v, v->exit.vector, v->exit.error_valid, v->exit.error);
     return EXIT_RESUME;
+}
+
+/* The CPU has checked the selector's descriptor and leaves the switch to us (SDM 3C 25.4.2). */
+static enum exit_action exit_task(struct vcpu *v)
+{
+    v->frame->gpa = v->exit.gpa;
+    v->frame->length = v->exit.length;
+    v->frame->inject_error = v->exit.error;
+    return exit_answer(v, depriv_call(v, ABI_OP_TASK, ABI_STATE_ALL));
 }
 
 /* Guest memory is always WB and coherent: INVD and WBINVD have nothing to do that the guest could see. INVD drops no data (SDM 2A INVD). */
@@ -204,7 +217,7 @@ static const struct exit_row exit_table[EXIT_KINDS] = {
     [EXIT_PRIVILEGED] = { "refused instruction",      exit_raise,      0, 0, VEC_GP },
     [EXIT_CALL]       = { "hypervisor call",          exit_raise,      0, 0, VEC_UD },
     [EXIT_RETRY]      = { "retry",                    exit_again,      0, 0, 0 },
-    [EXIT_TASK]       = { "task switch",              exit_fatal,      0, 0, 0 },
+    [EXIT_TASK]       = { "task switch",              exit_task,       0, 0, 0 },
     [EXIT_TRIPLE]     = { "triple fault",             exit_fatal,      0, 0, 0 },
     [EXIT_NMI]        = { "host NMI",                 exit_again,      0, 0, 0 },
     [EXIT_FAILED]     = { "VM entry failed",          exit_fatal,      0, 0, 0 },
@@ -232,4 +245,53 @@ enum exit_action exit_pending(struct vcpu *v)
         action = exit_by_table(v);
     } while (action == EXIT_PENDING);
     return action;
+}
+
+/* ---- emulate=all ------------------------------------------------------------------------------------------------------- */
+
+/* The exit that the CPU would have made, by the class of the instruction; 0 (EXIT_PORT, which ring 3 does itself): it would have made none. */
+static const struct { u8 kind, flags; } intercept_exit[ABI_INSNS] = {
+    [ABI_INSN_CPUID] = { EXIT_CPUID, 0 }, [ABI_INSN_RDMSR] = { EXIT_MSR, 0 }, [ABI_INSN_WRMSR] = { EXIT_MSR, 1 }, [ABI_INSN_HLT] = { EXIT_HLT, 0 },
+    [ABI_INSN_XSETBV] = { EXIT_XSETBV, 0 }, [ABI_INSN_VMMCALL] = { EXIT_CALL, 0 }, [ABI_INSN_MONITOR] = { EXIT_UNDEFINED, 0 },
+    [ABI_INSN_MWAIT] = { EXIT_UNDEFINED, 0 }, [ABI_INSN_RDPMC] = { EXIT_PRIVILEGED, 0 },
+};
+
+/* An instruction that ring 0 decides about, where the CPU would have left the guest. */
+static void intercept(struct vcpu *v)
+{
+    u32 class = READ_ONCE(v->frame->want), length = READ_ONCE(v->frame->length);
+    struct abi_state s;
+    if (class >= ABI_INSNS || !intercept_exit[class].kind || length < 1 || length > 15) {
+        domain_kill(v->domain, "ring 3: bad reply: intercept of class %u, length %u", class, length);
+        return;
+    }
+    v->exit.kind = intercept_exit[class].kind;
+    v->exit.flags = intercept_exit[class].flags;
+    v->exit.length = length;
+    vcpu_record(v, class, v->exit.kind, 0);
+    v->domain->exits[v->exit.kind]++;
+    if (exit_by_table(v) != EXIT_ADVANCE)
+        return;
+    hvm->state_get(v, &s, ABI_STATE_RIP);
+    s.rip += length;
+    s.shadow = 0;
+    hvm->state_set(v, &s, ABI_STATE_RIP);
+}
+
+/* Bound: ring 3 executes RUN_MAX instructions a turn, interruptible throughout; vcpu_ready() commits the state that it left. */
+void exit_run_emulated(struct vcpu *v)
+{
+    while (vcpu_ready(v)) {
+        int status;
+        v->frame->inject = v->event;
+        v->frame->inject_error = v->event_error;
+        v->event = 0;
+        v->frame->gpa = v->tsc_offset;
+        v->frame->insn_bytes = 0;
+        status = depriv_call_top(v, ABI_OP_RUN, ABI_STATE_ALL);
+        if (status != ABI_INTERCEPT)
+            exit_answer(v, status);
+        else if (vcpu_ready(v))
+            intercept(v);
+    }
 }

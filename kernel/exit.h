@@ -7,6 +7,9 @@
 enum exit_action exit_by_table(struct vcpu *v);
 enum exit_action exit_pending(struct vcpu *v); /* method 1: ring 3 runs, then the handler again */
 
+/* emulate=all: runs v in ring 3, instruction by instruction, until its domain ends. */
+void exit_run_emulated(struct vcpu *v);
+
 /* Ring 3's answer to an operation: injects, ends the domain, or nothing. status: of depriv_call. */
 enum exit_action exit_answer(struct vcpu *v, int status);
 

@@ -38,8 +38,8 @@ struct exit_info {
     u32 length;         /* of the instruction, 0: the CPU does not say (SVM without NRIPS); ring 3 decodes */
     u16 port;
     u8 size;
-    u8 flags;           /* EXIT_PORT: ABI_PORT_*; others: 1 = write */
-    u64 gpa;            /* EXIT_NESTED */
+    u8 flags;           /* EXIT_PORT: ABI_PORT_*; EXIT_NESTED: ABI_MMIO_*; others: 1 = write */
+    u64 gpa;            /* EXIT_NESTED; EXIT_TASK: as for ABI_OP_TASK */
     u32 vector;         /* EXIT_EXCEPTION */
     u32 error;          /* likewise; with ABI_INJECT_ERROR in error_valid */
     u32 error_valid;

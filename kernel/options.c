@@ -32,6 +32,7 @@ static const struct word_row option_words[] = {
     { "cpus", NULL, 1, CPUS_MAX_OPTION, 10, FIELD(options, cpus) },
     { "pool", NULL, 4, 256, 10, FIELD(options, pool) },
     { "depriv", NULL, 0, 3, 10, FIELD(options, depriv) },
+    { "emulate", "exits forced all", EMULATE_EXITS, 0, 0, FIELD(options, emulate) },
     { "depriv.quanta", NULL, 1, 1000000, 10, FIELD(options, quanta) },
 };
 #define OPTIONS_FIRST 2u /* log and end: they say where a complaint about the others goes, and how it ends */
@@ -46,6 +47,7 @@ static const struct word_row module_words[] = {
     { "bits",  NULL, 16, 64, 10, FIELD(module_words, config.bits) },
     { "cpu",   NULL, 0, CPUS_MAX_OPTION - 1, 10, FIELD(module_words, config.cpu) },
     { "depriv", NULL, 0, 3, 10, FIELD(module_words, config.depriv) },
+    { "emulate", "exits forced all", EMULATE_EXITS, 0, 0, FIELD(module_words, config.emulate) },
 };
 
 /* Cuts the next word off *at: blanks end it, double quotes group, a backslash takes the next character as it is. NULL at the end. */
@@ -178,7 +180,7 @@ static void module_word(struct module_words *m, const char *word)
     if (name)
         module_name(&m->config, word, name);
     else if (!row)
-        stop("unknown module option %s: domain= role= kind= mem= vcpus= load= entry= bits= cpu= depriv= and -- are known", word);
+        stop("unknown module option %s: domain= role= kind= mem= vcpus= load= entry= bits= cpu= depriv= emulate= and -- are known", word);
     else if (row->offset != offsetof(struct module_words, role))
         m->image_word = word;
 }
@@ -188,7 +190,8 @@ static void module_line(char *line, struct module_words *m)
 {
     char *at = line, *word;
     *m = (struct module_words){
-        .config = { .kind = KIND_NONE, .mem = 256, .vcpus = 1, .load = 0x100000, .entry = ~0ul, .bits = 64, .cpu = ~0u, .depriv = options.depriv } };
+        .config = { .kind = KIND_NONE, .mem = 256, .vcpus = 1, .load = 0x100000, .entry = ~0ul, .bits = 64, .cpu = ~0u,
+        .depriv = options.depriv, .emulate = options.emulate } };
     while ((word = line_word(&at, line)) != NULL && !str_equal(word, "--"))
         module_word(m, word);
     if (!word)

@@ -3,6 +3,7 @@
 #include "depriv/component.h"
 #include "depriv/gate.h"
 #include "kernel/console.h"
+#include "kernel/exit.h"
 #include "kernel/frames.h"
 #include "kernel/log.h"
 #include "kernel/paging.h"
@@ -143,6 +144,10 @@ static void take_interrupt(struct vcpu *v)
     hazard_clear(v, HAZARD_INTR);
     if (!v->intr || v->event)
         return;
+    if (v->domain->emulate == EMULATE_ALL) { /* ring 3 delivers it itself */
+        hazard_clear(v, HAZARD_HALT);
+        return;
+    }
     if (!hvm->intr_ready(v)) {
         if (!(v->hazards & HAZARD_HALT))
             hvm->intr_window(v, true);
@@ -264,7 +269,9 @@ static void vcpu_main(struct vcpu *v)
     answered(v, rc);
     component_end_load(d);
     d->booted = rdtsc();
-    if (vcpu_ready(v))
+    if (d->emulate == EMULATE_ALL)
+        exit_run_emulated(v);
+    else if (vcpu_ready(v))
         hvm->run(v);
     hvm->state_get(v, &v->frame->state, ABI_STATE_ALL); /* for the report, which another CPU may print */
     vcpu_unload(this_cpu());

@@ -16,6 +16,7 @@ static void decode_msr(struct exit_info *e, struct vmcb *c)
 static void decode_nested(struct exit_info *e, struct vmcb *c)
 {
     e->gpa = c->exit_info2;
+    e->flags = (c->exit_info1 & NPF_WRITE ? ABI_MMIO_WRITE : 0) | ((c->exit_info1 & (NPF_FINAL | NPF_FETCH)) == NPF_FINAL ? ABI_MMIO_FINAL : 0);
     if (svm_features.decode && c->fetched <= sizeof(c->insn)) {
         e->insn_bytes = c->fetched;
         memcpy(e->insn, c->insn, sizeof(c->insn));
@@ -29,6 +30,13 @@ static void decode_debug(struct exit_info *e, struct vmcb *c)
     e->error_valid = 0;
     c->save.dr7 &= ~DR7_GD;
     c->clean &= ~(u32)CLEAN_DR;
+}
+
+static void decode_undefined(struct exit_info *e, struct vmcb *c)
+{
+    (void)c;
+    e->vector = VEC_UD;
+    e->error_valid = 0;
 }
 
 static void decode_alignment(struct exit_info *e, struct vmcb *c)
@@ -57,6 +65,7 @@ struct vmexit_row {
  * between (ATTACKS E22). */
 static const struct vmexit_row rows[] = {
     [VMEXIT_EXCP + VEC_DB]     = { EXIT_EXCEPTION,  STAY,        decode_debug },
+    [VMEXIT_EXCP + VEC_UD]     = { EXIT_EXCEPTION,  STAY_NEVER,  decode_undefined }, /* with emulate=forced */
     [VMEXIT_EXCP + VEC_AC]     = { EXIT_EXCEPTION,  STAY,        decode_alignment },
     [VMEXIT_EXCP + VEC_MC]     = { EXIT_NMI,        STAY_NEVER,  NULL },
     [VMEXIT_INTR]              = { EXIT_INTERRUPT,  STAY_NEVER,  NULL },
@@ -96,10 +105,10 @@ static const char *const unexpected_high[] = { "AVIC incomplete IPI", "AVIC no a
 
 /* TCG reports INVD as WBINVD, which ring 3's decoder then refuses as another instruction. WBINVD may as well run (it is slow, not wrong),
  * so it is intercepted only where nobody decodes it: with next RIP, which TCG does not have. */
-void svm_intercept_rows(struct vmcb *c)
+void svm_intercept_rows(struct vmcb *c, bool forced)
 {
     for (u32 code = VMEXIT_EXCP; code < VMEXIT_INTERCEPTS && code < ARRAY_SIZE(rows); code++)
-        if (rows[code].stay && (code != VMEXIT_WBINVD || svm_features.nrips))
+        if (rows[code].stay && (code != VMEXIT_WBINVD || svm_features.nrips) && (code != VMEXIT_EXCP + VEC_UD || forced))
             c->intercepts[(code - VMEXIT_EXCP) / 32] |= 1u << code % 32;
 }
 

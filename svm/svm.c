@@ -86,7 +86,7 @@ static int svm_cpu_enable(struct cpu *cpu)
 static void controls_init(struct vcpu *v, struct vmcb *c)
 {
     struct domain *d = v->domain;
-    svm_intercept_rows(c);
+    svm_intercept_rows(c, d->emulate == EMULATE_FORCED);
     c->iopm_base = (u64)permissions - KERNEL_IMAGE;
     c->msrpm_base = c->iopm_base + IOPM_PAGES * PAGE_SIZE;
     /* An ASID per vcpu if there are enough: translations are tagged with it alone, and two vcpus have two CR3s. Else they share. */

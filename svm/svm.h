@@ -59,7 +59,7 @@ static inline bool svm_port_exit(struct vcpu *v, struct vmcb *c)
 }
 
 /* exits.c: makes the guest exit for every code that has a handler there. */
-void svm_intercept_rows(struct vmcb *c);
+void svm_intercept_rows(struct vmcb *c, bool forced);
 
 /* Fills v->exit from the VMCB. True: the handler may run while the guest's VMLOAD state is live and GIF = 0. */
 bool svm_exit_decode(struct vcpu *v);

@@ -6,6 +6,8 @@
 
 enum { TLB_FLUSH_NONE, TLB_FLUSH_ALL, TLB_FLUSH_ASID = 3 /* CPUID 8000_000Ah:EDX[6] FlushByAsid */ };
 enum { V_IRQ = BIT(8), V_IGN_TPR = BIT(20), V_INTR_MASKING = BIT(24) };
+enum { NPF_WRITE = BIT(1), NPF_FETCH = BIT(4) }; /* EXITINFO1, 15.25.6 */
+#define NPF_FINAL BIT(32) /* not of a walk of the guest's tables */
 #define VMCB_SHADOW           BIT(0) /* at 0x068 */
 #define VMCB_NP_ENABLE        BIT(0) /* at 0x090 */
 

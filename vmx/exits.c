@@ -76,16 +76,29 @@ static u64 decode_interrupt(struct vcpu *v)
     return vector;
 }
 
+/* Table 27-7 */
+#define QUAL_WRITE BIT(1)
+#define QUAL_FETCH BIT(2)
+#define QUAL_FINAL BIT(8)
 static u64 decode_nested(struct vcpu *v)
 {
+    u64 q;
     redeliver(v);
+    q = vmcs_read(VMCS_QUALIFICATION);
+    v->exit.flags = (q & QUAL_WRITE ? ABI_MMIO_WRITE : 0) | ((q & (QUAL_FINAL | QUAL_FETCH)) == QUAL_FINAL ? ABI_MMIO_FINAL : 0);
     return v->exit.gpa = vmcs_read(VMCS_GUEST_PHYSICAL);
 }
 
+/* Table 27-2. The event that a task gate delivered is the new task's now; only what an instruction asked for returns behind it (25.4.2). */
 static u64 decode_task(struct vcpu *v)
 {
+    u64 q = vmcs_read(VMCS_QUALIFICATION);
     redeliver(v);
-    return vmcs_read(VMCS_QUALIFICATION);
+    v->exit.gpa = (q & 0xffff) | (q >> 30 & 3) << ABI_TASK_REASON | (v->event & ABI_INJECT_ERROR ? ABI_TASK_ERROR : 0);
+    v->exit.error = v->event_error;
+    v->exit.length = v->event && (v->event & HVM_EVENT_TYPE) < HVM_EVENT_SOFT_INT ? 0 : (u32)vmcs_read(VMCS_EXIT_LENGTH);
+    v->event = 0;
+    return q;
 }
 
 /* Table 27-3. Only MOV to CR0 or CR4 exits, where it changes a bit that the host owns (25.1.3): NE, NW, CD; MCE and what CPUID does not

@@ -192,7 +192,8 @@ static void write_controls(struct vcpu *v)
     vmcs_write(VMCS_PROC2, c->proc2);
     vmcs_write(VMCS_EXIT, c->exit);
     vmcs_write(VMCS_ENTRY, c->entry);
-    vmcs_write(VMCS_EXCEPTIONS, BIT(VEC_DB) | BIT(VEC_AC) | BIT(VEC_MC)); /* #DB, #AC: their delivery can loop for ever (ATTACKS E22) */
+    vmcs_write(VMCS_EXCEPTIONS, BIT(VEC_DB) | BIT(VEC_AC) | BIT(VEC_MC) | /* #DB, #AC: their delivery can loop for ever (ATTACKS E22) */
+               (v->domain->emulate == EMULATE_FORCED ? BIT(VEC_UD) : 0));
     vmcs_write(VMCS_MSR_BITMAP, (u64)msr_bitmap - KERNEL_IMAGE);
     vmcs_write(VMCS_VIRTUAL_APIC, pool_phys(x->virtual_apic));
     vmcs_write(VMCS_EPTP, pool_phys(v->domain->nested_root) | c->eptp);

@@ -57,7 +57,7 @@ static int reset(void **state)
     vcpu.hvm = &vmcb;
     vmcb.clean = CLEAN_ALL;
     vmcb.asid = 1;
-    svm_intercept_rows(&vmcb);
+    svm_intercept_rows(&vmcb, false);
     vmcb.save.g_pat = 0x0007040600070406;
     return svm_state_set(&vcpu, &s, ABI_STATE_ALL) != NULL;
 }
@@ -321,7 +321,7 @@ static void test_intercepts(void **state)
     assert_int_equal(vmcb.intercepts[2], 0x7c7f);
     assert_int_equal(vmcb.intercepts[3], 0x8);
     svm_features.nrips = true;
-    svm_intercept_rows(&vmcb);
+    svm_intercept_rows(&vmcb, false);
     assert_int_equal(vmcb.intercepts[2], 0x7e7f);
 }
 

@@ -20,8 +20,6 @@ struct svm_features {
 };
 extern struct svm_features svm_features;
 
-/* code: VMEXIT_EXCP to VMEXIT_INTERCEPTS - 1. */
-static inline bool svm_intercepted(const struct vmcb *c, u32 code) { return c->intercepts[(code - VMEXIT_EXCP) / 32] >> code % 32 & 1; }
 static inline struct vmcb *vcpu_vmcb(const struct vcpu *v) { return v->hvm; }
 
 /* state.c: struct hvm_ops, state_get and state_set. FS, GS, LDTR, TR and SYSENTER are those of the last VMSAVE: the run loop does it

@@ -96,10 +96,8 @@ const char *vmx_rule_broken(const struct abi_state *s, u32 groups)
     return text || !(groups & ABI_STATE_RIP) ? text : vmx_rip_broken(s, s);
 }
 
-/* ---- Rules about what ring 0 alone writes, on the current VMCS ------------------------------------------------------------ */
+/* ---- Rules about what ring 0 alone writes, on the current VMCS: those that depend on the CPU, the guest or the moment -------- */
 
-#define SELECTOR_LOW 7u       /* RPL and TI */
-#define LOW_12       0xfffu
 #define PDPTE_RESERVED 0x1e6u /* bits 2:1, 8:5 (table 4-8) */
 #define LENGTH_MAX   15u
 #define WITH_ERROR   (BIT(VEC_DF) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP) | BIT(VEC_PF) | BIT(VEC_AC) | BIT(VEC_CP))
@@ -112,23 +110,6 @@ static bool control_fits(u32 field, u32 msr)
 {
     u64 cap = vmx_capability(msr);
     return has(field, (u32)cap) && !any(field, ~(cap >> 32));
-}
-
-/* Any of a run of fields, of which each is 2 behind the other. */
-static bool any_of(u32 first, u32 last, u64 bits)
-{
-    for (u32 field = first; field <= last; field += 2)
-        if (any(field, bits))
-            return true;
-    return false;
-}
-
-static bool host_canonical(void)
-{
-    for (u32 field = VMCS_HOST_FS_BASE; field <= VMCS_HOST_RIP; field += 2) /* bases, SYSENTER, RSP (not checked by the CPU), RIP */
-        if (!canonical(vmcs_read(field), features.la57))
-            return false;
-    return true;
 }
 
 static bool pdptes_broken(void)
@@ -152,12 +133,6 @@ static const char *control_rule_broken(void)
         { !control_fits(VMCS_PIN, MSR_VMX_PIN) || !control_fits(VMCS_PROC, MSR_VMX_PROC) || !control_fits(VMCS_PROC2, MSR_VMX_PROC2) ||
           !control_fits(VMCS_EXIT, MSR_VMX_EXIT) || !control_fits(VMCS_ENTRY, MSR_VMX_ENTRY),
           "controls: a bit that this CPU fixes (IA32_VMX_PINBASED_CTLS and so on)" },
-        { has(VMCS_PIN, PIN_VIRTUAL_NMI) && !has(VMCS_PIN, PIN_NMI), "controls: virtual NMIs need NMI exiting" },
-        { any(VMCS_MSR_BITMAP, LOW_12) || any(VMCS_VIRTUAL_APIC, LOW_12) || vmcs_read(VMCS_TPR_THRESHOLD) >> 4,
-          "controls: MSR bitmap and virtual-APIC page must be pages, the threshold below 16" },
-        { has(VMCS_PROC2, PROC2_VPID) && !vmcs_read(VMCS_VPID), "controls: VPID must not be 0" },
-        { (vmcs_read(VMCS_EPTP) & LOW_12 & ~EPTP_DIRTY) != (EPTP_WB | EPTP_4LEVEL),
-          "controls: EPT pointer: memory type must be WB, walk length 4, reserved bits 0" },
         { inject && (type == HVM_EVENT_RESERVED || type == HVM_EVENT_OTHER || (type == HVM_EVENT_NMI && vector != VEC_NMI) ||
           (exception && vector > 31)), "event injection: type or vector" },
         { inject && error != !!(event & ABI_INJECT_ERROR), "event injection: error code where there is none, or none where there is one" },
@@ -166,12 +141,6 @@ static const char *control_rule_broken(void)
         { !has(VMCS_HOST_CR0, vmx_capability(MSR_VMX_CR0_FIXED0)) || !has(VMCS_HOST_CR4, vmx_capability(MSR_VMX_CR4_FIXED0) | CR4_PAE) ||
           any(VMCS_HOST_CR4, ~vmx_capability(MSR_VMX_CR4_FIXED1)) || vmcs_read(VMCS_HOST_CR3) >> features.physical_bits,
           "host CR0, CR3, CR4: a bit that VMX or the CPU fixes" },
-        { any_of(VMCS_HOST_ES, VMCS_HOST_TR, SELECTOR_LOW) || !vmcs_read(VMCS_HOST_CS) || !vmcs_read(VMCS_HOST_TR),
-          "host selectors: RPL and TI must be 0, CS and TR not null" },
-        { !host_canonical(), "host FS, GS, TR, GDTR, IDTR, SYSENTER, RIP: must be canonical" },
-        { !has(VMCS_HOST_EFER, EFER_LMA | EFER_LME) || !has(VMCS_EXIT, EXIT_CTL_HOST64),
-          "host EFER: LMA and LME must be the host address-space size" },
-        { !pat_legal(vmcs_read(VMCS_HOST_PAT)), "host PAT: memory type 2, 3 or above 7" },
     };
     return rule_broken(rules, ARRAY_SIZE(rules));
 }
@@ -183,15 +152,12 @@ static const char *state_rule_broken(void)
     bool shadow = any(VMCS_INTERRUPTIBILITY, ABI_SHADOW_STI | ABI_SHADOW_MOVSS);
     const struct rule rules[] = {
         { !has(VMCS_GUEST_CR0, vmx_config.cr0_fixed) || !has(VMCS_GUEST_CR4, vmx_config.cr4_fixed), "CR0, CR4: a bit that VMX fixes" },
-        { vmcs_read(VMCS_GUEST_DEBUGCTL) || vmcs_read(VMCS_ACTIVITY) || vmcs_read(VMCS_INTERRUPTIBILITY) >> 4,
-          "DEBUGCTL and activity must be 0 here, interruptibility below 16" },
         { has(VMCS_ENTRY, ENTRY_CTL_IA32E) != has(VMCS_GUEST_EFER, EFER_LMA), "VM-entry control IA-32e mode guest must be EFER.LMA" },
         { !pat_legal(vmcs_read(VMCS_GUEST_PAT)), "PAT: memory type 2, 3 or above 7" },
         { event == (ABI_INJECT_VALID | HVM_EVENT_EXTERNAL) && (shadow || !has(VMCS_GUEST_RFLAGS, RFLAGS_IF)),
           "event injection: an external interrupt needs RFLAGS.IF and no blocking by STI or MOV SS" },
         { shadow && has(VMCS_GUEST_RFLAGS, RFLAGS_TF) != has(VMCS_PENDING_DEBUG, DEBUG_BS),
           "pending debug exceptions: BS must be RFLAGS.TF where there is blocking by STI or MOV SS" },
-        { ~vmcs_read(VMCS_LINK), "VMCS link pointer must be all ones" },
         { pdptes_broken(), "PDPTE: reserved bits must be 0" },
     };
     return rule_broken(rules, ARRAY_SIZE(rules));

@@ -38,9 +38,9 @@ static int memory_alloc(struct domain *d, u64 mem)
     if (!d->frames)
         return -E_NOMEM;
     for (u32 i = 0; i < d->frame_count; i++) {
-        d->frames[i] = guest_frame_alloc();
+        d->frames[i] = frames_alloc(&guest_frames, 1);
         if (!d->frames[i]) {
-            log_domain(d->name, "refused: too little memory: mem=%lu MiB, %lu MiB are free", mem / MIB, (guest_frames_free + i) * 2);
+            log_domain(d->name, "refused: too little memory: mem=%lu MiB, %lu MiB are free", mem / MIB, (guest_frames.left + i) * 2);
             return -E_NOMEM;
         }
     }
@@ -51,7 +51,7 @@ static void memory_free(struct domain *d)
 {
     for (u32 i = 0; d->frames && i < d->frame_count; i++)
         if (d->frames[i])
-            guest_frame_free(d->frames[i]);
+            frames_free(&guest_frames, d->frames[i], 1);
     pool_free(d->frames, (unsigned)frames_pages(d));
 }
 
@@ -168,7 +168,7 @@ int domain_create(const struct domain_config *c)
 {
     static u32 turn;
     struct domain *d = domain_new(c);
-    u64 before = pool_free_pages;
+    u64 before = pool_pages.left;
     int rc = d ? domain_build(d, c) : -E_NOMEM;
     if (rc)
         return domain_refuse(c, d, rc);
@@ -177,7 +177,7 @@ int domain_create(const struct domain_config *c)
         log_domain(d->name, "depriv=0, the control: ring 0 runs its component and maps its memory; invariants 1, 2 and 5 do not hold for it");
     d->vcpus_left = d->vcpus;
     __atomic_add_fetch(&domains_alive, 1, __ATOMIC_SEQ_CST);
-    log_domain(d->name, "domain %u: %lu MiB, %u vcpu, %lu pool pages", d->id, c->mem / MIB, d->vcpus, before - pool_free_pages);
+    log_domain(d->name, "domain %u: %lu MiB, %u vcpu, %lu pool pages", d->id, c->mem / MIB, d->vcpus, before - pool_pages.left);
     vcpu_print_memory(d->vcpu[0]);
     for (u32 i = 0; i < d->vcpus; i++)
         sched_start(&d->vcpu[i]->thread, &cpus[c->cpu < cpus_online ? c->cpu : turn++ % cpus_online]);

@@ -8,23 +8,16 @@
 #define LOW_LIMIT      0x100000ull         /* nothing below 1 MiB is handed out */
 #define POOL_LIMIT     (4 * GIB)           /* the boot tables reach the pool */
 
-u64 pool_start, pool_end, pool_free_pages, guest_frames_free;
-static u64 guest_map[FRAMES_MAX / 64];       /* bit set: guest frame, free or not */
-static u64 guest_free_map[FRAMES_MAX / 64];  /* bit set: free guest frame */
-static u64 pool_free_map[POOL_PAGES_MAX / 64];
-static u64 guest_hint, pool_hint;            /* nothing is free before it */
+static u64 guest_map[FRAMES_MAX / 64]; /* bit set: guest frame, free or not */
+static u64 guest_bits[FRAMES_MAX / 64], pool_bits[POOL_PAGES_MAX / 64];
+struct frame_map guest_frames = { .free = guest_bits, .size = PAGE_2M, .count = FRAMES_MAX };
+struct frame_map pool_pages = { .free = pool_bits, .size = PAGE_SIZE };
+u64 pool_start, pool_end;
 static struct spinlock lock;
 
 static bool bit_test(const u64 *map, u64 n)
 {
     return map[n / 64] & BIT(n % 64);
-}
-
-static void bit_flip(u64 *map, u64 n, bool from)
-{
-    if (bit_test(map, n) != from)
-        panic("frame %lu %s twice", n, from ? "allocated" : "freed");
-    map[n / 64] ^= BIT(n % 64);
 }
 
 void frames_add(u64 start, u64 end)
@@ -53,75 +46,57 @@ void frames_init(u64 pool_bytes)
     frames_reserve(pool_start, pool_end);
     for (n = 0; n < FRAMES_MAX; n++)
         if (bit_test(guest_map, n))
-            guest_frame_free(n * PAGE_2M);
-    pool_free(pool_virt(pool_start), (unsigned)((pool_end - pool_start) / PAGE_SIZE));
+            frames_free(&guest_frames, n * PAGE_2M, 1);
+    pool_pages.base = pool_start;
+    pool_pages.count = (pool_end - pool_start) / PAGE_SIZE;
+    frames_free(&pool_pages, pool_start, pool_pages.count);
 }
 
-static bool pool_run_free(u64 first, unsigned pages)
+static void bits_flip(struct frame_map *m, u64 n, u64 end, bool from)
 {
-    for (unsigned k = 0; k < pages; k++)
-        if (!bit_test(pool_free_map, first + k))
-            return false;
-    return true;
+    m->left += from ? n - end : end - n;
+    for (; n < end; n++) {
+        if (bit_test(m->free, n) != from)
+            panic("frame %lx %s twice", m->base + n * m->size, from ? "allocated" : "freed");
+        m->free[n / 64] ^= BIT(n % 64);
+    }
 }
 
-/* First fit, from the lowest page that may be free. Bound: the pages of the pool. */
+/* First fit, from the lowest frame that may be free. Bound: the frames of the map. */
+u64 frames_alloc(struct frame_map *m, u64 frames)
+{
+    u64 n, run = 0, end;
+    spin_lock(&lock);
+    while (m->hint < m->count && !bit_test(m->free, m->hint))
+        m->hint++;
+    for (end = m->hint; end < m->count && run < frames; end++)
+        run = bit_test(m->free, end) ? run + 1 : 0;
+    n = end - run;
+    if (run == frames)
+        bits_flip(m, n, end, true);
+    spin_unlock(&lock);
+    return run == frames ? m->base + n * m->size : 0;
+}
+
+void frames_free(struct frame_map *m, u64 pa, u64 frames)
+{
+    u64 n = (pa - m->base) / m->size;
+    spin_lock(&lock);
+    bits_flip(m, n, n + frames, false);
+    m->hint = min_u64(m->hint, n);
+    spin_unlock(&lock);
+}
+
 void *pool_alloc(unsigned pages)
 {
-    u64 count = (pool_end - pool_start) / PAGE_SIZE, first;
-    void *va = NULL;
-    spin_lock(&lock);
-    while (pool_hint < count && !bit_test(pool_free_map, pool_hint))
-        pool_hint++;
-    for (first = pool_hint; first + pages <= count && !pool_run_free(first, pages); first++)
-        ;
-    if (first + pages <= count) {
-        for (unsigned k = 0; k < pages; k++)
-            bit_flip(pool_free_map, first + k, true);
-        pool_free_pages -= pages;
-        va = pool_virt(pool_start + first * PAGE_SIZE);
-    }
-    spin_unlock(&lock);
-    return va ? memset(va, 0, pages * PAGE_SIZE) : NULL;
+    u64 pa = frames_alloc(&pool_pages, pages);
+    return pa ? memset(pool_virt(pa), 0, pages * PAGE_SIZE) : NULL;
 }
 
 void pool_free(void *va, unsigned pages)
 {
-    u64 first = (pool_phys(va) - pool_start) / PAGE_SIZE;
-    if (!va)
-        return;
-    spin_lock(&lock);
-    for (unsigned k = 0; k < pages; k++)
-        bit_flip(pool_free_map, first + k, false);
-    pool_free_pages += pages;
-    pool_hint = min_u64(pool_hint, first);
-    spin_unlock(&lock);
-}
-
-/* Bound: the words of the map. */
-u64 guest_frame_alloc(void)
-{
-    u64 n = 0;
-    spin_lock(&lock);
-    while (guest_hint < ARRAY_SIZE(guest_free_map) && !guest_free_map[guest_hint])
-        guest_hint++;
-    if (guest_hint < ARRAY_SIZE(guest_free_map)) {
-        n = guest_hint * 64 + (unsigned)__builtin_ctzll(guest_free_map[guest_hint]);
-        bit_flip(guest_free_map, n, true);
-        guest_frames_free--;
-    }
-    spin_unlock(&lock);
-    return n * PAGE_2M;
-}
-
-void guest_frame_free(u64 pa)
-{
-    u64 n = pa / PAGE_2M;
-    spin_lock(&lock);
-    bit_flip(guest_free_map, n, false);
-    guest_hint = min_u64(guest_hint, n / 64);
-    guest_frames_free++;
-    spin_unlock(&lock);
+    if (va)
+        frames_free(&pool_pages, pool_phys(va), pages);
 }
 
 bool frames_is_guest(u64 pa, u64 size)

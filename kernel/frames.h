@@ -9,17 +9,23 @@
 static inline void *pool_virt(u64 pa) { return (void *)(POOL_BASE + pa); }
 static inline u64 pool_phys(const void *va) { return (u64)va - POOL_BASE; }
 
-/* Page-aligned, zeroed, physically contiguous pool pages; NULL when none is left. pages: 1..512. Locks: takes the pool's. */
+/* Frames of one size. base and what is left of them: for all to read. */
+struct frame_map {
+    u64 *free;                  /* bit n: the frame at base + n * size is free */
+    u64 base, size, count, left;
+    u64 hint;                   /* nothing is free before it */
+};
+extern struct frame_map guest_frames;          /* guest memory, 2 MiB each */
+extern struct frame_map pool_pages;            /* by pool_alloc() and pool_free() */
+u64 frames_alloc(struct frame_map *m, u64 frames); /* physical address of a run of frames, 0 when there is none */
+void frames_free(struct frame_map *m, u64 pa, u64 frames);
+
+/* Page-aligned, zeroed, physically contiguous pool pages; NULL when none is left. pages: 1..512. */
 void *pool_alloc(unsigned pages);
 void pool_free(void *va, unsigned pages);
 
-/* Guest memory: 2 MiB frames, aligned. Returns the physical address, or 0 when none is left. */
-u64 guest_frame_alloc(void);
-void guest_frame_free(u64 pa);
 bool frames_is_guest(u64 pa, u64 size);        /* any part of [pa, pa + size) is a guest frame, free or in use */
-
-/* Where the pool is, and what is free: read only. */
-extern u64 pool_start, pool_end, pool_free_pages, guest_frames_free;
+extern u64 pool_start, pool_end;               /* physical addresses */
 
 /* Boot only: memory of the machine as the boot loader reports it; reserve what is in use, then split the rest. */
 void frames_add(u64 start, u64 end);

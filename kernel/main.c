@@ -33,7 +33,7 @@ static void memory_init(void)
     for (u32 i = 0; i < boot.modules; i++)
         frames_reserve(boot.module[i].start, boot.module[i].end);
     frames_init(options.pool ? options.pool : min_u64(max_u64(16 * MIB, total / 32), 256 * MIB));
-    log_info("memory: %lu MiB, %lu MiB for guests", total / MIB, guest_frames_free * 2);
+    log_info("memory: %lu MiB, %lu MiB for guests", total / MIB, guest_frames.left * 2);
 }
 
 static void hvm_init(void)

@@ -21,14 +21,6 @@ static void line(const char *domain, bool screen, const char *format, va_list ar
     console_log(text, n, screen);
 }
 
-void log_line(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    line(NULL, false, format, args);
-    va_end(args);
-}
-
 void log_domain(const char *domain, const char *format, ...)
 {
     va_list args;

@@ -20,9 +20,10 @@ static u8 rsdp[40];
 static u8 table[4096];         /* under construction */
 static u32 size;
 
-void log_line(const char *format, ...)
+void log_domain(const char *domain, const char *format, ...)
 {
     va_list args;
+    (void)domain;
     va_start(args, format);
     vsnprintf(stub_text, sizeof(stub_text), format, args);
     va_end(args);

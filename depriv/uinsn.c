@@ -330,19 +330,26 @@ static void op_task(struct operation *op)
     unsigned reason = f->gpa >> ABI_TASK_REASON & 3;
     f->state.rip += f->length;
     op->result.status = emul_task_switch(&op->ctx, (uint16_t)f->gpa, reason, !!(f->gpa & ABI_TASK_ERROR), f->inject_error, &op->result);
-    if (op->result.status)
+    if (op->result.status && !(op->ctx.changed & EMUL_STATE_RIP)) /* else it is a fault of the new task, at its first instruction */
         f->state.rip -= f->length;
     op->result.step = 0;
 }
 
 /* ---- Every instruction (emulate=all) ------------------------------------------------------------------------------------------ */
 
-#define RUN_MAX 4096u /* instructions before ring 0 is asked whether anything is due */
+#define RUN_MAX 8192u /* instructions and elements of strings before ring 0 is asked whether anything is due */
 
 /* SDM 3A table 6-5 */
 static bool contributory(unsigned vector)
 {
     return vector == EMUL_VECTOR_DE || (vector >= EMUL_VECTOR_TS && vector <= EMUL_VECTOR_GP);
+}
+
+static bool double_fault(unsigned first, unsigned second)
+{
+    if (first == EMUL_VECTOR_PF)
+        return contributory(second) || second == EMUL_VECTOR_PF;
+    return contributory(first) && contributory(second);
 }
 
 /* Delivers an event; a fault on the way is delivered instead, #DF for a bad pair; one during #DF ends the domain. 0: done. */
@@ -359,7 +366,7 @@ static int deliver(struct operation *op, unsigned vector, enum emul_event event,
         fault_registers(op);
         if (vector == EMUL_VECTOR_DF && !first)
             break;
-        if (!first && ((contributory(vector) && contributory(r->vector)) || (vector == EMUL_VECTOR_PF && (contributory(r->vector) || r->vector == EMUL_VECTOR_PF)))) {
+        if (!first && double_fault(vector, r->vector)) {
             vector = EMUL_VECTOR_DF;
             has_error = true;
             error = 0;
@@ -451,7 +458,7 @@ static void op_run(struct operation *op)
     f->inject = 0;
     deadline = platform->deadline;
     if (!(event & ABI_INJECT_VALID) || !deliver(op, event & 0xff, EMUL_EVENT_FAULT, !!(event & ABI_INJECT_ERROR), f->inject_error)) {
-        for (unsigned n = 0; n < RUN_MAX && run_one(op); n++) {
+        for (unsigned n = 0; n < RUN_MAX && run_one(op); n += 1 + op->result.iterations) {
             if (platform->life || platform->out_len || platform->deadline != deadline)
                 break;
         }

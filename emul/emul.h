@@ -233,7 +233,9 @@ enum emul_event { EMUL_EVENT_FAULT, EMUL_EVENT_INTERRUPT, EMUL_EVENT_SOFTWARE, E
  * EMUL_FAULT: delivery itself faults with result's vector; nothing has changed. */
 int emul_deliver(struct emul_ctx *ctx, unsigned vector, enum emul_event event, int has_error, uint32_t error, struct emul_result *result);
 
-/* A hardware task switch to `selector` (SDM 3A 7.3), as the CPU reported it by an exit. */
+/* A hardware task switch to `selector` (SDM 3A 7.3), as the CPU reported it by an exit; RIP is already behind an instruction that asked
+ * for it. EMUL_FAULT with EMUL_STATE_RIP in ctx->changed is a fault of the new task (bad segments; #DB of its T flag): state and gpr are
+ * the new task's. So it is with emul_execute() and emul_deliver() that switch tasks; their other faults change nothing. */
 enum emul_task_reason { EMUL_TASK_CALL, EMUL_TASK_IRET, EMUL_TASK_JUMP, EMUL_TASK_GATE };
 int emul_task_switch(struct emul_ctx *ctx, uint16_t selector, enum emul_task_reason reason, int has_error, uint32_t error,
                      struct emul_result *result);

@@ -272,6 +272,11 @@ void exec_outside(struct exec *x, struct emul_ctx *ctx, struct emul_result *resu
     *x = (struct exec){ .ctx = ctx, .s = s, .result = result, .gpr = ctx->gpr, .next_rip = s->rip, .flags = s->rflags,
                         .mode = emul_code_mode(s) };
     x->gpr[EMUL_RSP] = s->rsp;
+    x->context = emul_walk_context(ctx);
+    x->user = emul_user(ctx);
+    result->insn = &result->store;
+    result->store.op = EMUL_BAD;
+    result->store.length = 0;
     result->step = 0;
     result->halted = 0;
     result->iterations = 0;

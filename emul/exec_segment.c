@@ -184,14 +184,15 @@ void exec_null_segment(struct emul_segment *segment, uint16_t selector, unsigned
     *segment = (struct emul_segment){ .attr = SEG_UNUSABLE | dpl << SEG_DPL, .selector = selector };
 }
 
-/* In real mode the limit and the size of addresses stay as they are, which "unreal" mode lives on. */
+/* In real mode the limit and the size of addresses stay as they are, which "unreal" mode lives on; but a null selector that protected
+ * mode has left behind has none. */
 void exec_real_segment(struct emul_segment *segment, unsigned seg, uint16_t selector, int v86)
 {
+    if (v86 || (segment->attr & SEG_UNUSABLE))
+        segment->limit = V86_LIMIT;
     segment->selector = selector;
     segment->base = (uint64_t)selector << REAL_SHIFT;
     segment->attr = v86 ? V86_ATTR : (seg == EMUL_CS ? REAL_CODE : REAL_DATA) | (segment->attr & (SEG_DB | SEG_G));
-    if (v86)
-        segment->limit = V86_LIMIT;
 }
 
 void exec_set_segment(struct exec *x, unsigned seg, const struct emul_segment *segment)
@@ -300,25 +301,22 @@ static void set_zf(struct exec *x, int set)
     x->flags = (x->flags & ~RFLAGS_ZF) | (set ? RFLAGS_ZF : 0);
 }
 
+/* It writes only when it changes something. */
 int do_arpl(struct exec *x)
 {
     unsigned rpl = x->gpr[x->insn->reg] & SELECTOR_RPL;
-    uint64_t selector = x->gpr[x->insn->rm];
-    int lower, status = EMUL_DONE;
+    uint64_t selector;
+    int status = selector_operand(x, &selector);
 
-    if (x->insn->mod != 3)
-        status = exec_load(x, 0, 2, &selector);
-    lower = (selector & SELECTOR_RPL) < rpl;
-    if (!status && lower && x->insn->mod != 3) /* written only then: else read-only memory is no fault */
-        status = exec_resolve(x, 0, 2, EMUL_PF_W, &x->place);
     if (status)
         return status;
-    set_zf(x, lower);
+    set_zf(x, (selector & SELECTOR_RPL) < rpl);
+    if ((selector & SELECTOR_RPL) >= rpl)
+        return EMUL_DONE;
     selector = (selector & ~(uint64_t)SELECTOR_RPL) | rpl;
-    if (lower && x->insn->mod != 3)
-        return emul_store(x->ctx, &x->place, selector, EMUL_FOR_OPERAND);
-    if (lower)
-        exec_set_gpr(x, x->insn->rm, 2, selector);
+    if (x->insn->mod != 3)
+        return exec_store(x, 0, 2, selector);
+    exec_set_gpr(x, x->insn->rm, 2, selector);
     return EMUL_DONE;
 }
 

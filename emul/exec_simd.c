@@ -91,14 +91,12 @@ static int read_vector(const struct exec *x, unsigned type, unsigned number, uni
     return x->ctx->ops->vector_read(x->ctx->opaque, type, number, data, size);
 }
 
-/* Bytes of an element of EVEX's masks: by prefix for single and double, by W for integers. */
+/* Bytes of an element of EVEX's masks, by W (and the prefix of VMOVDQU8 and 16). */
 static unsigned element_size(const struct emul_insn *insn)
 {
     unsigned wide = insn->rex & EMUL_REX_W ? 1 : 0;
 
-    if (insn->opcode < 0x60)
-        return insn->pp & 1 ? 8 : 4;
-    return insn->pp == 3 ? 1u << wide : 4u << wide;
+    return insn->opcode >= 0x60 && insn->pp == 3 ? 1u << wide : 4u << wide;
 }
 
 static void set_sizes(const struct exec *x, struct simd *v)
@@ -197,7 +195,7 @@ static int access_vector(struct exec *x, const struct simd *v, union vector *dat
     for (unsigned at = first; at < first + span && !status; at += step) { /* at most 64 */
         struct emul_place part = part_of(&x->place, at - first, step);
 
-        if (partial && !(v->mask >> at / step & 1))
+        if (!(v->mask >> at / step & 1))
             continue;
         status = access & EMUL_PF_W ? emul_store_bytes(x->ctx, &part, data->b + at, EMUL_FOR_OPERAND)
                                     : emul_load_bytes(x->ctx, &part, data->b + at, EMUL_FOR_OPERAND);

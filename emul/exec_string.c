@@ -28,7 +28,7 @@ int exec_storable(const struct exec *x, const struct emul_place *place)
 {
     const struct emul_ops *ops = x->ctx->ops;
 
-    if (ops->phys_write && ops->mmio_write)
+    if (ops->mmio_write && (ops->phys_map || ops->phys_write))
         return 1;
     for (unsigned page = 0; page < 2 && place->size[page]; page++) {
         if (!ops->phys_map || !ops->phys_map(x->ctx->opaque, place->gpa[page], 1, EMUL_FOR_OPERAND))
@@ -129,9 +129,7 @@ static int string_stop(struct exec *x, int status)
 
 static int string_ended(const struct exec *x, unsigned flags)
 {
-    if (!(flags & COMPARES) || !(x->insn->prefix & REPEATED))
-        return 0;
-    return !(x->flags & RFLAGS_ZF) == !!(x->insn->prefix & EMUL_PFX_REP);
+    return (flags & COMPARES) && !(x->flags & RFLAGS_ZF) == !!(x->insn->prefix & EMUL_PFX_REP);
 }
 
 static unsigned string_cause(unsigned flags)

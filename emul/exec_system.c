@@ -298,7 +298,7 @@ int do_lgdt(struct exec *x)
     base = *(const emul_reg64 *)(image + 2);
     if (x->opsize == 2)
         base &= 0xffffff; /* SDM 2A LGDT */
-    if (x->mode == EMUL_MODE64 && !emul_canonical(x->s, base))
+    if (!emul_canonical(x->s, base))
         return exec_gp0(x);
     table->base = base;
     table->limit = *(const emul_reg16 *)image;

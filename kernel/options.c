@@ -190,7 +190,8 @@ static void module_line(char *line, struct module_words *m)
 {
     char *at = line, *word;
     *m = (struct module_words){
-        .config = { .kind = KIND_NONE, .mem = 256, .vcpus = 1, .load = 0x100000, .entry = ~0ul, .bits = 64, .cpu = ~0u, .depriv = options.depriv, .emulate = options.emulate } };
+        .config = { .kind = KIND_NONE, .mem = 256, .vcpus = 1, .load = 0x100000, .entry = ~0ul, .bits = 64, .cpu = ~0u,
+        .depriv = options.depriv, .emulate = options.emulate } };
     while ((word = line_word(&at, line)) != NULL && !str_equal(word, "--"))
         module_word(m, word);
     if (!word)

@@ -409,7 +409,8 @@ static void test_cli_sti(void **state)
     static const struct { enum mode mode; unsigned iopl, cr4; uint64_t old, cli, sti; } rows[] = { /* 1: #GP */
         { REAL, 0, 0, F_IF, 0, F_IF }, { PROT0, 0, 0, F_IF, 0, F_IF }, { PROT1, 0, 2, 0, 1, 1 }, { PROT1, 1, 0, 0, 0, F_IF },
         { PROT3, 0, 0, 0, 1, 1 }, { PROT3, 3, 0, 0, 0, F_IF }, { PROT3, 2, 2, F_IF | F_VIF, F_IF, F_IF | F_VIF },
-        { PROT3, 2, 2, F_VIP, F_VIP, 1 }, { PROT3, 2, 2, 0, 0, F_VIF }, { PROT3, 2, 1, 0, 1, 1 }, { V86, 0, 0, 0, 1, 1 }, { V86, 0, 2, 0, 1, 1 }, { V86, 3, 1, 0, 0, F_IF },
+        { PROT3, 2, 2, F_VIP, F_VIP, 1 }, { PROT3, 2, 2, 0, 0, F_VIF }, { PROT3, 2, 1, 0, 1, 1 }, { V86, 0, 0, 0, 1, 1 }, { V86,
+            0, 2, 0, 1, 1 }, { V86, 3, 1, 0, 0, F_IF },
         { V86, 2, 1, F_IF | F_VIF, F_IF, F_IF | F_VIF }, { V86, 2, 1, F_VIP, F_VIP, 1 }, { V86, 3, 1, F_VIP, F_VIP, F_VIP | F_IF },
         { LONG3, 0, 0, 0, 1, 1 }, { LONG0, 0, 0, F_IF, 0, F_IF },
     };

@@ -109,7 +109,8 @@ static void test_moves(void **state)
         /* VEX clears all above, with memory and without */
         MOVE("\xc5\xf8\x10\x11", REG, 2, 16, 0xc0, 48), MOVE("\xc5\xfc\x10\x11", REG, 2, 32, 0xc0, 32), MOVE("\xc5\xfd\x6f\xd3", REG, 2, 32, 0x30, 32),
         MOVE("\xc5\xfe\x7f\x11", MEM, 0, 32, 0x20, 0), MOVE("\xc5\xfa\x10\x11", REG, 2, 4, 0xc0, 60), MOVE("\xc5\xfd\xe7\x11", MEM, 0, 32, 0x20, 0),
-        MOVE("\xc4\xe1\xf9\x6e\xd0", REG, 2, 8, 0x10, 56), MOVE("\x66\x0f\x6e\xd0", REG, 2, 4, 0x10, 12), MOVE("\xc5\xfa\x7e\xd3", REG, 2, 8, 0x30, 56), MOVE("\xc4\xe2\x7d\x2a\x11", REG, 2, 32, 0xc0, 32),
+        MOVE("\xc4\xe1\xf9\x6e\xd0", REG, 2, 8, 0x10, 56), MOVE("\x66\x0f\x6e\xd0", REG, 2, 4, 0x10, 12),
+            MOVE("\xc5\xfa\x7e\xd3", REG, 2, 8, 0x30, 56), MOVE("\xc4\xe2\x7d\x2a\x11", REG, 2, 32, 0xc0, 32),
         MOVE("\xc5\xf9\xd6\xd3", REG, 3, 8, 0x20, 56), MOVE("\xc5\xfa\x11\x11", MEM, 0, 4, 0x20, 0),
         /* EVEX: 128, 256, 512 bits, registers up to 31, a scaled displacement */
         MOVE("\x62\xf1\x7c\x48\x10\x11", REG, 2, 64, 0xc0, 0), MOVE("\x62\x61\x7c\x28\x10\x31", REG, 30, 32, 0xc0, 32),
@@ -219,6 +220,10 @@ static void test_masks(void **state)
     opmask[1] = 0xfffe;
     DONE();
     assert_memory_equal(zmm[2], "\x20\x21\x22\x23\x34\x35\x36\x37\x38\x39\x3a\x3b\x3c\x3d\x3e\x3f\0\0\0\0", 20);
+    PREPARE(64, "\x62\xf1\xff\x09\x10\x11"); /* vmovsd xmm2{k1}, [rcx]: one element of 8 bytes */
+    opmask[1] = 1;
+    DONE();
+    assert_memory_equal(zmm[2], "\xc0\xc1\xc2\xc3\xc4\xc5\xc6\xc7\0\0\0\0", 12);
     PREPARE(64, "\x62\xf1\x7e\x09\x10\x11"); /* vmovss xmm2{k1}, [rcx] */
     opmask[1] = 0;
     f.gpr[EMUL_RCX] = 0x10000000000; /* not there, and not looked at */
@@ -397,6 +402,17 @@ static void test_alignment(void **state)
     FAULT(GP);
     opmask[1] = 0;
     DONE();
+    for (unsigned n = 0; n < 16; n++) { /* of users, with AM, with AC */
+        PREPARE(64, "\x0f\x10\x11");
+        f.gpr[EMUL_RCX] = DATA + (n & 1) * 8;
+        f.state.seg[EMUL_SS].attr |= n & 2 ? 0x60 : 0;
+        f.state.cr0 |= n & 4 ? CR0_AM : 0;
+        f.state.rflags |= n & 8 ? RFLAGS_AC : 0;
+        if (n == 15)
+            FAULT(AC);
+        else
+            DONE();
+    }
     for (unsigned n = 0; n < 6; n++) { /* #AC, as measured on an AMD EPYC: 16 bytes at most, of a mask the element */
         static const struct { const char *code; unsigned align; } ac[] = { { "\x0f\x10\x11", 16 }, { "\xc5\xfc\x10\x11", 16 },
             { "\x62\xf1\x7c\x48\x10\x11", 16 }, { "\x62\xf1\x7c\x49\x10\x11", 4 }, { "\xf3\x0f\x7e\x11", 8 }, { "\x66\x0f\x6e\x11", 4 } };
@@ -436,7 +452,8 @@ static void test_zero_upper(void **state)
 static void test_rest(void **state)
 {
     static const char *const refused[] = { "\x0f\x58\x11", "\x0f\x77", "\xf3\x0f\x12\x11", "\xc5\xe0\x58\x11", "\x62\xf1\x64\x48\x58\x11",
-                                           "\x0f\xae\x11", "\xf3\x0f\x2b\x11", "\x66\x0f\x38\x00\x11", "\x0f\x5b\xd3" };
+                                           "\x0f\xae\x11", "\xf3\x0f\x2b\x11", "\x66\x0f\x38\x00\x11", "\x0f\x5b\xd3",
+                                           "\x62\xf2\xfe\x48\x2a\xd3" };
 
     (void)state;
     for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
@@ -473,6 +490,15 @@ static void test_rest(void **state)
             assert_in_range(run(), EMUL_DONE, EMUL_UNHANDLED);
         }
     }
+    PREPARE(64, "\x0f\x11\x11"); /* without direct memory a store needs both ways; a fault and a load do not ask */
+    f.ops.phys_map = NULL;
+    f.ops.mmio_write = NULL;
+    REFUSED();
+    f.gpr[EMUL_RCX] = 0x10000000000;
+    FAULT(PF);
+    f.gpr[EMUL_RCX] = DATA;
+    f.ram[CODE + 1] = 0x10;
+    DONE();
     PREPARE(64, "\x0f\x10\x11");
     f.ops.vector_read = NULL;
     REFUSED();

@@ -441,7 +441,7 @@ static void test_model(void **state)
     static uint8_t ram[FAKE_RAM];
 
     (void)state;
-    for (unsigned seed = 0; seed < 12000; seed++) {
+    for (unsigned seed = 0; seed < 6000; seed++) {
         unsigned kind, size, addr, faults;
         uint64_t gpr[16], flags, limit;
         int rep;
@@ -491,6 +491,37 @@ static void test_compare_fault(void **state)
     assert_int_equal(f.state.rflags, 0x46);
 }
 
+/* Alignment is checked of users, with AM, with AC, and not of bytes. E8, downwards: as far as the segment goes. */
+static void test_checks(void **state)
+{
+    (void)state;
+    for (unsigned n = 0; n < 32; n++) {
+        PREPARE(32, "\xf3\xa4");
+        f.ram[CODE + 1] += n & 1;
+        f.gpr[EMUL_RCX] = 4;
+        f.gpr[EMUL_RSI] += n & 2 ? 1 : 0;
+        f.gpr[EMUL_RDI] += 0x100;
+        f.state.rflags |= n & 4 ? 0x40000 : 0;
+        f.state.cr0 |= n & 8 ? 0x40000 : 0;
+        f.state.seg[EMUL_SS].attr |= n & 16 ? 0x60 : 0;
+        assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_MEMORY, &f.result), n == 31 ? EMUL_FAULT : EMUL_DONE);
+        if (n == 31)
+            assert_int_equal(f.result.vector, EMUL_VECTOR_AC);
+    }
+    for (unsigned n = 0; n < 2; n++) {
+        PREPARE(32, "\xf3\xab");
+        f.gpr[EMUL_RCX] = 16;
+        f.state.rflags |= DF;
+        f.gpr[EMUL_RDI] += 0x40;
+        if (n) /* expand-down: its lower end */
+            f.state.seg[EMUL_ES] = (struct emul_segment){ .attr = 0xc097, .limit = DATA + 0x1f };
+        assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_MEMORY, &f.result), n ? EMUL_FAULT : EMUL_DONE);
+        assert_int_equal(f.gpr[EMUL_RCX], n ? 7 : 0);
+        assert_int_equal(f.gpr[EMUL_RDI], n ? DATA + 0x1c : DATA);
+        assert_int_equal(f.ram[DATA + 0x1f], n ? 0x1f : 0);
+    }
+}
+
 /* E10, E14: TF stops MOVS behind each element with RF set, and takes RF off with the last; the bound sets RF too. */
 static void test_pause(void **state)
 {
@@ -534,6 +565,31 @@ static void test_hooks(void **state)
             assert_int_equal(f.events, 6);
         }
     }
+    PREPARE(64, "\xf3\xa5"); /* without direct memory nothing says that it is RAM */
+    f.gpr[EMUL_RSI] = FAKE_DEVICE;
+    f.gpr[EMUL_RCX] = 3;
+    f.ops.mmio_write = NULL;
+    f.ops.phys_map = NULL;
+    assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_MEMORY, &f.result), EMUL_UNHANDLED);
+    assert_int_equal(f.events, 0);
+    f.ops.mmio_write = fake_mmio_write;
+    f.ops.phys_write = NULL;
+    assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_MEMORY, &f.result), EMUL_UNHANDLED);
+    assert_int_equal(f.events, 0);
+    f.gpr[EMUL_RDI] = 0x10000000000; /* a fault is one all the same */
+    assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_MEMORY, &f.result), EMUL_FAULT);
+    PREPARE(64, "\xac"); /* and a load does not ask */
+    f.ops.mmio_write = NULL;
+    f.ops.phys_map = NULL;
+    assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_MEMORY, &f.result), EMUL_DONE);
+    PREPARE(64, "\xf3\xa6"); /* a comparison gets nowhere in its third element: flags are those of the second */
+    f.gpr[EMUL_RSI] = FAKE_HOLE - 0x102;
+    f.gpr[EMUL_RDI] = FAKE_HOLE - 2;
+    f.gpr[EMUL_RCX] = 9;
+    f.ops.mmio_read = NULL;
+    assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_MEMORY, &f.result), EMUL_DONE);
+    assert_int_equal(f.gpr[EMUL_RCX], 7);
+    assert_int_equal(f.state.rflags, 0x10046);
     PREPARE(64, "\xf3\xa5"); /* RAM, then a device that cannot be written */
     f.ops.mmio_write = NULL;
     f.gpr[EMUL_RDI] = FAKE_HOLE - 8;
@@ -624,7 +680,8 @@ int main(void)
         cmocka_unit_test(test_single), cmocka_unit_test(test_override), cmocka_unit_test(test_retry), cmocka_unit_test(test_counts),
         cmocka_unit_test(test_wrap16), cmocka_unit_test(test_segments), cmocka_unit_test(test_seam), cmocka_unit_test(test_step),
         cmocka_unit_test(test_device), cmocka_unit_test(test_variants), cmocka_unit_test(test_model), cmocka_unit_test(test_compare_fault),
-        cmocka_unit_test(test_pause), cmocka_unit_test(test_hooks), cmocka_unit_test(test_ports), cmocka_unit_test(test_permission),
+        cmocka_unit_test(test_checks), cmocka_unit_test(test_pause), cmocka_unit_test(test_hooks), cmocka_unit_test(test_ports),
+            cmocka_unit_test(test_permission),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,7 @@ enum { CODE = 0x1000, DATA = 0x4000, R11 = 11 };
 
 static struct fake f;
 static struct emul_cache cache;
-static struct { unsigned all, one; uint64_t linear; uint32_t got, index; uint64_t value; int fails; } hooks;
+static struct { unsigned all, one; uint64_t linear; uint32_t got, index, fails_at; uint64_t value; int fails; } hooks;
 
 static int state_get(void *opaque, uint32_t groups)
 {
@@ -47,7 +47,7 @@ static int msr_read(void *opaque, uint32_t index, uint64_t *value)
 {
     (void)opaque;
     *value = 0x1122334400000000 | index;
-    return hooks.fails ? -1 : 0;
+    return hooks.fails || index == hooks.fails_at ? -1 : 0;
 }
 
 static int msr_write(void *opaque, uint32_t index, uint64_t value)
@@ -167,6 +167,7 @@ static void test_cr0(void **state)
         { 32, 0x11, 0, 0, 0x60000011, 1, 0x60000011, 0 },
         { 32, 0x10011, 0x800000, 0, 0x11, 0, 0, 0 },                            /* WP off with CET */
         { 32, 0x11, 0, 0, 0x1ffaffc1, 1, 0x11, 0 },                             /* reserved bits are ignored, ET is 1 */
+        { 64, 0x80000011, 0x20, 0x500, 0x80010011, 1, 0x80010011, 0x500 },      /* a change within 64-bit mode */
         { 16, 0x10, 0, 0, 0x11, 1, 0x11, 0 },
         { 32, 0x11, 0, 0, 0x10, 1, 0x10, 0 },
     };
@@ -259,7 +260,36 @@ static void test_pae(void **state)
                 REFUSED();
             else
                 DONE();
+            if (n == 6 || n == 7)
+                assert_int_equal(way == 1 ? f.state.cr3 : way == 2 ? f.state.cr4 : f.state.cr0, ways[way].value);
         }
+    }
+}
+
+/* Bad pointers do not matter without PAE, without paging, and to a change that does not load them. */
+static void test_pae_unused(void **state)
+{
+    static const struct { const char *code; uint64_t value, cr0, cr4; } ways[] = {
+        { "\x0f\x22\xc1", 0x11, 0x80000011, 0x20 }, { "\x0f\x22\xc1", 0x80010011, 0x80000011, 0x20 }, { "\x0f\x22\xd9", 0x34000, 0x11, 0x20 },
+        { "\x0f\x22\xd9", 0x34000, 0x80000011, 0x10 }, { "\x0f\x22\xe1", 0xa0, 0x11, 0x20 }, { "\x0f\x22\xe1", 0x90, 0x80000011, 0x10 },
+        { "\x0f\x22\xe1", 0x220, 0x80000011, 0x20 },
+    };
+
+    (void)state;
+    for (unsigned way = 0; way < sizeof(ways) / sizeof(ways[0]); way++) {
+        uint64_t *pointers = (uint64_t *)(f.ram + 0x34000);
+
+        prepare(32, ways[way].code, 3);
+        f.state.cr3 = 0x34000;
+        f.state.cr0 = ways[way].cr0;
+        f.state.cr4 = ways[way].cr4;
+        f.gpr[EMUL_RCX] = ways[way].value;
+        *(uint64_t *)(f.ram + 0x32000) = 0xe7;
+        pointers[0] = ways[way].cr4 & 0x10 ? 0xe7 : 0x32001; /* a large page of 32-bit tables */
+        pointers[3] = 0x32021;
+        f.ctx.have &= ~EMUL_STATE_SYSTEM; /* nor is TR asked for */
+        f.ops.state_get = way ? NULL : state_get;
+        DONE();
     }
 }
 
@@ -288,6 +318,9 @@ static void test_cr3(void **state)
     f.gpr[EMUL_RCX] = 0x30005;
     f.ctx.cache = NULL;
     f.ops.tlb_flush = NULL;
+    DONE();
+    AGAIN();
+    f.gpr[EMUL_RCX] |= 0x8000000000000000;
     DONE();
     PREPARE(32, "\x0f\x22\xd9");
     f.gpr[EMUL_RCX] = 0xffffffffff038000;
@@ -353,6 +386,9 @@ static void test_dr(void **state)
     FAULT(GP);
     f.state.cr4 |= CR4_DE;
     FAULT(UD);
+    f.ram[CODE + 2] = 0xf1; /* DR6 itself */
+    f.gpr[EMUL_RCX] = 0;
+    DONE();
     PREPARE(64, "\x0f\x21\xe9"); /* DR5 is DR7 */
     f.state.dr7 = 0x400;
     DONE();
@@ -486,6 +522,20 @@ static void test_table_faults(void **state)
     FAULT(AC);
     f.gpr[EMUL_RCX] = DATA + 4;
     DONE();
+    f.gpr[EMUL_RCX] = DATA + 2;
+    for (unsigned n = 0; n < 3; n++) { /* ... with AM, with AC */
+        AGAIN();
+        f.state.cr0 ^= n != 2 ? CR0_AM : 0;
+        f.state.rflags ^= n == 1 ? RFLAGS_AC : 0;
+        f.state.seg[EMUL_SS].attr ^= n == 2 ? 0x60 : 0;
+        f.state.rflags |= n == 2 ? RFLAGS_AC : 0;
+        DONE();
+    }
+    PREPARE(64, "\x0f\x01\x01"); /* a fault is one, whatever else is missing */
+    f.gpr[EMUL_RCX] = 0x10000000000;
+    f.ops.mmio_write = NULL;
+    f.ops.phys_map = NULL;
+    assert_int_equal(run(), EMUL_FAULT);
     for (unsigned n = 0; n < 3; n++) { /* UMIP: SGDT, SIDT, SMSW */
         PREPARE(64, "\x0f\x01\x01");
         f.ram[CODE + 2] = n == 2 ? 0x21 : n * 8 + 1;
@@ -518,6 +568,12 @@ static void test_invalidate(void **state)
     assert_int_equal(hooks.one, 1);
     assert_int_equal(hooks.linear, BAD);
     assert_int_equal(cache.page[0][1].tag, 0);
+    PREPARE(64, "\x0f\x01\x39"); /* DS has no base in 64-bit mode */
+    f.state.seg[EMUL_DS].base = 0x1000000;
+    f.gpr[EMUL_RCX] = 0x7000;
+    f.ctx.cache = NULL;
+    DONE();
+    assert_int_equal(hooks.linear, 0x7000);
     PREPARE(64, "\x65\x0f\x01\x39");
     f.state.seg[EMUL_GS].base = HIGH;
     f.gpr[EMUL_RCX] = 0x123;
@@ -550,6 +606,22 @@ static void test_invalidate(void **state)
         f.ram[DATA + 2] = 1; /* reserved */
         FAULT(GP);
     }
+    for (unsigned n = 0; n < 2; n++) { /* the descriptor, or its second half, is behind the limit */
+        PREPARE(32, "\x66\x0f\x38\x82\x11");
+        f.gpr[EMUL_RCX] = DATA;
+        f.gpr[EMUL_RDX] = 2;
+        f.state.seg[EMUL_DS].limit = DATA + 14 - n * 8;
+        FAULT(GP);
+        assert_int_equal(hooks.all, 0);
+    }
+    PREPARE(64, "\x66\x0f\x38\x82\x11"); /* the first half is not there, the second is */
+    f.gpr[EMUL_RDX] = 2;
+    f.gpr[EMUL_RCX] = 0x1ffff8;
+    *(uint64_t *)(f.ram + 0x32000) = 0;
+    *(uint64_t *)(f.ram + 0x32008) = 0xe7;
+    f.state.rip = CODE + 0x200000;
+    assert_int_equal(run(), EMUL_FAULT);
+    assert_int_equal(f.result.cr2, 0x1ffff8);
     PREPARE(32, "\x66\x0f\x38\x82\x11");
     f.gpr[EMUL_RCX] = DATA;
     f.gpr[EMUL_RDX] = 0x100000002;
@@ -597,6 +669,11 @@ static void test_msr(void **state)
         f.ctx.have &= ~c->group;
         hooks.fails = 1;
         REFUSED();
+        fake_code(&f, CODE, "\x0f\x30", 2);
+        REFUSED();
+        f.ctx.have = ~0u;
+        f.ops.msr_write = NULL; /* which is for others */
+        DONE();
     }
     PREPARE(64, "\x0f\x30");
     f.gpr[EMUL_RCX] = 0x277;
@@ -679,6 +756,16 @@ static void test_identity(void **state)
     PREPARE(64, "\x0f\x01\xf9");
     f.ops.msr_read = NULL;
     REFUSED();
+    for (unsigned n = 0; n < 3; n++) { /* either MSR is missing; RDTSC needs but one */
+        PREPARE(64, "\x0f\x01\xf9");
+        hooks.fails_at = n ? 0xc0000103 : 0x10;
+        if (n == 2)
+            fake_code(&f, CODE, "\x0f\x31", 2);
+        if (n == 2)
+            DONE();
+        else
+            FAULT(GP);
+    }
     PREPARE(64, "\x0f\xa2");
     DONE();
     assert_int_equal(f.gpr[EMUL_RAX], 0xffffffff);
@@ -823,11 +910,15 @@ static void test_sysret(void **state)
         f.state.efer |= EFER_SCE;
         FAULT(GP);
     }
-    PREPARE(32, "\x0f\x07");
-    f.ctx.features |= EMUL_IS_AMD;
-    f.state.efer |= EFER_SCE;
-    set_v86();
-    FAULT(GP);
+    for (unsigned v86 = 0; v86 < 2; v86++) {
+        PREPARE(16, "\x0f\x07");
+        f.ctx.features |= EMUL_IS_AMD;
+        f.state.efer |= EFER_SCE;
+        f.state.cr0 |= v86;
+        if (v86)
+            set_v86();
+        FAULT(GP);
+    }
 }
 
 static void test_sysenter(void **state)
@@ -997,6 +1088,9 @@ static void test_rest(void **state)
     DONE();
     assert_int_equal(f.ctx.pkru, 0x99);
     assert_int_equal(cache.page[0][0].tag, 0);
+    AGAIN();
+    f.ctx.cache = NULL;
+    DONE();
 }
 
 struct class_row { const char *code; unsigned length, may; int priv; };
@@ -1041,6 +1135,33 @@ static void test_classes(void **state)
     FAULT(GP);
 }
 
+struct group_row { const char *code; unsigned length, group; };
+
+/* E20: a group of the state is missing and cannot be had. */
+static void test_missing_groups(void **state)
+{
+    static const struct group_row rows[] = {
+        { "\x0f\x05", 2, EMUL_STATE_SYSCALL }, { "\x0f\x07", 2, EMUL_STATE_SYSCALL }, { "\x0f\x34", 2, EMUL_STATE_SYSENTER },
+        { "\x0f\x35", 2, EMUL_STATE_SYSENTER }, { "\x0f\x01\xf8", 3, EMUL_STATE_SEGS }, { "\x0f\x01\xf8", 3, EMUL_STATE_SYSCALL },
+        { "\xf3\x0f\xae\xc0", 4, EMUL_STATE_SEGS }, { "\x65\x0f\x01\x3f", 4, EMUL_STATE_SEGS }, { "\x0f\x01\x07", 3, EMUL_STATE_SYSTEM },
+        { "\x0f\x01\x17", 3, EMUL_STATE_SYSTEM }, { "\x0f\x21\xc0", 3, EMUL_STATE_DR },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        prepare(64, rows[i].code, rows[i].length);
+        f.state.efer |= EFER_SCE;
+        f.state.cr4 |= CR4_FSGSBASE;
+        f.gpr[EMUL_RDI] = DATA;
+        f.ctx.have &= ~rows[i].group;
+        f.ops.state_get = NULL;
+        REFUSED();
+        f.ops.state_get = state_get;
+        DONE();
+        assert_int_equal(hooks.got, rows[i].group);
+    }
+}
+
 /* E20: everything that it can do without state_get, without memory, without hooks, with none of the groups. */
 static void test_nothing_there(void **state)
 {
@@ -1070,7 +1191,8 @@ int main(void)
         cmocka_unit_test(test_tables), cmocka_unit_test(test_table_faults), cmocka_unit_test(test_invalidate), cmocka_unit_test(test_msr),
         cmocka_unit_test(test_efer), cmocka_unit_test(test_identity), cmocka_unit_test(test_syscall), cmocka_unit_test(test_syscall_step),
         cmocka_unit_test(test_sysret), cmocka_unit_test(test_sysenter), cmocka_unit_test(test_sysexit), cmocka_unit_test(test_bases),
-        cmocka_unit_test(test_rest), cmocka_unit_test(test_classes), cmocka_unit_test(test_nothing_there),
+        cmocka_unit_test(test_rest), cmocka_unit_test(test_classes), cmocka_unit_test(test_missing_groups), cmocka_unit_test(test_pae_unused),
+        cmocka_unit_test(test_nothing_there),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1194,8 +1194,7 @@ int main(void)
         cmocka_unit_test(test_efer), cmocka_unit_test(test_identity), cmocka_unit_test(test_syscall), cmocka_unit_test(test_syscall_step),
         cmocka_unit_test(test_sysret), cmocka_unit_test(test_sysenter), cmocka_unit_test(test_sysexit), cmocka_unit_test(test_bases),
         cmocka_unit_test(test_rest), cmocka_unit_test(test_classes), cmocka_unit_test(test_missing_groups),
-        cmocka_unit_test(test_pae_unused),
-        cmocka_unit_test(test_nothing_there),
+        cmocka_unit_test(test_pae_unused), cmocka_unit_test(test_nothing_there),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

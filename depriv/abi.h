@@ -212,6 +212,7 @@ struct abi_info {
     struct abi_module module[ABI_MODULES_MAX];
     char     strings[3584];     /* NUL ended each; offset 0 is the empty string */
     uint64_t call;              /* with ABI_CALL_DIRECT: long call(uint32_t number, uint64_t a1, uint64_t a2, uint64_t a3) */
+    uint64_t cr4;               /* CR4 bits that the guest may set */
 };
 
 #define ABI_HOLE_START     0xa0000ull

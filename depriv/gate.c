@@ -1,4 +1,4 @@
-/* One operation of ring 3, from the filled frame to the commit of what it left .
+/* One operation of ring 3, from the filled frame to the commit of what it left.
  * Ring 0, interrupts off, on the vcpu's supervisor stack; called from kernel/exit.c and kernel/vcpu.c. */
 #include "depriv/gate.h"
 #include "kernel/console.h"
@@ -36,7 +36,7 @@ static void reply_timer(struct vcpu *v, u64 timer)
 }
 
 /* Ring 3's guest state, copied out of the shared page once, waits for the one point where it takes effect. */
-static void reply_state(struct vcpu *v, u32 groups)
+void depriv_take_state(struct vcpu *v, u32 groups)
 {
     if (groups & ~ABI_STATE_ALL) {
         domain_kill(v->domain, "ring 3: bad reply: state_out %x", groups);
@@ -62,15 +62,21 @@ void method2_deep(void)
     panic("method 2: the supervisor stack is deeper than its copy");
 }
 
-int depriv_call_other(struct vcpu *v, enum abi_op op, u32 groups)
+/* Not inline: the lost registers would be saved for the others too. */
+static __attribute__((noinline)) int method2_run(struct vcpu *v)
 {
-    if (v->domain->method == 1)
-        return method1_call(v, op, groups);
-    depriv_ask(v, op, groups);
-    return depriv_answer(v, v->domain->method == 0 ? method0_run(v) : method2_run(v));
+    int rc;
+    __asm__ volatile("call method2_down" : "=a"(rc), "+D"(v) : : LOST_REGISTERS);
+    return rc;
 }
 
-/* Bound: an answer that has been got is taken at the next call. */
+int gate_other(struct vcpu *v)
+{
+    if (v->gate == GATE_DIRECT)
+        return method0_down(v);
+    return v->gate == GATE_UNWIND ? method1_down(v) : method2_run(v);
+}
+
 #define LOAD_FACTOR   16u /* loading copies whole images */
 #define WINDOW_FACTOR 10u
 
@@ -96,10 +102,11 @@ void depriv_tick(struct vcpu *v)
     v->window_quanta++;
     if (++v->op_quanta >= limit)
         domain_kill(v->domain, "ring 3: an operation took %u quanta", limit);
-    else if (v->window_quanta >= limit)
+    else if (v->window_quanta >= limit && v->domain->emulate != EMULATE_ALL) /* there ring 3 is where the guest runs */
         domain_kill(v->domain, "ring 3: long operations took %u quanta", limit);
 }
 
+/* Bound: an answer that has been got is taken at the next call. */
 int depriv_call_top(struct vcpu *v, enum abi_op op, u32 groups)
 {
     int rc;
@@ -114,7 +121,7 @@ int depriv_reply(struct vcpu *v)
     u64 reply = FRAME_PAIR(&v->frame->status);
     u32 status = (u32)reply, groups = (u32)(reply >> 32);
     if (groups)
-        reply_state(v, groups);
+        depriv_take_state(v, groups);
     if (status & (ABI_NOTE_CONSOLE | ABI_NOTE_LIFE))
         reply_rare(v, status);
     if (status & ABI_NOTE_TIMER)

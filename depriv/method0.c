@@ -3,7 +3,7 @@
  * component is ring 0's here: invariants 1, 2 and 5 do not hold for such a domain, and the boot log says so. */
 #include "depriv/gate.h"
 
-int method0_run(struct vcpu *v)
+int method0_down(struct vcpu *v)
 {
     void (*component_main)(u64 frame, u64 info) = (void (*)(u64, u64))v->user_entry;
     component_main(v->user_frame, v->user_info);

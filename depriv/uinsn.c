@@ -14,10 +14,11 @@ _Static_assert((int)EMUL_CLASS_CPUID == (int)ABI_INSN_CPUID && (int)EMUL_CLASS_I
 
 #define INJECT(v)     (ABI_INJECT_VALID | (v))
 #define DR6_BS        0x4000u
-#define RFLAGS_TF     0x100u
+#define EFER_VALID    0xd01u /* SCE, LME, LMA, NXE */
 #define RFLAGS_IF     0x200u
 #define RFLAGS_RF     0x10000u
 #define MSR_TSC       0x10u
+#define MSR_TSC_AUX   0xc0000103u
 
 /* What a callback needs; lives on the user stack for one operation. */
 struct operation {
@@ -121,9 +122,14 @@ static int state_get(void *opaque, uint32_t groups)
 /* The time-stamp counter, by the offset that came with ABI_OP_RUN; every other MSR is ring 0's, by ABI_INTERCEPT. */
 static int msr_read(void *opaque, uint32_t index, uint64_t *value)
 {
-    uint32_t a, d;
-    if (index != MSR_TSC)
-        return -1;
+    uint32_t a, c, d;
+    if (index != MSR_TSC && index != MSR_TSC_AUX)
+        return 1;
+    if (index == MSR_TSC_AUX) { /* the guest's: no exit switches it */
+        __asm__ volatile("rdtscp" : "=a"(a), "=d"(d), "=c"(c));
+        *value = c;
+        return 0;
+    }
     __asm__ volatile("rdtsc" : "=a"(a), "=d"(d));
     *value = ((uint64_t)d << 32 | a) + ((struct operation *)opaque)->frame->gpa;
     return 0;
@@ -193,8 +199,8 @@ static void begin(struct operation *op, struct abi_frame *f)
     c->pkru = 0;
     c->byte_count = (uint8_t)(f->insn_bytes <= 15 ? f->insn_bytes : 0);
     c->exit_known = 0;
-    c->cr4_valid = ~0ull; /* ring 0 checks what comes back */
-    c->efer_valid = ~0ull;
+    c->cr4_valid = op->info->cr4; /* ring 0 checks what comes back against the same */
+    c->efer_valid = EFER_VALID;
     c->bytes = f->insn;
     c->ops = &ops;
     c->opaque = op;
@@ -324,19 +330,26 @@ static void op_task(struct operation *op)
     unsigned reason = f->gpa >> ABI_TASK_REASON & 3;
     f->state.rip += f->length;
     op->result.status = emul_task_switch(&op->ctx, (uint16_t)f->gpa, reason, !!(f->gpa & ABI_TASK_ERROR), f->inject_error, &op->result);
-    if (op->result.status)
+    if (op->result.status && !(op->ctx.changed & EMUL_STATE_RIP)) /* else it is a fault of the new task, at its first instruction */
         f->state.rip -= f->length;
     op->result.step = 0;
 }
 
 /* ---- Every instruction (emulate=all) ------------------------------------------------------------------------------------------ */
 
-#define RUN_MAX 4096u /* instructions before ring 0 is asked whether anything is due */
+#define RUN_MAX 8192u /* instructions and elements of strings before ring 0 is asked whether anything is due */
 
 /* SDM 3A table 6-5 */
 static bool contributory(unsigned vector)
 {
     return vector == EMUL_VECTOR_DE || (vector >= EMUL_VECTOR_TS && vector <= EMUL_VECTOR_GP);
+}
+
+static bool double_fault(unsigned first, unsigned second)
+{
+    if (first == EMUL_VECTOR_PF)
+        return contributory(second) || second == EMUL_VECTOR_PF;
+    return contributory(first) && contributory(second);
 }
 
 /* Delivers an event; a fault on the way is delivered instead, #DF for a bad pair; one during #DF ends the domain. 0: done. */
@@ -353,7 +366,7 @@ static int deliver(struct operation *op, unsigned vector, enum emul_event event,
         fault_registers(op);
         if (vector == EMUL_VECTOR_DF && !first)
             break;
-        if (!first && ((contributory(vector) && contributory(r->vector)) || (vector == EMUL_VECTOR_PF && (contributory(r->vector) || r->vector == EMUL_VECTOR_PF)))) {
+        if (!first && double_fault(vector, r->vector)) {
             vector = EMUL_VECTOR_DF;
             has_error = true;
             error = 0;
@@ -378,6 +391,20 @@ static bool intercepted(struct operation *op, unsigned class)
     op->frame->status = ABI_INTERCEPT;
     op->frame->want = class;
     op->frame->length = op->result.insn->length;
+    return true;
+}
+
+/* XCR0 is the guest's while ring 3 runs. */
+static bool get_xcr0(struct operation *op)
+{
+    struct emul_ctx *c = &op->ctx;
+    uint32_t a, d;
+    if (op->result.insn->op != EMUL_XGETBV || (uint32_t)c->gpr[ABI_RCX])
+        return false;
+    __asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+    c->gpr[ABI_RAX] = a;
+    c->gpr[ABI_RDX] = d;
+    c->state->rip += op->result.insn->length;
     return true;
 }
 
@@ -410,6 +437,8 @@ static bool run_one(struct operation *op)
     case EMUL_RETRY:
         return true;
     default:
+        if (get_xcr0(op))
+            return true;
         if (!intercepted(op, emul_class(r->insn)))
             refuse(op);
         return false;
@@ -429,7 +458,7 @@ static void op_run(struct operation *op)
     f->inject = 0;
     deadline = platform->deadline;
     if (!(event & ABI_INJECT_VALID) || !deliver(op, event & 0xff, EMUL_EVENT_FAULT, !!(event & ABI_INJECT_ERROR), f->inject_error)) {
-        for (unsigned n = 0; n < RUN_MAX && run_one(op); n++) {
+        for (unsigned n = 0; n < RUN_MAX && run_one(op); n += 1 + op->result.iterations) {
             if (platform->life || platform->out_len || platform->deadline != deadline)
                 break;
         }

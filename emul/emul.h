@@ -89,7 +89,7 @@ struct emul_ops {
     int (*state_get)(void *opaque, uint32_t groups);
 
     int (*cpuid)(void *opaque, uint32_t regs[4]);             /* EAX EBX ECX EDX in and out; 0, or negative: UNHANDLED */
-    int (*msr_read)(void *opaque, uint32_t index, uint64_t *value); /* 0, or negative: #GP(0). Index 10h is RDTSC's */
+    int (*msr_read)(void *opaque, uint32_t index, uint64_t *value); /* 0; negative: #GP(0); 1: UNHANDLED. Index 10h is RDTSC's */
     int (*msr_write)(void *opaque, uint32_t index, uint64_t value);
     /* A translation is invalid from now on: of one page, or with `all` of every page (MOV CR, INVLPG, INVPCID). Optional. */
     void (*tlb_flush)(void *opaque, uint64_t linear, int all);
@@ -231,11 +231,13 @@ enum emul_event { EMUL_EVENT_FAULT, EMUL_EVENT_INTERRUPT, EMUL_EVENT_SOFTWARE, E
 /* Delivers vector through the IDT as the CPU would: gates, privilege change, task gates; real mode through the vector table.
  * EMUL_EVENT_SOFTWARE: INT n and its kin, checked against the gate's DPL; RIP is then already behind the instruction.
  * EMUL_FAULT: delivery itself faults with result's vector; nothing has changed. */
-__attribute__((weak)) int emul_deliver(struct emul_ctx *ctx, unsigned vector, enum emul_event event, int has_error, uint32_t error, struct emul_result *result);
+int emul_deliver(struct emul_ctx *ctx, unsigned vector, enum emul_event event, int has_error, uint32_t error, struct emul_result *result);
 
-/* A hardware task switch to `selector` (SDM 3A 7.3), as the CPU reported it by an exit. */
+/* A hardware task switch to `selector` (SDM 3A 7.3), as the CPU reported it by an exit; RIP is already behind an instruction that asked
+ * for it. EMUL_FAULT with EMUL_STATE_RIP in ctx->changed is a fault of the new task (bad segments; #DB of its T flag): state and gpr are
+ * the new task's. So it is with emul_execute() and emul_deliver() that switch tasks; their other faults change nothing. */
 enum emul_task_reason { EMUL_TASK_CALL, EMUL_TASK_IRET, EMUL_TASK_JUMP, EMUL_TASK_GATE };
-__attribute__((weak)) int emul_task_switch(struct emul_ctx *ctx, uint16_t selector, enum emul_task_reason reason, int has_error, uint32_t error,
+int emul_task_switch(struct emul_ctx *ctx, uint16_t selector, enum emul_task_reason reason, int has_error, uint32_t error,
                      struct emul_result *result);
 
 /* "XADD (f0 0f c1 03)" into text, cut to `size` with a final NUL. */

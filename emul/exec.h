@@ -144,6 +144,13 @@ static inline int exec_resolve(struct exec *x, uint64_t skip, unsigned size, uns
 int exec_load(struct exec *x, uint64_t skip, unsigned size, uint64_t *value);
 int exec_store(struct exec *x, uint64_t skip, unsigned size, uint64_t value);
 
+/* The destination register stays as it is, its upper half too, though the operation writes it. */
+static inline void exec_keep_register(struct exec *x)
+{
+    x->opsize = 8;
+    x->dst = *(emul_reg64 *)x->dst_reg;
+}
+
 /* Loads dst from x->place, runs, and with `write` stores it back; atomically under LOCK. */
 int exec_modify(struct exec *x, int (*run)(struct exec *x), int write);
 
@@ -164,8 +171,8 @@ struct exec_stack {
     struct { struct emul_place place; uint64_t value; } push[EXEC_PUSHES];
 };
 void exec_stack_begin(struct exec *x, struct exec_stack *st);  /* the current stack */
-int exec_push(struct exec *x, struct exec_stack *st, unsigned size, uint64_t value);
-int exec_pop(struct exec *x, struct exec_stack *st, unsigned size, uint64_t *value);
+int exec_push(struct exec *x, struct exec_stack *st, unsigned size, const uint64_t *values, unsigned count);
+int exec_pop(struct exec *x, struct exec_stack *st, unsigned size, uint64_t *values, unsigned count);
 void exec_stack_skip(struct exec_stack *st, uint64_t bytes);   /* rSP moves up, in its width */
 int exec_stack_commit(struct exec *x, struct exec_stack *st);  /* writes; sets gpr[4] */
 
@@ -183,16 +190,14 @@ int exec_port_allowed(struct exec *x, unsigned port, unsigned size);
 
 /* exec_string.c: are the callbacks there for a store to a resolved place, so that it can be asked before anything is read? */
 int exec_storable(const struct exec *x, const struct emul_place *place);
+int exec_loadable(const struct exec *x, const struct emul_place *place);
 
 /* exec_segment.c */
-struct exec_descriptor { uint64_t low, high; uint64_t linear; uint16_t selector; };
-int exec_descriptor_read(struct exec *x, uint16_t selector, struct exec_descriptor *d, unsigned vector); /* vector: of a bad selector */
-void exec_descriptor_segment(const struct exec_descriptor *d, struct emul_segment *segment);
 int exec_load_segment(struct exec *x, unsigned seg, uint16_t selector); /* MOV, POP, LDS ...: any mode (SDM 2A MOV) */
 
 /* Handlers, by file: int do_NAME(struct exec *). One that is not there yet is refused by name. */
 #define EXEC_HANDLERS(X) \
-    /* exec_move.c */ X(mov) X(movsx) X(lea) X(xchg) X(xlat) X(cmov) X(setcc) X(bswap) X(movbe) X(nop) X(cbw) X(cwd) X(lahf) X(sahf) \
+    /* exec_move.c */ X(mov) X(movsx) X(lea) X(xchg) X(xlat) X(cmov) X(setcc) X(bswap) X(movbe) X(nop) X(clflush) X(cbw) X(cwd) X(lahf) X(sahf) \
         X(salc) X(flag_bits) \
     /* exec_alu.c */ X(add) X(or) X(adc) X(sbb) X(and) X(sub) X(xor) X(cmp) X(test) X(inc) X(dec) X(neg) X(not) X(shift) X(shld) X(xadd) \
         X(cmpxchg) X(cmpxchg8b) X(adcx) X(bit) \
@@ -200,8 +205,8 @@ int exec_load_segment(struct exec *x, unsigned seg, uint16_t selector); /* MOV, 
     /* exec_flow.c */ X(push) X(pop) X(pusha) X(popa) X(pushf) X(popf) X(enter) X(leave) X(call) X(jmp) X(ret) X(jcc) X(jcxz) X(loop) \
         X(cli) X(sti) X(bound) X(hlt) \
     /* exec_string.c */ X(in) X(out) X(ins) X(outs) X(movs) X(cmps) X(scas) X(stos) X(lods) \
-    /* exec_segment.c */ X(movseg) X(load_far) X(arpl) X(lar) X(verr) X(lldt) X(ltr) X(sldt) X(str) \
-    /* exec_far.c */ X(callf) X(jmpf) X(retf) \
+    /* exec_segment.c */ X(movseg) X(load_far) X(arpl) X(lar) X(lldt) X(sldt) \
+    /* exec_far.c */ X(jmpf) X(retf) \
     /* exec_event.c */ X(int) X(iret) \
     /* exec_system.c */ X(movcr) X(movdr) X(lmsw) X(smsw) X(clts) X(invlpg) X(invpcid) X(lgdt) X(sgdt) X(rdmsr) X(wrmsr) X(rdtsc) X(cpuid) \
         X(syscall) X(sysret) X(sysenter) X(sysexit) X(swapgs) X(fsgsbase) X(xgetbv) X(rdpid) X(rdpkru) X(clac) X(ud) \

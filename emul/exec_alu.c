@@ -206,7 +206,7 @@ int do_xadd(struct exec *x)
     return EMUL_DONE;
 }
 
-/* Not equal: the destination is written all the same, with what it held (SDM 2A CMPXCHG). */
+/* Not equal: memory is written all the same, with what it held (SDM 2A CMPXCHG); a register stays. */
 int do_cmpxchg(struct exec *x)
 {
     uint64_t held = x->dst, accumulator = x->gpr[EMUL_RAX] & emul_size_mask(x->opsize);
@@ -216,6 +216,8 @@ int do_cmpxchg(struct exec *x)
         x->dst = x->src;
     else
         exec_set_gpr(x, EMUL_RAX, x->opsize, held);
+    if (accumulator != held && x->insn->mod == 3 && x->opsize == 4)
+        exec_keep_register(x);
     return EMUL_DONE;
 }
 
@@ -312,6 +314,7 @@ int do_bit(struct exec *x)
         return EMUL_DONE;
     }
     number = (number - (int64_t)x->src) / (int64_t)bits * x->opsize;
+    number = (int64_t)(((exec_offset(x) + (uint64_t)number) & emul_size_mask(insn->addrsize)) - exec_offset(x));
     status = exec_resolve(x, (uint64_t)number, x->opsize, test ? 0 : EMUL_PF_W, &x->place);
     return status ? status : exec_modify(x, run_bit, !test);
 }

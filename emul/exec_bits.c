@@ -154,6 +154,8 @@ int do_scan(struct exec *x)
         set_flag(x, RFLAGS_ZF, !x->src);
         if (x->src)
             x->dst = x->insn->op == EMUL_BSF ? first : last;
+        else
+            exec_keep_register(x);
         return EMUL_DONE;
     }
     set_flag(x, RFLAGS_CF, !x->src);

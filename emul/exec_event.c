@@ -8,7 +8,6 @@
 #define TSS_BITMAP     0x66u       /* SDM 3A figure 7-2 */
 #define REDIRECTION    32u         /* bytes of the interrupt redirection map, below the I/O map (SDM 3B 20.3.3.4) */
 #define FLAGS_WIDE     (RFLAGS_RF | RFLAGS_AC | RFLAGS_ID) /* IRET loads them too with 32 and 64 bits */
-#define FLAGS_ALL      0x3f7fd5u   /* what exists */
 
 /* SDM 3A 6.13: a selector's error code says when the fault came while an event from outside the program was delivered. */
 int exec_external(const struct exec *x, int status)
@@ -24,7 +23,7 @@ static int read_gate(struct exec *x, unsigned vector, int is_software, struct ex
 {
     static const uint16_t known = 1 << SYS_TASK | 1 << SYS_INT16 | 1 << SYS_TRAP16 | 1 << SYS_INT | 1 << SYS_TRAP;
     static const uint16_t known_long = 1 << SYS_INT | 1 << SYS_TRAP;
-    int is_long = !!(x->s->efer & EFER_LMA);
+    int is_long = exec_is_long(x);
     unsigned size = is_long ? 16 : 8, error = vector * 8 | ERROR_IDT, type;
     int status;
 
@@ -37,47 +36,39 @@ static int read_gate(struct exec *x, unsigned vector, int is_software, struct ex
     if (status)
         return status;
     type = gate->low >> 40 & (SEG_S | SEG_TYPE);
-    if ((type & SEG_S) || !((is_long ? known_long : known) >> type & 1))
+    if (!((is_long ? known_long : known) >> type & 1))
         return exec_fault(x, EMUL_VECTOR_GP, error);
     if (is_software && (gate->low >> (40 + SEG_DPL) & 3) < emul_cpl(x->s))
         return exec_fault(x, EMUL_VECTOR_GP, error);
     return gate->low >> 40 & SEG_P ? EMUL_DONE : exec_fault(x, EMUL_VECTOR_NP, error);
 }
 
-/* What an interrupt gate stacks: in virtual-8086 mode the data segments too; SS and rSP if the stack changes, in IA-32e mode always. */
+/* What it stacks: in virtual-8086 mode the data segments too; SS and rSP if the stack changes, in IA-32e mode always. */
 static int push_frame(struct exec *x, struct exec_stack *st, unsigned size, int with_stack, uint64_t flags)
 {
     const struct emul_segment *seg = x->s->seg;
-    int is_v86 = !!(x->s->rflags & RFLAGS_VM);
     const uint64_t frame[] = { seg[EMUL_GS].selector, seg[EMUL_FS].selector, seg[EMUL_DS].selector, seg[EMUL_ES].selector,
                                seg[EMUL_SS].selector, x->gpr[EMUL_RSP], flags, seg[EMUL_CS].selector, x->next_rip };
+    unsigned from = x->s->rflags & RFLAGS_VM ? 0 : with_stack ? 4 : 6;
 
-    for (unsigned i = is_v86 ? 0 : with_stack ? 4 : 6; i < sizeof(frame) / sizeof(frame[0]); i++) {
-        int status = exec_push(x, st, size, frame[i]);
-
-        if (status)
-            return status;
-    }
-    return EMUL_DONE;
+    return exec_push(x, st, size, frame + from, sizeof(frame) / sizeof(frame[0]) - from);
 }
 
 static int through_gate(struct exec *x, const struct exec_descriptor *gate, uint64_t flags, int has_error, uint32_t error)
 {
     unsigned type = gate->low >> 40 & SEG_TYPE, cpl = emul_cpl(x->s), level;
-    int is_v86 = !!(x->s->rflags & RFLAGS_VM), is_long = !!(x->s->efer & EFER_LMA);
+    int is_v86 = !!(x->s->rflags & RFLAGS_VM), is_long = exec_is_long(x);
     unsigned size = is_long ? 8 : type & SYS_BIG ? 4 : 2, ist = is_long ? gate->low >> 32 & 7 : 0;
-    uint64_t rip = (gate->low & 0xffff) | (type & SYS_BIG ? gate->low >> 32 & 0xffff0000 : 0) | gate->high << 32;
-    struct exec_checked cs, ss;
+    uint64_t rip = (gate->low & 0xffff) | (type & SYS_BIG ? gate->low >> 32 & 0xffff0000 : 0) | gate->high << 32, code = error;
+    struct exec_descriptor cs, ss;
     struct exec_stack st;
-    int status = exec_descriptor_read(x, gate->low >> 16, &cs.from, EMUL_VECTOR_GP);
+    int status = exec_check_code(x, gate->low >> 16, cpl, CODE_GATE | CODE_INWARD, EMUL_VECTOR_GP, &cs);
 
-    if (!status)
-        status = exec_check_code(x, &cs, cpl, CODE_GATE | CODE_INWARD, EMUL_VECTOR_GP);
     if (status)
         return status;
     level = cs.segment.selector & SELECTOR_RPL;
     if (is_v86 && level)
-        return exec_bad_selector(x, EMUL_VECTOR_GP, cs.from.selector);
+        return exec_bad_selector(x, EMUL_VECTOR_GP, cs.segment.selector);
     if (is_v86 && exec_need(x, EMUL_STATE_SEGS))
         return EMUL_UNHANDLED;
     exec_stack_begin(x, &st);
@@ -89,8 +80,8 @@ static int through_gate(struct exec *x, const struct exec_descriptor *gate, uint
     }
     if (!status)
         status = push_frame(x, &st, size, is_long || level < cpl, flags);
-    if (!status && has_error)
-        status = exec_push(x, &st, size, error);
+    if (!status)
+        status = exec_push(x, &st, size, &code, !!has_error);
     if (!status)
         status = exec_transfer(x, &cs, level < cpl ? &ss : 0, rip, &st);
     if (status)
@@ -108,17 +99,14 @@ static int through_gate(struct exec *x, const struct exec_descriptor *gate, uint
 static int through_table(struct exec *x, uint64_t base, unsigned vector, uint64_t flags, uint64_t clear)
 {
     struct emul_segment cs = x->s->seg[EMUL_CS];
+    const uint64_t frame[] = { flags, cs.selector, x->next_rip };
     struct emul_place place;
     struct exec_stack st;
     uint64_t target;
     int status;
 
     exec_stack_begin(x, &st);
-    status = exec_push(x, &st, 2, flags);
-    if (!status)
-        status = exec_push(x, &st, 2, cs.selector);
-    if (!status)
-        status = exec_push(x, &st, 2, x->next_rip);
+    status = exec_push(x, &st, 2, frame, 3);
     if (!status)
         status = emul_translate(x->ctx, EMUL_MODE32, (uint32_t)(base + vector * 4), 4, emul_user(x->ctx), &place, x->result);
     if (!status)
@@ -152,7 +140,7 @@ static int deliver(struct exec *x, unsigned vector, enum emul_event event, uint6
     if ((gate.low >> 40 & SEG_TYPE) != SYS_TASK)
         return through_gate(x, &gate, flags, has_error, error);
     x->flags = flags;
-    return exec_task_gate(x, &gate, EMUL_TASK_GATE, has_error, error);
+    return exec_task_gate(x, gate.low, EMUL_TASK_GATE, has_error, error);
 }
 
 /* ---- Instructions ---- */
@@ -213,81 +201,65 @@ int do_int(struct exec *x)
     return deliver(x, vector, EMUL_EVENT_SOFTWARE, x->flags, 0, 0);
 }
 
-/* IRET within real mode, or within virtual-8086 mode. */
-static int iret_real(struct exec *x, struct exec_stack *st, uint16_t selector, uint64_t rip, uint64_t flags)
+/* IRET within real mode, or within virtual-8086 mode. frame: rIP, CS, flags. */
+static int iret_real(struct exec *x, struct exec_stack *st, const uint64_t *frame)
 {
     uint64_t mask = EXEC_FLAGS_POPPED | (x->opsize > 2 ? FLAGS_WIDE : 0);
     int status = EMUL_DONE;
 
-    if (x->s->rflags & RFLAGS_VM) {
-        status = exec_v86_load_flags(x, flags, mask);
-    } else {
-        mask |= RFLAGS_IF | RFLAGS_IOPL;
-        x->flags = (x->flags & ~mask) | (flags & mask);
-    }
-    return status ? status : exec_real_transfer(x, selector, rip, st);
+    if (x->s->rflags & RFLAGS_VM)
+        status = exec_v86_load_flags(x, frame[2], mask);
+    else
+        exec_load_flags(x, frame[2], mask | RFLAGS_IF | RFLAGS_IOPL);
+    return status ? status : exec_real_transfer(x, frame[1], frame[0], st);
 }
 
-/* From CPL 0 to virtual-8086 mode: rSP and six segments follow the flags on the stack. */
-static int iret_to_v86(struct exec *x, struct exec_stack *st, uint16_t selector, uint64_t rip, uint64_t flags)
+/* From CPL 0 to virtual-8086 mode: rSP and the segments follow the flags on the stack. */
+static int iret_to_v86(struct exec *x, struct exec_stack *st, const uint64_t *frame)
 {
     static const uint8_t order[] = { EMUL_SS, EMUL_ES, EMUL_DS, EMUL_FS, EMUL_GS };
-    uint64_t rsp, value[sizeof(order)];
-    int status = exec_need(x, EMUL_STATE_SEGS) ? EMUL_UNHANDLED : exec_pop(x, st, 4, &rsp);
+    uint64_t rsp, selectors[sizeof(order)];
+    int status = exec_need(x, EMUL_STATE_SEGS) ? EMUL_UNHANDLED : exec_pop(x, st, 4, &rsp, 1);
 
-    for (unsigned i = 0; i < sizeof(order) && !status; i++)
-        status = exec_pop(x, st, 4, &value[i]);
+    if (!status)
+        status = exec_pop(x, st, 4, selectors, sizeof(order));
     if (status)
         return status;
-    if (rip > 0xffff) /* the limit of its CS */
+    if (frame[0] > 0xffff) /* the limit of its CS */
         return exec_gp0(x);
     for (unsigned i = 0; i < sizeof(order); i++)
-        exec_real_segment(&x->s->seg[order[i]], order[i], value[i], 1);
-    exec_real_segment(&x->s->seg[EMUL_CS], EMUL_CS, selector, 1);
+        exec_real_segment(&x->s->seg[order[i]], order[i], selectors[i], 1);
+    exec_real_segment(&x->s->seg[EMUL_CS], EMUL_CS, frame[1], 1);
     x->ctx->changed |= EMUL_STATE_CS | EMUL_STATE_SEGS;
     x->gpr[EMUL_RSP] = rsp;
-    x->next_rip = rip;
-    x->flags = (x->flags & ~(uint64_t)FLAGS_ALL) | (flags & FLAGS_ALL);
+    x->next_rip = frame[0];
+    exec_load_flags(x, frame[2], EXEC_FLAGS_ALL);
     return EMUL_DONE;
-}
-
-/* Flags by the privilege before the return (SDM 2A IRET). */
-static uint64_t iret_mask(const struct exec *x)
-{
-    unsigned cpl = emul_cpl(x->s);
-    uint64_t mask = EXEC_FLAGS_POPPED | (x->opsize > 2 ? FLAGS_WIDE : 0);
-
-    if (cpl <= exec_iopl(x))
-        mask |= RFLAGS_IF;
-    if (!cpl)
-        mask |= RFLAGS_IOPL | (x->opsize > 2 ? RFLAGS_VIF | RFLAGS_VIP : 0);
-    return mask;
 }
 
 int do_iret(struct exec *x)
 {
-    int is_long = !!(x->s->efer & EFER_LMA), is_protected = emul_protected(x->s), status;
-    uint64_t rip, selector, flags, mask = iret_mask(x);
+    unsigned cpl = emul_cpl(x->s), iopl = exec_iopl(x);
+    uint64_t frame[3], mask = EXEC_FLAGS_POPPED | (cpl <= iopl ? RFLAGS_IF : 0) | (cpl ? 0 : RFLAGS_IOPL); /* by the level before */
     struct exec_stack st;
+    int status;
 
-    if (exec_v86_denies(x) || (is_long && (x->flags & RFLAGS_NT)))
+    if (exec_v86_denies(x) || (exec_is_long(x) && (x->flags & RFLAGS_NT)))
         return exec_gp0(x);
-    if (is_protected && (x->flags & RFLAGS_NT))
+    if (emul_protected(x->s) && (x->flags & RFLAGS_NT))
         return exec_task_return(x);
     exec_stack_begin(x, &st);
-    status = exec_pop(x, &st, x->opsize, &rip);
-    if (!status)
-        status = exec_pop(x, &st, x->opsize, &selector);
-    if (!status)
-        status = exec_pop(x, &st, x->opsize, &flags);
+    status = exec_pop(x, &st, x->opsize, frame, 3);
     if (status)
         return status;
-    if (!is_protected)
-        return iret_real(x, &st, selector, rip, flags);
-    if (!is_long && (flags & RFLAGS_VM) && x->opsize == 4 && !emul_cpl(x->s))
-        return iret_to_v86(x, &st, selector, rip, flags);
-    status = exec_return(x, &st, selector, rip, 0, x->mode == EMUL_MODE64);
-    x->flags = (x->flags & ~mask) | (flags & mask);
+    if (!emul_protected(x->s))
+        return iret_real(x, &st, frame);
+    if (!exec_is_long(x) && (frame[2] & RFLAGS_VM) && !cpl) /* 16 bits have no VM */
+        return iret_to_v86(x, &st, frame);
+    if (x->opsize > 2)
+        mask |= FLAGS_WIDE | (cpl ? 0 : RFLAGS_VIF | RFLAGS_VIP);
+    status = exec_return(x, &st, frame[1], frame[0], 0, x->mode == EMUL_MODE64);
+    exec_load_flags(x, frame[2], mask);
     return status;
 }
 
@@ -300,6 +272,11 @@ void exec_outside(struct exec *x, struct emul_ctx *ctx, struct emul_result *resu
     *x = (struct exec){ .ctx = ctx, .s = s, .result = result, .gpr = ctx->gpr, .next_rip = s->rip, .flags = s->rflags,
                         .mode = emul_code_mode(s) };
     x->gpr[EMUL_RSP] = s->rsp;
+    x->context = emul_walk_context(ctx);
+    x->user = emul_user(ctx);
+    result->insn = &result->store;
+    result->store.op = EMUL_BAD;
+    result->store.length = 0;
     result->step = 0;
     result->halted = 0;
     result->iterations = 0;

@@ -10,33 +10,31 @@
 
 /* ---- What they share ---- */
 
-int exec_check_code(struct exec *x, struct exec_checked *c, unsigned level, unsigned rules, unsigned vector)
+int exec_check_code(struct exec *x, uint16_t selector, unsigned level, unsigned rules, unsigned vector, struct exec_descriptor *d)
 {
-    int is_long = !!(x->s->efer & EFER_LMA);
+    int bad, status = exec_descriptor_read(x, selector, vector, d);
     unsigned dpl;
     uint32_t attr;
 
-    exec_descriptor_segment(&c->from, &c->segment);
-    attr = c->segment.attr;
-    dpl = exec_dpl(&c->segment);
-    if ((attr & (SEG_S | SEG_CODE)) != (SEG_S | SEG_CODE))
-        return exec_bad_selector(x, vector, c->from.selector);
-    if (is_long && ((attr & SEG_L) ? attr & SEG_DB : rules & CODE_GATE))
-        return exec_bad_selector(x, vector, c->from.selector);
-    if ((attr & SEG_DOWN) || (rules & CODE_INWARD) ? dpl > level : dpl != level)
-        return exec_bad_selector(x, vector, c->from.selector);
+    if (status)
+        return status;
+    attr = d->segment.attr;
+    dpl = exec_dpl(&d->segment);
+    bad = exec_is_conforming(&d->segment) || (rules & CODE_INWARD) ? dpl > level : dpl != level;
+    if (exec_is_long(x))
+        bad |= attr & SEG_L ? !!(attr & SEG_DB) : !!(rules & CODE_GATE);
+    if (bad || (attr & (SEG_S | SEG_CODE)) != (SEG_S | SEG_CODE))
+        return exec_bad_selector(x, vector, selector);
     if (!(attr & SEG_P))
-        return exec_bad_selector(x, EMUL_VECTOR_NP, c->from.selector);
-    if (!(attr & SEG_DOWN) && dpl < level)
-        level = dpl;
-    c->segment.selector = (c->from.selector & ~SELECTOR_RPL) | level;
+        return exec_bad_selector(x, EMUL_VECTOR_NP, selector);
+    d->segment.selector = (selector & ~SELECTOR_RPL) | (exec_is_conforming(&d->segment) ? level : dpl);
     return EMUL_DONE;
 }
 
-int exec_inner_stack(struct exec *x, unsigned cpl, unsigned ist, struct exec_checked *ss, struct exec_stack *st)
+int exec_inner_stack(struct exec *x, unsigned cpl, unsigned ist, struct exec_descriptor *ss, struct exec_stack *st)
 {
     const struct emul_segment *tr = &x->s->seg[EMUL_TR];
-    int is_long = !!(x->s->efer & EFER_LMA);
+    int is_long = exec_is_long(x);
     unsigned size = is_long ? 8 : tr->attr & SYS_BIG ? 4 : 2;
     unsigned at = ist ? TSS_IST + ist * 8 : size == 2 ? TSS16_STACKS + cpl * 4 : TSS_STACKS + cpl * 8;
     uint64_t selector;
@@ -62,12 +60,16 @@ int exec_inner_stack(struct exec *x, unsigned cpl, unsigned ist, struct exec_che
     return EMUL_DONE;
 }
 
-int exec_transfer(struct exec *x, struct exec_checked *cs, struct exec_checked *ss, uint64_t rip, struct exec_stack *st)
+static int is_64(const struct exec *x, const struct emul_segment *cs)
 {
-    int is_64 = (x->s->efer & EFER_LMA) && (cs->segment.attr & SEG_L);
+    return exec_is_long(x) && (cs->attr & SEG_L);
+}
+
+int exec_transfer(struct exec *x, struct exec_descriptor *cs, struct exec_descriptor *ss, uint64_t rip, struct exec_stack *st)
+{
     int status;
 
-    if (is_64 ? !emul_canonical(x->s, rip) : rip > cs->segment.limit)
+    if (is_64(x, &cs->segment) ? !emul_canonical(x->s, rip) : rip > cs->segment.limit)
         return exec_gp0(x);
     status = exec_accessed(x, cs);
     if (!status && ss)
@@ -85,7 +87,7 @@ int exec_transfer(struct exec *x, struct exec_checked *cs, struct exec_checked *
 
 int exec_real_transfer(struct exec *x, uint16_t selector, uint64_t rip, struct exec_stack *st)
 {
-    struct exec_checked cs;
+    struct exec_descriptor cs;
 
     cs.segment = x->s->seg[EMUL_CS];
     exec_real_segment(&cs.segment, EMUL_CS, selector, !!(x->s->rflags & RFLAGS_VM));
@@ -94,160 +96,111 @@ int exec_real_transfer(struct exec *x, uint16_t selector, uint64_t rip, struct e
 
 /* ---- JMP and CALL ---- */
 
-/* The far pointer: immediate or in memory. AMD's has no 64-bit offset (APM3 CALL Far, JMP Far). */
-static int far_pointer(struct exec *x, uint16_t *selector, uint64_t *offset)
-{
-    unsigned size = x->opsize == 8 && (x->ctx->features & EMUL_IS_AMD) ? 4 : x->opsize;
-    uint64_t word;
-    int status;
-
-    if (x->insn->form == FORM_Ap) {
-        *offset = x->insn->imm & emul_size_mask(size);
-        *selector = x->insn->imm2;
-        return EMUL_DONE;
-    }
-    status = exec_load(x, 0, size, offset);
-    if (!status)
-        status = exec_load(x, size, 2, &word);
-    if (!status)
-        *selector = word;
-    return status;
-}
-
+/* Both on the stack at hand, in words of `size`. A gate of IA-32e mode pushes as 64-bit code does, also out of compatibility mode. */
 static int push_return(struct exec *x, struct exec_stack *st, unsigned size)
 {
-    int status = exec_push(x, st, size, x->s->seg[EMUL_CS].selector);
+    const uint64_t back[] = { x->s->seg[EMUL_CS].selector, x->next_rip };
 
-    return status ? status : exec_push(x, st, size, x->next_rip);
-}
-
-/* On the stack at hand. `c` has been judged; `size` is that of each word pushed. */
-static int same_level(struct exec *x, struct exec_checked *c, uint64_t offset, unsigned size)
-{
-    struct exec_stack st;
-    int status;
-
-    if (x->insn->op == EMUL_JMPF)
-        return exec_transfer(x, c, 0, offset, 0);
-    exec_stack_begin(x, &st);
+    exec_stack_begin(x, st);
     if (size == 8)
-        st.size = 8; /* a gate of IA-32e mode, also from compatibility mode */
-    status = push_return(x, &st, size);
-    return status ? status : exec_transfer(x, c, 0, offset, &st);
+        st->size = 8;
+    return x->insn->op == EMUL_JMPF ? EMUL_DONE : exec_push(x, st, size, back, 2);
 }
 
 /* CALL to an inner level: its stack gets the old one's address, the parameters in their order, the return address. */
-static int inner_level(struct exec *x, struct exec_checked *c, uint64_t offset, unsigned size, unsigned count)
+static int inner_level(struct exec *x, struct exec_descriptor *cs, uint64_t offset, unsigned size, unsigned count)
 {
-    uint64_t rsp = x->gpr[EMUL_RSP], mask = emul_size_mask(x->s->seg[EMUL_SS].attr & SEG_DB ? 4 : 2), value;
-    struct exec_checked ss;
+    uint64_t rsp = x->gpr[EMUL_RSP], mask = emul_size_mask(x->s->seg[EMUL_SS].attr & SEG_DB ? 4 : 2), frame[EXEC_PUSHES];
+    struct exec_descriptor ss;
     struct exec_stack st;
-    int status = exec_inner_stack(x, exec_dpl(&c->segment), 0, &ss, &st);
+    int status = exec_inner_stack(x, exec_dpl(&cs->segment), 0, &ss, &st);
 
-    if (!status)
-        status = exec_push(x, &st, size, x->s->seg[EMUL_SS].selector);
-    if (!status)
-        status = exec_push(x, &st, size, rsp);
-    while (!status && count) { /* at most GATE_COUNT */
+    frame[0] = x->s->seg[EMUL_SS].selector;
+    frame[1] = rsp;
+    for (unsigned i = 0; i < count && !status; i++) { /* at most GATE_COUNT */
         struct emul_place place;
 
-        count--;
-        status = emul_resolve(x->ctx, x->mode, EMUL_SS, (rsp + count * size) & mask, size, 0, &place, x->result);
+        status = emul_resolve(x->ctx, x->mode, EMUL_SS, (rsp + i * size) & mask, size, 0, &place, x->result);
         if (!status)
-            status = emul_load(x->ctx, &place, &value, EMUL_FOR_OPERAND);
-        if (!status)
-            status = exec_push(x, &st, size, value);
+            status = emul_load(x->ctx, &place, &frame[1 + count - i], EMUL_FOR_OPERAND);
     }
+    frame[2 + count] = x->s->seg[EMUL_CS].selector;
+    frame[3 + count] = x->next_rip;
     if (!status)
-        status = push_return(x, &st, size);
-    return status ? status : exec_transfer(x, c, &ss, offset, &st);
+        status = exec_push(x, &st, size, frame, 4 + count);
+    return status ? status : exec_transfer(x, cs, &ss, offset, &st);
 }
 
 /* SDM 3A 5.8.3; 5.8.3.1 in IA-32e mode. DPL and presence of the gate have been checked. */
-static int call_gate(struct exec *x, struct exec_descriptor *gate)
+static int call_gate(struct exec *x, const struct exec_descriptor *gate)
 {
-    unsigned type = gate->low >> 40 & SEG_TYPE, cpl = emul_cpl(x->s);
-    int is_long = !!(x->s->efer & EFER_LMA), is_call = x->insn->op == EMUL_CALLF;
-    unsigned size = is_long ? 8 : type & SYS_BIG ? 4 : 2;
-    uint64_t offset = gate->low & 0xffff;
-    struct exec_checked c;
-    int status;
+    unsigned big = gate->segment.attr & SYS_BIG, cpl = emul_cpl(x->s);
+    unsigned size = exec_is_long(x) ? 8 : big ? 4 : 2;
+    uint64_t offset = (gate->low & 0xffff) | (big ? gate->low >> 32 & 0xffff0000 : 0) | gate->high << 32;
+    unsigned rules = CODE_GATE | (x->insn->op == EMUL_CALLF ? CODE_INWARD : 0);
+    struct exec_descriptor cs;
+    struct exec_stack st;
+    int status = exec_check_code(x, gate->low >> 16, cpl, rules, EMUL_VECTOR_GP, &cs);
 
-    if (type & SYS_BIG)
-        offset |= gate->low >> 32 & 0xffff0000;
-    offset |= gate->high << 32;
-    status = exec_descriptor_read(x, gate->low >> 16, &c.from, EMUL_VECTOR_GP);
-    if (!status)
-        status = exec_check_code(x, &c, cpl, CODE_GATE | (is_call ? CODE_INWARD : 0), EMUL_VECTOR_GP);
     if (status)
         return status;
-    if ((c.segment.selector & SELECTOR_RPL) < cpl)
-        return inner_level(x, &c, offset, size, is_long ? 0 : gate->low >> 32 & GATE_COUNT);
-    return same_level(x, &c, offset, size);
+    if ((cs.segment.selector & SELECTOR_RPL) < cpl)
+        return inner_level(x, &cs, offset, size, exec_is_long(x) ? 0 : gate->low >> 32 & GATE_COUNT);
+    status = push_return(x, &st, size);
+    return status ? status : exec_transfer(x, &cs, 0, offset, &st);
 }
 
 /* JMP or CALL through what is no segment: a gate or a TSS. */
-static int far_system(struct exec *x, struct exec_checked *c)
+static int far_system(struct exec *x, struct exec_descriptor *d)
 {
     static const uint16_t known = 1 << SYS_TSS16 | 1 << SYS_CALL16 | 1 << SYS_TASK | 1 << SYS_TSS | 1 << SYS_CALL;
     static const uint16_t known_long = 1 << SYS_CALL;
     enum emul_task_reason reason = x->insn->op == EMUL_CALLF ? EMUL_TASK_CALL : EMUL_TASK_JUMP;
-    struct exec_descriptor *d = &c->from;
-    unsigned type, dpl;
+    unsigned type = d->segment.attr & SEG_TYPE, dpl = exec_dpl(&d->segment);
+    uint16_t selector = d->segment.selector;
     int status;
 
-    exec_descriptor_segment(d, &c->segment);
-    type = c->segment.attr & SEG_TYPE;
-    dpl = exec_dpl(&c->segment);
-    if (!((x->s->efer & EFER_LMA ? known_long : known) >> type & 1) || dpl < emul_cpl(x->s) || dpl < (d->selector & SELECTOR_RPL))
-        return exec_bad_selector(x, EMUL_VECTOR_GP, d->selector);
-    if ((type & ~SYS_BIG) == SYS_TSS16) {
-        status = exec_check_tss(x, d->selector, 0, EMUL_VECTOR_GP, c);
-        return status ? status : exec_task_switch(x, c, reason, 0, 0);
-    }
-    status = exec_descriptor_high(x, d, EMUL_VECTOR_GP);
-    if (status)
-        return status;
-    if (!(c->segment.attr & SEG_P))
-        return exec_bad_selector(x, EMUL_VECTOR_NP, d->selector);
-    return type == SYS_TASK ? exec_task_gate(x, d, reason, 0, 0) : call_gate(x, d);
-}
-
-static int far_branch(struct exec *x)
-{
-    unsigned cpl = emul_cpl(x->s);
-    struct exec_checked c;
-    uint16_t selector;
-    uint64_t offset;
-    int status = far_pointer(x, &selector, &offset);
-
-    if (status)
-        return status;
-    if (!emul_protected(x->s)) {
-        c.segment = x->s->seg[EMUL_CS];
-        exec_real_segment(&c.segment, EMUL_CS, selector, !!(x->s->rflags & RFLAGS_VM));
-        return same_level(x, &c, offset, x->opsize);
-    }
-    status = exec_descriptor_read(x, selector, &c.from, EMUL_VECTOR_GP);
-    if (status)
-        return status;
-    exec_descriptor_segment(&c.from, &c.segment);
-    if (!(c.segment.attr & SEG_S))
-        return far_system(x, &c);
-    if (!(c.segment.attr & SEG_DOWN) && (selector & SELECTOR_RPL) > cpl)
+    if (!((exec_is_long(x) ? known_long : known) >> type & 1) || dpl < emul_cpl(x->s) || dpl < (selector & SELECTOR_RPL))
         return exec_bad_selector(x, EMUL_VECTOR_GP, selector);
-    status = exec_check_code(x, &c, cpl, 0, EMUL_VECTOR_GP);
-    return status ? status : same_level(x, &c, offset, x->opsize);
+    status = exec_descriptor_high(x, EMUL_VECTOR_GP, d);
+    if (status)
+        return status;
+    if (!(d->segment.attr & SEG_P))
+        return exec_bad_selector(x, EMUL_VECTOR_NP, selector);
+    if (type == SYS_TASK)
+        return exec_task_gate(x, d->low, reason, 0, 0);
+    if (type == SYS_CALL || type == SYS_CALL16)
+        return call_gate(x, d);
+    status = exec_check_tss(x, selector, 0, EMUL_VECTOR_GP, d);
+    return status ? status : exec_task_switch(x, d, reason, 0, 0);
 }
 
+/* JMP far and CALL far. */
 int do_jmpf(struct exec *x)
 {
-    return far_branch(x);
-}
+    uint16_t selector = x->insn->imm2;
+    uint64_t offset = x->insn->imm & emul_size_mask(x->opsize);
+    struct exec_descriptor d;
+    struct exec_stack st;
+    unsigned size;
+    int status = x->insn->form == FORM_Ap ? EMUL_DONE : exec_far_pointer(x, &selector, &offset, &size);
 
-int do_callf(struct exec *x)
-{
-    return far_branch(x);
+    if (!status && emul_protected(x->s))
+        status = exec_descriptor_read(x, selector, EMUL_VECTOR_GP, &d);
+    if (status)
+        return status;
+    if (emul_protected(x->s)) {
+        if (!(d.segment.attr & SEG_S))
+            return far_system(x, &d);
+        if (!exec_is_conforming(&d.segment) && (selector & SELECTOR_RPL) > emul_cpl(x->s))
+            return exec_bad_selector(x, EMUL_VECTOR_GP, selector);
+        status = exec_check_code(x, selector, emul_cpl(x->s), 0, EMUL_VECTOR_GP, &d);
+    }
+    if (!status)
+        status = push_return(x, &st, x->opsize);
+    if (status)
+        return status;
+    return emul_protected(x->s) ? exec_transfer(x, &d, 0, offset, &st) : exec_real_transfer(x, selector, offset, &st);
 }
 
 /* ---- RET ---- */
@@ -258,7 +211,7 @@ static void drop_segments(struct exec *x, unsigned cpl)
     for (unsigned i = 0; i < sizeof(exec_data_segments); i++) {
         struct emul_segment *segment = &x->s->seg[exec_data_segments[i]];
 
-        if ((segment->attr & SEG_UNUSABLE) || exec_dpl(segment) >= cpl || (segment->attr & (SEG_CODE | SEG_DOWN)) == (SEG_CODE | SEG_DOWN))
+        if ((segment->attr & SEG_UNUSABLE) || exec_dpl(segment) >= cpl || exec_is_conforming(segment))
             continue;
         segment->selector = 0;
         segment->attr |= SEG_UNUSABLE;
@@ -266,47 +219,41 @@ static void drop_segments(struct exec *x, unsigned cpl)
     }
 }
 
-/* The stack segment to return to: null only in 64-bit code below CPL 3 (SDM 2A IRET). */
-static int check_outer_stack(struct exec *x, uint16_t selector, unsigned level, int is_64, struct exec_checked *ss)
-{
-    if (!exec_is_null(selector))
-        return exec_check_stack(x, selector, level, EMUL_VECTOR_GP, ss);
-    if (!is_64 || level == 3 || (selector & SELECTOR_RPL) != level)
-        return exec_gp0(x);
-    exec_null_segment(&ss->segment, selector, level);
-    return EMUL_DONE;
-}
-
 int exec_return(struct exec *x, struct exec_stack *st, uint16_t selector, uint64_t rip, unsigned release, int with_stack)
 {
-    unsigned cpl = emul_cpl(x->s), level = selector & SELECTOR_RPL;
-    uint64_t rsp, ss_selector;
-    struct exec_checked cs, ss;
-    int is_64, status = exec_descriptor_read(x, selector, &cs.from, EMUL_VECTOR_GP);
+    unsigned level = selector & SELECTOR_RPL, width;
+    uint64_t outer[2]; /* RSP, SS */
+    struct exec_descriptor cs, ss;
+    int status;
 
-    if (status)
-        return status;
-    if (level < cpl)
+    if (level < emul_cpl(x->s))
         return exec_bad_selector(x, EMUL_VECTOR_GP, selector);
-    status = exec_check_code(x, &cs, level, 0, EMUL_VECTOR_GP);
+    status = exec_check_code(x, selector, level, 0, EMUL_VECTOR_GP, &cs);
     if (status)
         return status;
     exec_stack_skip(st, release);
-    if (level == cpl && !with_stack)
+    if (level == emul_cpl(x->s) && !with_stack)
         return exec_transfer(x, &cs, 0, rip, st);
     if (exec_need(x, EMUL_STATE_SEGS))
         return EMUL_UNHANDLED;
-    is_64 = (x->s->efer & EFER_LMA) && (cs.segment.attr & SEG_L);
-    status = exec_pop(x, st, x->opsize, &rsp);
-    if (!status)
-        status = exec_pop(x, st, x->opsize, &ss_selector);
-    if (!status)
-        status = check_outer_stack(x, ss_selector, level, is_64, &ss);
+    status = exec_pop(x, st, x->opsize, outer, 2);
+    if (status)
+        return status;
+    width = is_64(x, &cs.segment) ? 8 : 4;
+    if (!exec_is_null(outer[1])) {
+        status = exec_check_stack(x, outer[1], level, EMUL_VECTOR_GP, &ss);
+    } else {
+        if (width < 8 || level == 3 || (outer[1] & SELECTOR_RPL) != level)
+            return exec_gp0(x); /* null: in 64-bit code below CPL 3 only (SDM 2A IRET) */
+        exec_null_segment(&ss.segment, outer[1], level);
+    }
     if (!status)
         status = exec_transfer(x, &cs, &ss, rip, 0);
     if (status)
         return status;
-    exec_set_gpr(x, EMUL_RSP, is_64 ? 8 : ss.segment.attr & SEG_DB ? 4 : 2, rsp + release);
+    if (width == 4 && !(ss.segment.attr & SEG_DB))
+        width = 2;
+    exec_set_gpr(x, EMUL_RSP, width, outer[0] + release);
     drop_segments(x, level);
     return EMUL_DONE;
 }
@@ -314,18 +261,16 @@ int exec_return(struct exec *x, struct exec_stack *st, uint16_t selector, uint64
 int do_retf(struct exec *x)
 {
     unsigned release = (uint16_t)x->insn->imm;
-    uint64_t rip, selector;
+    uint64_t back[2]; /* rIP, CS */
     struct exec_stack st;
     int status;
 
     exec_stack_begin(x, &st);
-    status = exec_pop(x, &st, x->opsize, &rip);
-    if (!status)
-        status = exec_pop(x, &st, x->opsize, &selector);
+    status = exec_pop(x, &st, x->opsize, back, 2);
     if (status)
         return status;
     if (emul_protected(x->s))
-        return exec_return(x, &st, selector, rip, release, 0);
+        return exec_return(x, &st, back[1], back[0], release, 0);
     exec_stack_skip(&st, release);
-    return exec_real_transfer(x, selector, rip, &st);
+    return exec_real_transfer(x, back[1], back[0], &st);
 }

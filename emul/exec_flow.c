@@ -11,8 +11,14 @@ static inline unsigned stack_width(const struct exec *x)
     return x->s->seg[EMUL_SS].attr & SEG_DB ? 4 : 2;
 }
 
+/* The short way is that of exec_resolve(). */
 static inline int stack_place(struct exec *x, uint64_t offset, unsigned size, unsigned access, struct emul_place *place)
 {
+    if (x->plain && (offset & PAGE_MASK) <= PAGE_SIZE - size && emul_canonical48(offset)) {
+        place->size[0] = size;
+        place->size[1] = 0;
+        return emul_walk_with(x->ctx, offset, x->context, access | x->user, &place->gpa[0], x->result);
+    }
     return emul_resolve(x->ctx, x->mode, EMUL_SS, offset & emul_size_mask(stack_width(x)), size, access, place, x->result);
 }
 
@@ -102,7 +108,7 @@ int do_pop(struct exec *x)
         return exec_load_segment(x, opcode_seg(x), value);
     }
     stack_move(x, rsp + x->opsize);
-    if (x->insn->form == FORM_Eq && x->insn->mod != 3)
+    if (x->insn->mod != 3)
         return exec_store(x, 0, x->opsize, value);
     exec_set_gpr(x, reg, x->opsize, value);
     return EMUL_DONE;
@@ -113,17 +119,13 @@ int do_pusha(struct exec *x)
 {
     uint64_t rsp = x->gpr[EMUL_RSP] & emul_size_mask(stack_width(x));
     struct exec_stack st;
+    int status;
 
     if (!emul_protected(x->s) && (rsp & 1) && rsp >= 7 && rsp <= 15)
         return exec_gp0(x);
     exec_stack_begin(x, &st);
-    for (unsigned reg = EMUL_RAX; reg <= EMUL_RDI; reg++) {
-        int status = exec_push(x, &st, x->opsize, x->gpr[reg]);
-
-        if (status)
-            return status;
-    }
-    return exec_stack_commit(x, &st);
+    status = exec_push(x, &st, x->opsize, x->gpr, 8);
+    return status ? status : exec_stack_commit(x, &st);
 }
 
 int do_popa(struct exec *x)
@@ -153,7 +155,7 @@ int exec_v86_load_flags(struct exec *x, uint64_t value, uint64_t mask)
             return exec_gp0(x);
         x->flags = (x->flags & ~RFLAGS_VIF) | (value & RFLAGS_IF ? RFLAGS_VIF : 0);
     }
-    x->flags = (x->flags & ~mask) | (value & mask);
+    exec_load_flags(x, value, mask);
     return EMUL_DONE;
 }
 
@@ -190,7 +192,7 @@ int do_popf(struct exec *x)
             mask |= RFLAGS_IF;
         if (!cpl)
             mask |= RFLAGS_IOPL;
-        x->flags = (x->flags & ~mask) | (value & mask);
+        exec_load_flags(x, value, mask);
     }
     stack_move(x, rsp + x->opsize);
     return EMUL_DONE;
@@ -207,17 +209,21 @@ int do_enter(struct exec *x)
     int status;
 
     exec_stack_begin(x, &st);
-    status = exec_push(x, &st, x->opsize, rbp);
+    status = exec_push(x, &st, x->opsize, &rbp, 1);
     frame = st.rsp;
     for (unsigned i = 1; i < level && !status; i++) {
         status = stack_place(x, rbp - i * x->opsize, x->opsize, 0, &from[i]);
         if (!status)
-            status = exec_push(x, &st, x->opsize, 0);
+            status = exec_push(x, &st, x->opsize, &rbp, 1); /* its value comes later */
     }
     if (level && !status)
-        status = exec_push(x, &st, x->opsize, frame);
+        status = exec_push(x, &st, x->opsize, &frame, 1);
     if (!status)
         status = stack_place(x, st.rsp - (uint16_t)x->insn->imm, x->opsize, EMUL_PF_W, &top);
+    for (unsigned i = 0; i < st.count && !status; i++) {
+        if (!exec_storable(x, &st.push[i].place) || (i && i < level && !exec_loadable(x, &from[i])))
+            status = EMUL_UNHANDLED;
+    }
     if (status)
         return status;
     for (unsigned i = 0; i < st.count && !status; i++) {

@@ -30,6 +30,11 @@ int do_xchg(struct exec *x)
 {
     uint64_t old = x->dst;
 
+    if (x->insn->opcode == 0x90 && !(x->insn->rex & EMUL_REX_B)) { /* NOP, whatever its prefixes (SDM 2B NOP) */
+        exec_keep_register(x);
+        old = x->dst;
+        x->src = old;
+    }
     x->dst = x->src;
     x->src = old;
     return EMUL_DONE;
@@ -118,6 +123,15 @@ int do_nop(struct exec *x)
 {
     (void)x;
     return EMUL_DONE;
+}
+
+/* The checks are those of a load of one byte, but an execute-only segment is allowed (SDM 2A CLFLUSH). */
+int do_clflush(struct exec *x)
+{
+    uint64_t linear;
+    int status = emul_linear(x->ctx, x->mode, x->insn->seg, exec_offset(x), 1, EMUL_PF_FETCH, &linear, x->result);
+
+    return status ? status : emul_translate(x->ctx, x->mode, linear, 1, emul_user(x->ctx), &x->place, x->result);
 }
 
 /* CBW, CWDE, CDQE */

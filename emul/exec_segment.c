@@ -34,42 +34,57 @@ int exec_bad_selector(struct exec *x, unsigned vector, uint16_t selector)
     return exec_fault(x, vector, selector & SELECTOR_CODE);
 }
 
-int exec_descriptor_read(struct exec *x, uint16_t selector, struct exec_descriptor *d, unsigned vector)
-{
-    d->selector = selector;
-    d->high = 0;
-    if (exec_need(x, EMUL_STATE_SYSTEM))
-        return EMUL_UNHANDLED;
-    if (!descriptor_find(x, selector, DESCRIPTOR, &d->linear))
-        return exec_bad_selector(x, vector, selector);
-    return exec_system_read(x, d->linear, DESCRIPTOR, &d->low);
-}
-
-int exec_descriptor_high(struct exec *x, struct exec_descriptor *d, unsigned vector)
-{
-    uint64_t linear;
-    int status;
-
-    if (!(x->s->efer & EFER_LMA))
-        return EMUL_DONE;
-    if (!descriptor_find(x, d->selector, 2 * DESCRIPTOR, &linear))
-        return exec_bad_selector(x, vector, d->selector);
-    status = exec_system_read(x, linear + DESCRIPTOR, DESCRIPTOR, &d->high);
-    if (status)
-        return status;
-    return d->high & HIGH_TYPE ? exec_bad_selector(x, vector, d->selector) : EMUL_DONE;
-}
-
-void exec_descriptor_segment(const struct exec_descriptor *d, struct emul_segment *segment)
+static void descriptor_unpack(struct exec_descriptor *d, uint16_t selector)
 {
     uint32_t limit = (d->low & 0xffff) | (d->low >> 32 & 0xf0000);
 
-    *segment = (struct emul_segment){
+    d->segment = (struct emul_segment){
         .base = (d->low >> 16 & 0xffffff) | (d->low >> 32 & 0xff000000) | d->high << 32,
         .attr = d->low >> 40 & 0xf0ff,
-        .selector = d->selector,
+        .limit = d->low >> 40 & SEG_G ? limit << 12 | 0xfff : limit,
+        .selector = selector,
     };
-    segment->limit = segment->attr & SEG_G ? limit << 12 | 0xfff : limit;
+}
+
+/* The descriptor, if its table has it; *found is 0 where it has not. */
+static int descriptor_peek(struct exec *x, uint16_t selector, struct exec_descriptor *d, int *found)
+{
+    int status;
+
+    if (exec_need(x, EMUL_STATE_SYSTEM))
+        return EMUL_UNHANDLED;
+    *found = descriptor_find(x, selector, DESCRIPTOR, &d->linear);
+    if (!*found)
+        return EMUL_DONE;
+    d->high = 0;
+    status = exec_system_read(x, d->linear, DESCRIPTOR, &d->low);
+    if (!status)
+        descriptor_unpack(d, selector);
+    return status;
+}
+
+int exec_descriptor_read(struct exec *x, uint16_t selector, unsigned vector, struct exec_descriptor *d)
+{
+    int found, status = descriptor_peek(x, selector, d, &found);
+
+    return status || found ? status : exec_bad_selector(x, vector, selector);
+}
+
+int exec_descriptor_high(struct exec *x, unsigned vector, struct exec_descriptor *d)
+{
+    uint16_t selector = d->segment.selector;
+    uint64_t linear;
+    int status;
+
+    if (!exec_is_long(x))
+        return EMUL_DONE;
+    if (!descriptor_find(x, selector, 2 * DESCRIPTOR, &linear))
+        return exec_bad_selector(x, vector, selector);
+    status = exec_system_read(x, linear + DESCRIPTOR, DESCRIPTOR, &d->high);
+    if (status)
+        return status;
+    descriptor_unpack(d, selector);
+    return d->high & HIGH_TYPE ? exec_bad_selector(x, vector, selector) : EMUL_DONE;
 }
 
 int exec_descriptor_type(struct exec *x, const struct exec_descriptor *d, unsigned type)
@@ -89,12 +104,75 @@ int exec_descriptor_type(struct exec *x, const struct exec_descriptor *d, unsign
     return lost ? EMUL_RETRY : EMUL_DONE;
 }
 
-int exec_accessed(struct exec *x, struct exec_checked *c)
+int exec_accessed(struct exec *x, struct exec_descriptor *d)
 {
-    if (!(c->segment.attr & SEG_S) || (c->segment.attr & SEG_ACCESSED))
+    if (!(d->segment.attr & SEG_S) || (d->segment.attr & SEG_ACCESSED))
         return EMUL_DONE;
-    c->segment.attr |= SEG_ACCESSED;
-    return exec_descriptor_type(x, &c->from, c->segment.attr & SEG_TYPE);
+    d->segment.attr |= SEG_ACCESSED;
+    return exec_descriptor_type(x, d, d->segment.attr & SEG_TYPE);
+}
+
+/* ---- What may be loaded ---- */
+
+static int is_readable(const struct emul_segment *segment)
+{
+    return (segment->attr & SEG_S) && (segment->attr & (SEG_CODE | SEG_WRITE)) != SEG_CODE;
+}
+
+static int is_writable(const struct emul_segment *segment)
+{
+    return (segment->attr & (SEG_S | SEG_CODE | SEG_WRITE)) == (SEG_S | SEG_WRITE);
+}
+
+/* SDM 2B MOV: SS; for other stacks (SDM 2A CALL, IRET) with another vector and privilege level. */
+int exec_check_stack(struct exec *x, uint16_t selector, unsigned cpl, unsigned vector, struct exec_descriptor *d)
+{
+    int status = exec_descriptor_read(x, selector, vector, d);
+
+    if (status)
+        return status;
+    if ((selector & SELECTOR_RPL) != cpl || exec_dpl(&d->segment) != cpl || !is_writable(&d->segment))
+        return exec_bad_selector(x, vector, selector);
+    return d->segment.attr & SEG_P ? EMUL_DONE : exec_bad_selector(x, EMUL_VECTOR_SS, selector);
+}
+
+/* Neither CPL nor RPL may be above its DPL, unless it is conforming code. */
+static int is_reachable(const struct emul_segment *segment, unsigned cpl)
+{
+    unsigned rpl = segment->selector & SELECTOR_RPL, dpl = exec_dpl(segment);
+
+    return exec_is_conforming(segment) || (rpl <= dpl && cpl <= dpl);
+}
+
+int exec_check_data(struct exec *x, uint16_t selector, unsigned cpl, unsigned vector, struct exec_descriptor *d)
+{
+    int status = exec_descriptor_read(x, selector, vector, d);
+
+    if (status)
+        return status;
+    if (!is_readable(&d->segment) || !is_reachable(&d->segment, cpl))
+        return exec_bad_selector(x, vector, selector);
+    return d->segment.attr & SEG_P ? EMUL_DONE : exec_bad_selector(x, EMUL_VECTOR_NP, selector);
+}
+
+int exec_check_system(struct exec *x, uint16_t selector, unsigned types, unsigned vector, unsigned absent, struct exec_descriptor *d)
+{
+    int status = EMUL_DONE;
+
+    if (!(selector & SELECTOR_TI))
+        status = exec_descriptor_read(x, selector, vector, d);
+    if (status)
+        return status;
+    if ((selector & SELECTOR_TI) || (d->segment.attr & SEG_S) || !(types >> (d->segment.attr & SEG_TYPE) & 1))
+        return exec_bad_selector(x, vector, selector);
+    return d->segment.attr & SEG_P ? EMUL_DONE : exec_bad_selector(x, absent, selector);
+}
+
+int exec_check_tss(struct exec *x, uint16_t selector, unsigned busy, unsigned vector, struct exec_descriptor *d)
+{
+    unsigned types = 1 << SYS_TSS | (exec_is_long(x) ? 0 : 1 << SYS_TSS16);
+
+    return exec_check_system(x, selector, types << busy, vector, EMUL_VECTOR_NP, d);
 }
 
 /* ---- Loading ---- */
@@ -106,14 +184,15 @@ void exec_null_segment(struct emul_segment *segment, uint16_t selector, unsigned
     *segment = (struct emul_segment){ .attr = SEG_UNUSABLE | dpl << SEG_DPL, .selector = selector };
 }
 
-/* In real mode the limit and the size of addresses stay as they are, which "unreal" mode lives on. */
+/* In real mode the limit and the size of addresses stay as they are, which "unreal" mode lives on; but a null selector that protected
+ * mode has left behind has none. */
 void exec_real_segment(struct emul_segment *segment, unsigned seg, uint16_t selector, int v86)
 {
+    if (v86 || (segment->attr & SEG_UNUSABLE))
+        segment->limit = V86_LIMIT;
     segment->selector = selector;
     segment->base = (uint64_t)selector << REAL_SHIFT;
     segment->attr = v86 ? V86_ATTR : (seg == EMUL_CS ? REAL_CODE : REAL_DATA) | (segment->attr & (SEG_DB | SEG_G));
-    if (v86)
-        segment->limit = V86_LIMIT;
 }
 
 void exec_set_segment(struct exec *x, unsigned seg, const struct emul_segment *segment)
@@ -125,103 +204,29 @@ void exec_set_segment(struct exec *x, unsigned seg, const struct emul_segment *s
         x->ctx->changed |= seg < EMUL_SEGS ? EMUL_STATE_SEGS : EMUL_STATE_SYSTEM;
 }
 
-/* SDM 2B MOV: SS; for other stacks (SDM 2A CALL, IRET) with another vector and privilege level. */
-int exec_check_stack(struct exec *x, uint16_t selector, unsigned cpl, unsigned vector, struct exec_checked *c)
-{
-    uint32_t attr;
-    int status = exec_descriptor_read(x, selector, &c->from, vector);
-
-    if (status)
-        return status;
-    exec_descriptor_segment(&c->from, &c->segment);
-    attr = c->segment.attr;
-    if ((selector & SELECTOR_RPL) != cpl || exec_dpl(&c->segment) != cpl || (attr & (SEG_S | SEG_CODE | SEG_WRITE)) != (SEG_S | SEG_WRITE))
-        return exec_bad_selector(x, vector, selector);
-    return attr & SEG_P ? EMUL_DONE : exec_bad_selector(x, EMUL_VECTOR_SS, selector);
-}
-
-/* DS, ES, FS, GS: data or readable code; unless it is conforming code neither CPL nor RPL may be above its DPL. */
-int exec_check_data(struct exec *x, uint16_t selector, unsigned cpl, unsigned vector, struct exec_checked *c)
-{
-    unsigned dpl, rpl = selector & SELECTOR_RPL;
-    uint32_t attr;
-    int status = exec_descriptor_read(x, selector, &c->from, vector);
-
-    if (status)
-        return status;
-    exec_descriptor_segment(&c->from, &c->segment);
-    attr = c->segment.attr;
-    dpl = exec_dpl(&c->segment);
-    if (!(attr & SEG_S) || (attr & (SEG_CODE | SEG_WRITE)) == SEG_CODE)
-        return exec_bad_selector(x, vector, selector);
-    if ((attr & (SEG_CODE | SEG_DOWN)) != (SEG_CODE | SEG_DOWN) && (rpl > dpl || cpl > dpl))
-        return exec_bad_selector(x, vector, selector);
-    return attr & SEG_P ? EMUL_DONE : exec_bad_selector(x, EMUL_VECTOR_NP, selector);
-}
-
-int exec_check_tss(struct exec *x, uint16_t selector, unsigned busy, unsigned vector, struct exec_checked *c)
-{
-    int status;
-
-    if (selector & SELECTOR_TI)
-        return exec_bad_selector(x, vector, selector);
-    status = exec_descriptor_read(x, selector, &c->from, vector);
-    if (status)
-        return status;
-    exec_descriptor_segment(&c->from, &c->segment);
-    if ((c->segment.attr & (SEG_S | SEG_TYPE) & ~SYS_BIG) != (SYS_TSS16 | busy) || ((x->s->efer & EFER_LMA) && !(c->segment.attr & SYS_BIG)))
-        return exec_bad_selector(x, vector, selector);
-    return c->segment.attr & SEG_P ? EMUL_DONE : exec_bad_selector(x, EMUL_VECTOR_NP, selector);
-}
-
-int exec_check_ldt(struct exec *x, uint16_t selector, unsigned vector, unsigned absent, struct exec_checked *c)
-{
-    int status;
-
-    if (selector & SELECTOR_TI)
-        return exec_bad_selector(x, vector, selector);
-    status = exec_descriptor_read(x, selector, &c->from, vector);
-    if (status)
-        return status;
-    exec_descriptor_segment(&c->from, &c->segment);
-    if ((c->segment.attr & (SEG_S | SEG_TYPE)) != SYS_LDT)
-        return exec_bad_selector(x, vector, selector);
-    return c->segment.attr & SEG_P ? EMUL_DONE : exec_bad_selector(x, absent, selector);
-}
-
-/* SS may be null in 64-bit mode below CPL 3, with RPL = CPL (SDM 2B MOV). */
-static int load_null(struct exec *x, unsigned seg, uint16_t selector)
-{
-    unsigned cpl = emul_cpl(x->s);
-    struct emul_segment segment;
-
-    if (seg == EMUL_SS && (x->mode != EMUL_MODE64 || cpl == 3 || (selector & SELECTOR_RPL) != cpl))
-        return exec_gp0(x);
-    exec_null_segment(&segment, selector, seg == EMUL_SS ? cpl : 0);
-    exec_set_segment(x, seg, &segment);
-    return EMUL_DONE;
-}
-
 int exec_load_segment(struct exec *x, unsigned seg, uint16_t selector)
 {
-    struct exec_checked c;
-    int status;
+    unsigned cpl = emul_cpl(x->s);
+    struct exec_descriptor d;
+    int status = EMUL_DONE;
 
     if (exec_need(x, EMUL_STATE_SEGS))
         return EMUL_UNHANDLED;
     if (!emul_protected(x->s)) {
-        c.segment = x->s->seg[seg];
-        exec_real_segment(&c.segment, seg, selector, !!(x->s->rflags & RFLAGS_VM));
-        exec_set_segment(x, seg, &c.segment);
-        return EMUL_DONE;
+        d.segment = x->s->seg[seg];
+        exec_real_segment(&d.segment, seg, selector, !!(x->s->rflags & RFLAGS_VM));
+    } else if (exec_is_null(selector)) { /* SS: in 64-bit mode below CPL 3, with RPL = CPL (SDM 2B MOV) */
+        if (seg == EMUL_SS && (x->mode != EMUL_MODE64 || cpl == 3 || (selector & SELECTOR_RPL) != cpl))
+            return exec_gp0(x);
+        exec_null_segment(&d.segment, selector, seg == EMUL_SS ? cpl : 0);
+    } else {
+        status = seg == EMUL_SS ? exec_check_stack(x, selector, cpl, EMUL_VECTOR_GP, &d)
+                                : exec_check_data(x, selector, cpl, EMUL_VECTOR_GP, &d);
+        if (!status)
+            status = exec_accessed(x, &d);
     }
-    if (exec_is_null(selector))
-        return load_null(x, seg, selector);
-    status = (seg == EMUL_SS ? exec_check_stack : exec_check_data)(x, selector, emul_cpl(x->s), EMUL_VECTOR_GP, &c);
     if (!status)
-        status = exec_accessed(x, &c);
-    if (!status)
-        exec_set_segment(x, seg, &c.segment);
+        exec_set_segment(x, seg, &d.segment);
     return status;
 }
 
@@ -261,16 +266,29 @@ int do_movseg(struct exec *x)
     return status;
 }
 
-/* LDS LES LFS LGS LSS. AMD's far pointers have no 64-bit offset (APM3 LDS). */
+/* AMD's far pointers have no 64-bit offset (APM3 LDS, JMP Far). */
+int exec_far_pointer(struct exec *x, uint16_t *selector, uint64_t *offset, unsigned *size)
+{
+    uint64_t word;
+    int status;
+
+    *size = x->opsize == 8 && (x->ctx->features & EMUL_IS_AMD) ? 4 : x->opsize;
+    status = exec_load(x, 0, *size, offset);
+    if (!status)
+        status = exec_load(x, *size, 2, &word);
+    if (!status)
+        *selector = word;
+    return status;
+}
+
+/* LDS C5, LES C4; LSS, LFS, LGS 0F B2, B4, B5. */
 int do_load_far(struct exec *x)
 {
-    unsigned seg = x->insn->op == EMUL_LES ? EMUL_ES : x->insn->op == EMUL_LDS ? EMUL_DS : x->insn->opcode & 7; /* B2 B4 B5 */
-    unsigned size = x->opsize == 8 && (x->ctx->features & EMUL_IS_AMD) ? 4 : x->opsize;
-    uint64_t offset, selector;
-    int status = exec_load(x, 0, size, &offset);
+    unsigned size, seg = x->insn->op == EMUL_LES ? EMUL_ES : x->insn->op == EMUL_LDS ? EMUL_DS : x->insn->opcode & 7;
+    uint64_t offset;
+    uint16_t selector;
+    int status = exec_far_pointer(x, &selector, &offset, &size);
 
-    if (!status)
-        status = exec_load(x, size, 2, &selector);
     if (!status)
         status = exec_load_segment(x, seg, selector);
     if (!status)
@@ -283,153 +301,102 @@ static void set_zf(struct exec *x, int set)
     x->flags = (x->flags & ~RFLAGS_ZF) | (set ? RFLAGS_ZF : 0);
 }
 
+/* It writes only when it changes something. */
 int do_arpl(struct exec *x)
 {
     unsigned rpl = x->gpr[x->insn->reg] & SELECTOR_RPL;
-    uint64_t selector = x->gpr[x->insn->rm];
-    int lower, status = EMUL_DONE;
+    uint64_t selector;
+    int status = selector_operand(x, &selector);
 
-    if (x->insn->mod != 3) {
-        status = exec_resolve(x, 0, 2, EMUL_PF_W, &x->place);
-        if (!status)
-            status = emul_load(x->ctx, &x->place, &selector, EMUL_FOR_OPERAND);
-    }
     if (status)
         return status;
-    lower = (selector & SELECTOR_RPL) < rpl;
-    set_zf(x, lower);
-    selector = (selector & ~(uint64_t)SELECTOR_RPL) | rpl;
-    if (!lower)
+    set_zf(x, (selector & SELECTOR_RPL) < rpl);
+    if ((selector & SELECTOR_RPL) >= rpl)
         return EMUL_DONE;
+    selector = (selector & ~(uint64_t)SELECTOR_RPL) | rpl;
     if (x->insn->mod != 3)
-        return emul_store(x->ctx, &x->place, selector, EMUL_FOR_OPERAND);
+        return exec_store(x, 0, 2, selector);
     exec_set_gpr(x, x->insn->rm, 2, selector);
     return EMUL_DONE;
 }
 
-/* The segment that r/m16 names, for LAR and its kin: *visible is 0 where they only clear ZF. */
-static int look_up(struct exec *x, struct exec_descriptor *d, struct emul_segment *segment, int *visible)
+/* Is the segment of a kind that LAR, LSL, VERR or VERW has an answer for? Of system types: bit maps, also of IA-32e mode. */
+static int is_answered(const struct exec *x, const struct emul_segment *segment)
 {
-    unsigned dpl, cpl = emul_cpl(x->s);
+    unsigned system = segment->attr & SEG_S ? 0 : 1u << (segment->attr & SEG_TYPE);
+
+    switch (x->insn->op) {
+    case EMUL_LAR:
+        return !system || (system & (exec_is_long(x) ? 0x1a04 : 0x1a3e));
+    case EMUL_LSL:
+        return !system || (system & (exec_is_long(x) ? 0x0a04 : 0x0a0e));
+    case EMUL_VERR:
+        return is_readable(segment);
+    default: /* VERW */
+        return is_writable(segment);
+    }
+}
+
+/* LAR LSL VERR VERW: what is not there or not theirs to see only clears ZF. */
+int do_lar(struct exec *x)
+{
+    struct exec_descriptor d;
+    uint64_t selector;
+    int visible, status = selector_operand(x, &selector);
+
+    if (!status)
+        status = descriptor_peek(x, selector, &d, &visible);
+    if (status)
+        return status;
+    visible = visible && is_reachable(&d.segment, emul_cpl(x->s)) && is_answered(x, &d.segment);
+    set_zf(x, visible);
+    if (visible && x->insn->op == EMUL_LAR)
+        exec_set_gpr(x, x->insn->reg, x->opsize, d.low >> 32 & ACCESS_MASK);
+    else if (visible && x->insn->op == EMUL_LSL)
+        exec_set_gpr(x, x->insn->reg, x->opsize, d.segment.limit);
+    return EMUL_DONE;
+}
+
+/* LLDT, and LTR, which marks its TSS busy. */
+int do_lldt(struct exec *x)
+{
+    int is_ltr = x->insn->op == EMUL_LTR;
+    struct exec_descriptor d;
     uint64_t selector;
     int status = selector_operand(x, &selector);
 
-    *visible = 0;
     if (status)
         return status;
-    if (exec_need(x, EMUL_STATE_SYSTEM))
-        return EMUL_UNHANDLED;
-    if (!descriptor_find(x, selector, DESCRIPTOR, &d->linear))
+    if (!is_ltr && exec_is_null(selector)) {
+        if (exec_need(x, EMUL_STATE_SYSTEM))
+            return EMUL_UNHANDLED;
+        exec_null_segment(&d.segment, selector, 0);
+        exec_set_segment(x, EMUL_LDTR, &d.segment);
         return EMUL_DONE;
-    d->selector = selector;
-    d->high = 0;
-    status = exec_system_read(x, d->linear, DESCRIPTOR, &d->low);
-    if (status)
-        return status;
-    exec_descriptor_segment(d, segment);
-    dpl = exec_dpl(segment);
-    *visible = (segment->attr & (SEG_S | SEG_CODE | SEG_DOWN)) == (SEG_S | SEG_CODE | SEG_DOWN) ||
-               (cpl <= dpl && (selector & SELECTOR_RPL) <= dpl);
-    return EMUL_DONE;
-}
-
-/* LAR, LSL: bit maps of the system types that they know, and of those in IA-32e mode (SDM 2A LAR, LSL). */
-int do_lar(struct exec *x)
-{
-    int is_lar = x->insn->op == EMUL_LAR, visible;
-    uint32_t known = x->s->efer & EFER_LMA ? (is_lar ? 0x1a04 : 0x0a04) : is_lar ? 0x1a3e : 0x0a0e;
-    struct exec_descriptor d;
-    struct emul_segment segment;
-    int status = look_up(x, &d, &segment, &visible);
-
-    if (status)
-        return status;
-    visible = visible && ((segment.attr & SEG_S) || known >> (segment.attr & SEG_TYPE) & 1);
-    set_zf(x, visible);
-    if (visible)
-        exec_set_gpr(x, x->insn->reg, x->opsize, is_lar ? d.low >> 32 & ACCESS_MASK : segment.limit);
-    return EMUL_DONE;
-}
-
-int do_verr(struct exec *x)
-{
-    struct exec_descriptor d;
-    struct emul_segment segment;
-    int visible, status = look_up(x, &d, &segment, &visible);
-
-    if (status)
-        return status;
-    if (visible && x->insn->op == EMUL_VERR)
-        visible = (segment.attr & SEG_S) && (segment.attr & (SEG_CODE | SEG_WRITE)) != SEG_CODE;
-    else if (visible)
-        visible = (segment.attr & (SEG_S | SEG_CODE | SEG_WRITE)) == (SEG_S | SEG_WRITE);
-    set_zf(x, visible);
-    return EMUL_DONE;
-}
-
-/* LDTR or TR from a descriptor that has been found good, with its second half in IA-32e mode. */
-static int load_system(struct exec *x, unsigned seg, struct exec_checked *c)
-{
-    uint32_t busy = seg == EMUL_TR ? SYS_BUSY : 0;
-    int status = exec_descriptor_high(x, &c->from, EMUL_VECTOR_GP);
-
-    if (status)
-        return status;
-    exec_descriptor_segment(&c->from, &c->segment);
-    if ((x->s->efer & EFER_LMA) && !emul_canonical(x->s, c->segment.base))
-        return exec_bad_selector(x, EMUL_VECTOR_GP, c->from.selector);
-    c->segment.attr |= busy;
-    if (busy)
-        status = exec_descriptor_type(x, &c->from, c->segment.attr & SEG_TYPE);
+    }
+    status = is_ltr ? exec_check_tss(x, selector, 0, EMUL_VECTOR_GP, &d)
+                    : exec_check_system(x, selector, 1 << SYS_LDT, EMUL_VECTOR_GP, EMUL_VECTOR_NP, &d);
     if (!status)
-        exec_set_segment(x, seg, &c->segment);
+        status = exec_descriptor_high(x, EMUL_VECTOR_GP, &d);
+    if (status)
+        return status;
+    if (exec_is_long(x) && !emul_canonical(x->s, d.segment.base))
+        return exec_bad_selector(x, EMUL_VECTOR_GP, selector);
+    if (is_ltr) {
+        d.segment.attr |= SYS_BUSY;
+        status = exec_descriptor_type(x, &d, d.segment.attr & SEG_TYPE);
+    }
+    if (!status)
+        exec_set_segment(x, is_ltr ? EMUL_TR : EMUL_LDTR, &d.segment);
     return status;
 }
 
-int do_lldt(struct exec *x)
-{
-    struct exec_checked c;
-    uint64_t selector;
-    int status = selector_operand(x, &selector);
-
-    if (status)
-        return status;
-    if (exec_need(x, EMUL_STATE_SYSTEM))
-        return EMUL_UNHANDLED;
-    if (exec_is_null(selector)) {
-        exec_null_segment(&c.segment, selector, 0);
-        exec_set_segment(x, EMUL_LDTR, &c.segment);
-        return EMUL_DONE;
-    }
-    status = exec_check_ldt(x, selector, EMUL_VECTOR_GP, EMUL_VECTOR_NP, &c);
-    return status ? status : load_system(x, EMUL_LDTR, &c);
-}
-
-int do_ltr(struct exec *x)
-{
-    struct exec_checked c;
-    uint64_t selector;
-    int status = selector_operand(x, &selector);
-
-    if (!status)
-        status = exec_check_tss(x, selector, 0, EMUL_VECTOR_GP, &c);
-    return status ? status : load_system(x, EMUL_TR, &c);
-}
-
 /* SLDT and STR. User-mode instruction prevention: SDM 3A 2.5. */
-static int show_system(struct exec *x, unsigned seg)
+int do_sldt(struct exec *x)
 {
     if ((x->s->cr4 & CR4_UMIP) && emul_cpl(x->s))
         return exec_gp0(x);
-    return exec_need(x, EMUL_STATE_SYSTEM) ? EMUL_UNHANDLED : selector_result(x, x->s->seg[seg].selector);
-}
-
-int do_sldt(struct exec *x)
-{
-    return show_system(x, EMUL_LDTR);
-}
-
-int do_str(struct exec *x)
-{
-    return show_system(x, EMUL_TR);
+    if (exec_need(x, EMUL_STATE_SYSTEM))
+        return EMUL_UNHANDLED;
+    return selector_result(x, x->s->seg[x->insn->op == EMUL_STR ? EMUL_TR : EMUL_LDTR].selector);
 }

@@ -42,34 +42,55 @@ void exec_stack_skip(struct exec_stack *st, uint64_t bytes)
     st->rsp = (st->rsp & ~mask) | ((st->rsp + bytes) & mask);
 }
 
-int exec_push(struct exec *x, struct exec_stack *st, unsigned size, uint64_t value)
+int exec_push(struct exec *x, struct exec_stack *st, unsigned size, const uint64_t *values, unsigned count)
 {
-    int status;
+    for (unsigned i = 0; i < count; i++) {
+        int status = EMUL_UNHANDLED;
 
-    if (st->count == EXEC_PUSHES)
-        return EMUL_UNHANDLED;
-    status = stack_place(x, st, st->rsp - size, size, EMUL_PF_W, &st->push[st->count].place);
-    if (status)
-        return status;
-    st->push[st->count++].value = value;
-    exec_stack_skip(st, -(uint64_t)size);
+        if (st->count < EXEC_PUSHES)
+            status = stack_place(x, st, st->rsp - size, size, EMUL_PF_W, &st->push[st->count].place);
+        if (status)
+            return status;
+        st->push[st->count++].value = values[i];
+        exec_stack_skip(st, -(uint64_t)size);
+    }
     return EMUL_DONE;
 }
 
-int exec_pop(struct exec *x, struct exec_stack *st, unsigned size, uint64_t *value)
+int exec_pop(struct exec *x, struct exec_stack *st, unsigned size, uint64_t *values, unsigned count)
 {
-    struct emul_place place;
-    int status = stack_place(x, st, st->rsp, size, 0, &place);
+    for (unsigned i = 0; i < count; i++) {
+        struct emul_place place;
+        int status = stack_place(x, st, st->rsp, size, 0, &place);
 
-    if (!status)
-        status = emul_load(x->ctx, &place, value, EMUL_FOR_OPERAND);
-    if (!status)
+        if (!status)
+            status = emul_load(x->ctx, &place, &values[i], EMUL_FOR_OPERAND);
+        if (status)
+            return status;
         exec_stack_skip(st, size);
-    return status;
+    }
+    return EMUL_DONE;
+}
+
+int exec_loadable(const struct exec *x, const struct emul_place *place)
+{
+    const struct emul_ops *ops = x->ctx->ops;
+
+    if (ops->phys_read && ops->mmio_read)
+        return 1;
+    for (unsigned page = 0; page < 2 && place->size[page]; page++) {
+        if (!ops->phys_map || !ops->phys_map(x->ctx->opaque, place->gpa[page], 0, EMUL_FOR_OPERAND))
+            return 0;
+    }
+    return 1;
 }
 
 int exec_stack_commit(struct exec *x, struct exec_stack *st)
 {
+    for (unsigned i = 0; i < st->count; i++) {
+        if (!exec_storable(x, &st->push[i].place))
+            return EMUL_UNHANDLED;
+    }
     for (unsigned i = 0; i < st->count; i++) {
         int status = emul_store(x->ctx, &st->push[i].place, st->push[i].value, EMUL_FOR_OPERAND);
 

@@ -368,10 +368,9 @@ static const struct msr_row *find_msr(uint32_t index)
 static int read_msr(struct exec *x, uint32_t index, uint64_t *value)
 {
     const struct emul_ops *ops = x->ctx->ops;
+    int answer = ops->msr_read ? ops->msr_read(x->ctx->opaque, index, value) : 1;
 
-    if (!ops->msr_read)
-        return EMUL_UNHANDLED;
-    return ops->msr_read(x->ctx->opaque, index, value) < 0 ? exec_gp0(x) : EMUL_DONE;
+    return answer < 0 ? exec_gp0(x) : answer ? EMUL_UNHANDLED : EMUL_DONE;
 }
 
 static void set_edx_eax(struct exec *x, uint64_t value)

@@ -17,7 +17,7 @@ const struct exec_row emul_exec[EMUL_OPS_END] = {
     ROW(MOV, mov, WO, 0), ROW(MOVZX, mov, WO, 0), ROW(MOVSX, movsx, WO, 0), ROW(MOVSXD, movsx, WO, 0), ROW(LEA, lea, X_ADDRESS, 0),
     ROW(XCHG, xchg, RW | X_SWAP, 0), ROW(XLAT, xlat, X_MEMORY, 0), ROW(CMOV, cmov, RW, 0), ROW(SETCC, setcc, WO, 0),
     ROW(BSWAP, bswap, RW, 0), ROW(MOVBE, movbe, WO, 0), ROW(MOVNTI, mov, WO, 0), ROW(NOP, nop, X_ADDRESS, 0), ROW(PAUSE, nop, 0, 0),
-    ROW(FENCE, nop, 0, 0), ROW(CLFLUSH, nop, X_ADDRESS, 0), ROW(CBW, cbw, 0, 0), ROW(CWD, cwd, 0, 0), ROW(LAHF, lahf, 0, 0),
+    ROW(FENCE, nop, 0, 0), ROW(CLFLUSH, clflush, 0, 0), ROW(CBW, cbw, 0, 0), ROW(CWD, cwd, 0, 0), ROW(LAHF, lahf, 0, 0),
     ROW(SAHF, sahf, 0, 0), ROW(SALC, salc, 0, 0), ROW(CLC, flag_bits, 0, 0), ROW(STC, flag_bits, 0, 0), ROW(CMC, flag_bits, 0, 0),
     ROW(CLD, flag_bits, 0, 0), ROW(STD, flag_bits, 0, 0), ROW(SERIALIZE, nop, 0, 0),
 
@@ -50,12 +50,12 @@ const struct exec_row emul_exec[EMUL_OPS_END] = {
 
     /* segments: exec_segment.c */
     ROW(MOVSEG, movseg, 0, 0), ROW(LDS, load_far, 0, 0), ROW(LES, load_far, 0, 0), ROW(LFS, load_far, 0, 0), ROW(LGS, load_far, 0, 0), ROW(LSS, load_far, 0, 0),
-    ROW(ARPL, arpl, X_PROTECTED, 0), ROW(LAR, lar, X_PROTECTED, 0), ROW(LSL, lar, X_PROTECTED, 0), ROW(VERR, verr, X_PROTECTED, 0),
-    ROW(VERW, verr, X_PROTECTED, 0), ROW(LLDT, lldt, X_PROTECTED | X_PRIV, TABLE), ROW(LTR, ltr, X_PROTECTED | X_PRIV, TABLE),
-    ROW(SLDT, sldt, X_PROTECTED, TABLE), ROW(STR, str, X_PROTECTED, TABLE),
+    ROW(ARPL, arpl, X_PROTECTED, 0), ROW(LAR, lar, X_PROTECTED, 0), ROW(LSL, lar, X_PROTECTED, 0), ROW(VERR, lar, X_PROTECTED, 0),
+    ROW(VERW, lar, X_PROTECTED, 0), ROW(LLDT, lldt, X_PROTECTED | X_PRIV, TABLE), ROW(LTR, lldt, X_PROTECTED | X_PRIV, TABLE),
+    ROW(SLDT, sldt, X_PROTECTED, TABLE), ROW(STR, sldt, X_PROTECTED, TABLE),
 
     /* far transfers, interrupts, tasks: exec_far.c, exec_event.c */
-    ROW(CALLF, callf, X_MEMORY, FAR), ROW(JMPF, jmpf, X_MEMORY, FAR), ROW(RETF, retf, X_MEMORY, FAR), ROW(IRET, iret, X_MEMORY, EMUL_MAY_INT),
+    ROW(CALLF, jmpf, X_MEMORY, FAR), ROW(JMPF, jmpf, X_MEMORY, FAR), ROW(RETF, retf, X_MEMORY, FAR), ROW(IRET, iret, X_MEMORY, EMUL_MAY_INT),
     ROW(INT, int, X_MEMORY, EMUL_MAY_INT), ROW(INT3, int, X_MEMORY, EMUL_MAY_INT), ROW(INTO, int, X_MEMORY, EMUL_MAY_INT),
     ROW(INT1, int, X_MEMORY, EMUL_MAY_INT),
 
@@ -69,6 +69,9 @@ const struct exec_row emul_exec[EMUL_OPS_END] = {
     ROW(XSETBV, xgetbv, X_PRIV, MSR), ROW(RDPID, rdpid, 0, 0), ROW(RDPKRU, rdpkru, 0, 0), ROW(WRPKRU, rdpkru, 0, 0), ROW(CLAC, clac, 0, 0),
     ROW(STAC, clac, 0, 0), ROW(UD0, ud, 0, 0), ROW(UD1, ud, 0, 0), ROW(UD2, ud, 0, 0), ROW(WBINVD, nop, X_PRIV, 0),
     ROW(INVD, nop, X_PRIV, 0), /* there are no caches of the guest's own */
+
+    /* what no guest of this library is offered by CPUID */
+    ROW(VMX, ud, 0, 0), ROW(SVM, ud, 0, 0), ROW(GETSEC, ud, 0, 0), ROW(RSM, ud, 0, 0), ROW(SGX, ud, 0, 0), ROW(TDX, ud, 0, 0), ROW(SNP, ud, 0, 0),
 
     /* vectors: exec_simd.c */
     ROW(SIMD, simd, 0, 0), ROW(VEX, simd, 0, 0), ROW(EVEX, simd, 0, 0),

@@ -6,7 +6,6 @@
 #define TSS_TRAP       0x64u       /* bit 0: T */
 #define DR6_BT         (1ull << 15)
 #define DR7_LOCAL      0x155ull    /* L0 to L3, LE: off in a new task (SDM 3A 7.3) */
-#define FLAGS_32       0x3f7fd5ull
 #define FLAGS_16       0x7fd5ull
 
 /* A format: limit it needs; word size; offsets of instruction pointer, LDT; how many segments, in the order of the encoding.
@@ -89,14 +88,14 @@ static int save_prepare(struct exec *x, struct task *t, struct emul_place *place
 /* ---- The new task ---- */
 
 /* Until they are loaded, the segments hold selectors only; CPL is that of CS (SDM 3A 7.3 step 12). */
-static void enter_task(struct exec *x, struct task *t, struct exec_checked *tss, int nested)
+static void enter_task(struct exec *x, struct task *t, struct exec_descriptor *tss, int nested)
 {
     struct emul_state *s = x->s;
     int is_v86 = t->layout->size == 4 && (image_word(t, 1) & RFLAGS_VM);
     unsigned cpl = is_v86 ? 3 : image_word(t, 10 + EMUL_CS) & SELECTOR_RPL;
 
     s->rip = image_word(t, 0);
-    s->rflags = (image_word(t, 1) & (t->layout->size == 4 ? FLAGS_32 : FLAGS_16)) | RFLAGS_1 | (nested ? RFLAGS_NT : 0);
+    s->rflags = (image_word(t, 1) & (t->layout->size == 4 ? EXEC_FLAGS_ALL : FLAGS_16)) | RFLAGS_1 | (nested ? RFLAGS_NT : 0);
     s->shadow = 0;
     for (unsigned i = 0; i < 8; i++)
         x->gpr[i] = image_word(t, 2 + i);
@@ -113,7 +112,7 @@ static void enter_task(struct exec *x, struct task *t, struct exec_checked *tss,
     exec_null_segment(&s->seg[EMUL_LDTR], t->ldt, 0);
     s->cr0 |= CR0_TS;
     s->dr7 &= ~DR7_LOCAL;
-    if (t->layout->size == 4 && (s->cr0 & CR0_PG)) {
+    if (s->cr0 & CR0_PG) {
         s->cr3 = t->cr3;
         if (x->ctx->cache)
             emul_cache_flush(x->ctx->cache);
@@ -123,12 +122,12 @@ static void enter_task(struct exec *x, struct task *t, struct exec_checked *tss,
     x->ctx->changed |= EMUL_STATE_RIP | EMUL_STATE_CS | EMUL_STATE_SEGS | EMUL_STATE_SYSTEM | EMUL_STATE_CR | EMUL_STATE_DR;
 }
 
-static int load_checked(struct exec *x, unsigned seg, struct exec_checked *c, int status)
+static int load_checked(struct exec *x, unsigned seg, struct exec_descriptor *d, int status)
 {
     if (!status)
-        status = exec_accessed(x, c);
+        status = exec_accessed(x, d);
     if (!status)
-        exec_set_segment(x, seg, &c->segment);
+        exec_set_segment(x, seg, &d->segment);
     return status;
 }
 
@@ -136,26 +135,24 @@ static int load_checked(struct exec *x, unsigned seg, struct exec_checked *c, in
 static int load_segments(struct exec *x)
 {
     struct emul_state *s = x->s;
-    uint16_t cs = s->seg[EMUL_CS].selector, ss = s->seg[EMUL_SS].selector, ldt = s->seg[EMUL_LDTR].selector;
-    unsigned cpl = cs & SELECTOR_RPL;
-    struct exec_checked c;
+    uint16_t selector = s->seg[EMUL_LDTR].selector;
+    unsigned cpl = s->seg[EMUL_CS].selector & SELECTOR_RPL;
+    struct exec_descriptor d;
     int status = EMUL_DONE;
 
-    if (!exec_is_null(ldt))
-        status = load_checked(x, EMUL_LDTR, &c, exec_check_ldt(x, ldt, EMUL_VECTOR_TS, EMUL_VECTOR_TS, &c));
+    if (!exec_is_null(selector))
+        status = load_checked(x, EMUL_LDTR, &d, exec_check_system(x, selector, 1 << SYS_LDT, EMUL_VECTOR_TS, EMUL_VECTOR_TS, &d));
     if (status || (s->rflags & RFLAGS_VM))
         return status;
-    status = exec_descriptor_read(x, cs, &c.from, EMUL_VECTOR_TS);
+    status = load_checked(x, EMUL_CS, &d, exec_check_code(x, s->seg[EMUL_CS].selector, cpl, 0, EMUL_VECTOR_TS, &d));
     if (!status)
-        status = load_checked(x, EMUL_CS, &c, exec_check_code(x, &c, cpl, 0, EMUL_VECTOR_TS));
-    if (!status)
-        status = load_checked(x, EMUL_SS, &c, exec_check_stack(x, ss, cpl, EMUL_VECTOR_TS, &c));
+        status = load_checked(x, EMUL_SS, &d, exec_check_stack(x, s->seg[EMUL_SS].selector, cpl, EMUL_VECTOR_TS, &d));
     for (unsigned i = 0; i < sizeof(exec_data_segments) && !status; i++) {
         unsigned seg = exec_data_segments[i];
-        uint16_t selector = s->seg[seg].selector;
 
+        selector = s->seg[seg].selector;
         if (!exec_is_null(selector))
-            status = load_checked(x, seg, &c, exec_check_data(x, selector, cpl, EMUL_VECTOR_TS, &c));
+            status = load_checked(x, seg, &d, exec_check_data(x, selector, cpl, EMUL_VECTOR_TS, &d));
     }
     return status;
 }
@@ -165,16 +162,15 @@ static int start_task(struct exec *x, const struct task *t, int has_error, uint3
 {
     struct emul_state *s = x->s;
     struct exec_stack st;
+    uint64_t code = error;
     int status = load_segments(x);
 
-    x->mode = emul_code_mode(s);
     x->next_rip = s->rip;
     x->flags = s->rflags;
-    x->shadow = 0;
     x->no_step = 1;
     if (!status && has_error) {
         exec_stack_begin(x, &st);
-        status = exec_push(x, &st, t->layout->size, error);
+        status = exec_push(x, &st, t->layout->size, &code, 1);
         if (!status)
             status = exec_stack_commit(x, &st);
         if (!status)
@@ -192,7 +188,7 @@ static int start_task(struct exec *x, const struct task *t, int has_error, uint3
 
 /* ---- The switch ---- */
 
-int exec_task_switch(struct exec *x, struct exec_checked *tss, enum emul_task_reason reason, int has_error, uint32_t error)
+int exec_task_switch(struct exec *x, struct exec_descriptor *tss, enum emul_task_reason reason, int has_error, uint32_t error)
 {
     int nested = reason == EMUL_TASK_CALL || reason == EMUL_TASK_GATE;
     uint16_t link = x->s->seg[EMUL_TR].selector;
@@ -211,13 +207,13 @@ int exec_task_switch(struct exec *x, struct exec_checked *tss, enum emul_task_re
     if (!status && nested)
         status = exec_system_place(x, tss->segment.base, 2, EMUL_PF_W, &back);
     if (!status && !nested)
-        status = exec_descriptor_read(x, link, &leaving, EMUL_VECTOR_TS);
+        status = exec_descriptor_read(x, link, EMUL_VECTOR_TS, &leaving);
     if (!status && reason != EMUL_TASK_IRET)
-        status = exec_system_place(x, tss->from.linear, 8, EMUL_PF_W, &type);
+        status = exec_system_place(x, tss->linear, 8, EMUL_PF_W, &type);
     if (!status && !nested) /* first: a race lost for the other type then leaves nothing that would stop another try */
-        status = exec_descriptor_type(x, &leaving, leaving.low >> 40 & SEG_TYPE & ~SYS_BUSY);
+        status = exec_descriptor_type(x, &leaving, leaving.segment.attr & SEG_TYPE & ~SYS_BUSY);
     if (!status && reason != EMUL_TASK_IRET)
-        status = exec_descriptor_type(x, &tss->from, (tss->segment.attr & SEG_TYPE) | SYS_BUSY);
+        status = exec_descriptor_type(x, tss, (tss->segment.attr & SEG_TYPE) | SYS_BUSY);
     if (!status)
         status = emul_store_bytes(x->ctx, &save, old.image, EMUL_FOR_DESCRIPTOR);
     if (!status && nested)
@@ -229,10 +225,10 @@ int exec_task_switch(struct exec *x, struct exec_checked *tss, enum emul_task_re
 }
 
 /* Through a task gate, whose DPL has been checked. */
-int exec_task_gate(struct exec *x, const struct exec_descriptor *gate, enum emul_task_reason reason, int has_error, uint32_t error)
+int exec_task_gate(struct exec *x, uint64_t gate, enum emul_task_reason reason, int has_error, uint32_t error)
 {
-    struct exec_checked tss;
-    int status = exec_check_tss(x, gate->low >> 16, 0, EMUL_VECTOR_GP, &tss);
+    struct exec_descriptor tss;
+    int status = exec_check_tss(x, gate >> 16, 0, EMUL_VECTOR_GP, &tss);
 
     return status ? status : exec_task_switch(x, &tss, reason, has_error, error);
 }
@@ -240,7 +236,7 @@ int exec_task_gate(struct exec *x, const struct exec_descriptor *gate, enum emul
 /* IRET with NT: back to the task that the current one's link names. */
 int exec_task_return(struct exec *x)
 {
-    struct exec_checked tss;
+    struct exec_descriptor tss;
     uint64_t link;
     int status;
 
@@ -256,7 +252,7 @@ int emul_task_switch(struct emul_ctx *ctx, uint16_t selector, enum emul_task_rea
                      struct emul_result *result)
 {
     int is_return = reason == EMUL_TASK_IRET;
-    struct exec_checked tss;
+    struct exec_descriptor tss;
     struct exec x;
     int status;
 

@@ -14,7 +14,7 @@
 #define PTE_NX      (1ull << 63)
 #define PTE_KEY     59             /* protection key, bits 59 to 62 */
 #define PAE_RSVD    0x7ff0000000000000ull /* bits 52 to 62 of PAE entries, SDM 3A table 4-9 */
-#define PDPTE_RSVD  0x1c6ull       /* of PAE's four pointers, SDM 3A table 4-8 */
+#define PDPTE_RSVD  0x1c6ull       /* of PAE's four pointers, SDM 3A table 4-8; bit 5 too, but QEMU's TCG sets it as an accessed flag */
 #define ADDR_MASK   0x000ffffffffff000ull
 #define PSE36_RSVD  (1ull << 21)   /* SDM 3A table 4-4, with bits 13 to 20 as address bits 32 to 39 */
 

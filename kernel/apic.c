@@ -13,9 +13,8 @@ enum { MSR_DEADLINE = 0x6e0, MSR_X2APIC = 0x800 };
 enum { APIC_BASE_X2 = BIT(10), APIC_BASE_ON = BIT(11), SVR_ENABLE = BIT(8), DIVIDE_BY_1 = 0xb };
 enum { LVT_MASKED = BIT(16), LVT_DEADLINE = BIT(18) };
 enum { ICR_PENDING = BIT(12), ICR_ASSERT = BIT(14) };
+enum { IPI_WAIT = 100000 /* polls */, CALIBRATE_US = 10000 };
 #define APIC_DEFAULT    0xfee00000ul
-#define IPI_WAIT        100000u
-#define CALIBRATE_US    10000u
 
 static volatile u32 *mmio;
 static u64 timer_khz;           /* of the counter at divide by 1 */

@@ -36,7 +36,6 @@ enum error {
 #define READ_ONCE(x)      (*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v)  (*(volatile __typeof__(x) *)&(x) = (v))
 #define barrier()         __asm__ volatile("" ::: "memory")
-#define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
 
 static inline u64 min_u64(u64 a, u64 b) { return a < b ? a : b; }
 static inline u64 max_u64(u64 a, u64 b) { return a > b ? a : b; }

@@ -9,13 +9,8 @@
 
 /* Global descriptor table. SYSEXIT takes CS = SYSENTER_CS + 32 and SS = + 40; SYSRET takes CS = STAR[63:48] + 16 and SS = + 8
  * (SDM 2B SYSEXIT, SYSRET), so one order serves both. */
-#define SEL_KCODE   0x08
-#define SEL_KDATA   0x10
-#define SEL_UCODE32 0x18 /* never entered: not present */
-#define SEL_UDATA   0x20
-#define SEL_UCODE   0x28
-#define SEL_UDATA64 0x30
-#define SEL_TSS     0x38
+enum { SEL_KCODE = 0x08, SEL_KDATA = 0x10, SEL_UCODE32 = 0x18 /* never entered: not present */, SEL_UDATA = 0x20, SEL_UCODE = 0x28,
+       SEL_UDATA64 = 0x30, SEL_TSS = 0x38 };
 
 struct tss {                    /* SDM 3A 7.7; packed because rsp0 is at offset 4 */
     u32 reserved0;

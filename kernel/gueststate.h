@@ -1,6 +1,5 @@
 /* Guest state in its neutral form, for both vendors: its groups, its value after reset, the rules that every CPU has for it. */
-#ifndef KERNEL_GUESTSTATE_H
-#define KERNEL_GUESTSTATE_H
+#pragma once
 
 #include "depriv/abi.h"
 #include "kernel/arch.h"
@@ -48,5 +47,3 @@ static inline bool canonical(u64 address, bool wide)
     u32 unused = wide ? 64 - 57 : 64 - 48;
     return (u64)((long)(address << unused) >> unused) == address;
 }
-
-#endif

@@ -52,7 +52,9 @@ struct exit_info {
 enum exit_action { EXIT_RESUME, EXIT_ADVANCE, EXIT_PENDING }; /* PENDING never reaches the loop: see exit_dispatch() */
 
 /* vcpu.event type bits, over ABI_INJECT_VALID, ABI_INJECT_ERROR and the vector: as in the VMX interruption-information field (SDM 3C 24.8.3). */
+#define HVM_EVENT_VECTOR    0xffu
 #define HVM_EVENT_TYPE      0x700u
+#define HVM_EVENT_FIELDS    (ABI_INJECT_VALID | ABI_INJECT_ERROR | HVM_EVENT_TYPE | HVM_EVENT_VECTOR)
 #define HVM_EVENT_EXTERNAL  0x000u
 #define HVM_EVENT_NMI       0x200u
 #define HVM_EVENT_EXCEPTION 0x300u

@@ -29,16 +29,6 @@ void log_line(const char *format, ...)
     va_end(args);
 }
 
-void log_info(const char *format, ...)
-{
-    va_list args;
-    if (options.quiet)
-        return;
-    va_start(args, format);
-    line(NULL, false, format, args);
-    va_end(args);
-}
-
 void log_domain(const char *domain, const char *format, ...)
 {
     va_list args;

@@ -74,10 +74,14 @@ static char *next_word(char **at)
     return word;
 }
 
-static bool starts(const char *word, const char *name)
+/* What follows "name=", or NULL when the word is another. */
+static const char *value_of(const char *word, const char *name)
 {
-    size_t n = strlen(name);
-    return !memcmp(word, name, n < strlen(word) ? n : strlen(word) + 1) && word[n] == '=';
+    while (*name && *name == *word) {
+        name++;
+        word++;
+    }
+    return !*name && *word == '=' ? word + 1 : NULL;
 }
 
 static u32 digit(char c)
@@ -117,9 +121,9 @@ static u64 chosen(const char *word, const char *value, const struct word_row *ro
 static const struct word_row *word_take(const char *word, const struct word_row *rows, u32 count, void *to)
 {
     for (const struct word_row *row = rows; row < rows + count; row++) {
-        const char *value = word + strlen(row->name) + 1;
+        const char *value = value_of(word, row->name);
         u64 v;
-        if (!starts(word, row->name))
+        if (!value)
             continue;
         v = row->names ? chosen(word, value, row) : number(word, value, row);
         memcpy((char *)to + row->offset, &v, row->bytes);
@@ -159,9 +163,8 @@ static struct domain_config *find_config(const char *name)
     return NULL;
 }
 
-static void module_name(struct domain_config *c, const char *word)
+static void module_name(struct domain_config *c, const char *word, const char *name)
 {
-    const char *name = word + strlen("domain=");
     if (!*name || strlen(name) >= DOMAIN_NAME)
         stop("%s: a name of 1 to %u characters is needed", word, DOMAIN_NAME - 1);
     for (const char *n = name; *n; n++)
@@ -173,8 +176,9 @@ static void module_name(struct domain_config *c, const char *word)
 static void module_word(struct module_words *m, const char *word)
 {
     const struct word_row *row = word_take(word, module_words, ARRAY_SIZE(module_words), m);
-    if (starts(word, "domain"))
-        module_name(&m->config, word);
+    const char *name = value_of(word, "domain");
+    if (name)
+        module_name(&m->config, word, name);
     else if (!row)
         stop("unknown module option %s: domain= role= kind= mem= vcpus= load= entry= bits= cpu= depriv= emulate= and -- are known", word);
     else if (row->offset != offsetof(struct module_words, role))
@@ -186,7 +190,8 @@ static void module_line(char *line, struct module_words *m)
 {
     char *at = line, *word;
     *m = (struct module_words){
-        .config = { .kind = KIND_NONE, .mem = 256, .vcpus = 1, .load = 0x100000, .entry = ~0ul, .bits = 64, .cpu = ~0u, .depriv = options.depriv, .emulate = options.emulate } };
+        .config = { .kind = KIND_NONE, .mem = 256, .vcpus = 1, .load = 0x100000, .entry = ~0ul, .bits = 64, .cpu = ~0u,
+        .depriv = options.depriv, .emulate = options.emulate } };
     while ((word = line_word(&at, line)) != NULL && !str_equal(word, "--"))
         module_word(m, word);
     if (!word)

@@ -27,7 +27,7 @@ struct domain_config {
     u32 bits;
     u32 depriv;                      /* 3: ring 3, two stacks; 2, 1: see depriv/; 0: the component in ring 0 */
     u32 emulate;                     /* enum domain_emulate */
-    u32 cpu;                         /* CPU to start on, ~0: the least loaded */
+    u32 cpu;                         /* CPU to start on, ~0: the next in turn */
     char cmdline[BOOT_LINE_MAX];
     u32 modules;                     /* [0] the image, [1] the initrd if has_initrd, then others */
     bool has_initrd;

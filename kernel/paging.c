@@ -1,7 +1,5 @@
 /* Four-level page tables: the kernel's W^X half, ring-3 tables that share it, and nested tables by the vendor's entry bits (SDM 3A 4.5). */
 #include "kernel/paging.h"
-#include "kernel/arch.h"
-#include "kernel/cpu.h"
 #include "kernel/frames.h"
 #include "kernel/log.h"
 

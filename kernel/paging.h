@@ -4,13 +4,7 @@
 #include "kernel/cpu.h"
 #include "kernel/domain.h"
 
-#define PTE_P   BIT(0)
-#define PTE_W   BIT(1)
-#define PTE_U   BIT(2)
-#define PTE_PWT BIT(3)
-#define PTE_PCD BIT(4)
-#define PTE_PS  BIT(7)
-#define PTE_G   BIT(8)
+enum { PTE_P = BIT(0), PTE_W = BIT(1), PTE_U = BIT(2), PTE_PWT = BIT(3), PTE_PCD = BIT(4), PTE_PS = BIT(7), PTE_G = BIT(8) };
 #define PTE_NX  BIT(63)
 #define PTE_ADDRESS 0x000ffffffffff000ull
 

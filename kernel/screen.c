@@ -4,16 +4,11 @@
 #include "kernel/boot.h"
 #include "kernel/paging.h"
 
-#define FONT_FIRST   32u
-#define FONT_GLYPHS  95u
-#define FONT_COLUMNS 8u
-#define FONT_ROWS    16u
-#define TEXT_CELL    2u
-#define TEXT_GREY    0x0700u
-#define PIXEL_LIGHT  0xc8u     /* of each colour: their order does not matter */
-#define PIXELS_MAX   8192u     /* across and down */
+enum { FONT_FIRST = 32, FONT_GLYPHS = 95, FONT_COLUMNS = 8, FONT_ROWS = 16 };
+enum { TEXT_CELL = 2, TEXT_GREY = 0x0700 };
+enum { PIXEL_LIGHT = 0xc8 };   /* of each colour: their order does not matter */
+enum { WIDE_SCREEN = 1920, PIXELS_MAX = 8192 }; /* from here on dots have twice the size; across and down */
 #define BYTES_MAX    (64 * MIB)
-#define WIDE_SCREEN  1920u     /* from here on dots have twice the size */
 #define IDENTITY_END (4 * GIB) /* of the boot tables */
 
 extern const u8 font[FONT_GLYPHS][FONT_ROWS]; /* font.asm; the left dot is bit 7 */

@@ -8,4 +8,3 @@ void smp_start(void);           /* starts the CPUs of the MADT, one by one; one 
 void smp_ap_main(struct cpu *cpu) __attribute__((noreturn)); /* boot/ap.asm */
 
 extern u64 smp_ap_cr3, smp_ap_stack;
-extern struct cpu *smp_ap_cpu;

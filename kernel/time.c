@@ -8,10 +8,7 @@ enum { PIT_CH2 = 0x42, PIT_CONTROL = 0x43, PORT_61 = 0x61, CMOS_INDEX = 0x70, CM
 enum { P61_GATE2 = 0x01, P61_SPEAKER = 0x02, P61_OUT2 = 0x20 };
 enum { PIT_LATCH2 = 0x80, PIT_MODE0_2 = 0xb0 }; /* channel 2; both bytes, mode 0 */
 #define MEASURE_TICKS (PIT_HZ / 33)
-#define MEASURE_POLLS 100000u
-#define MEASURE_TRIES 16u
-#define SAMPLE_TRIES  8u
-#define CMOS_TRIES    100000u
+enum { MEASURE_POLLS = 100000, MEASURE_TRIES = 16, SAMPLE_TRIES = 8, CMOS_TRIES = 100000 };
 enum { CMOS_A = 0x0a, CMOS_A_UPDATE = 0x80 };
 
 u64 time_clock_tsc;

@@ -275,7 +275,6 @@ static void vcpu_main(struct vcpu *v)
         hvm->run(v);
     hvm->state_get(v, &v->frame->state, ABI_STATE_ALL); /* for the report, which another CPU may print */
     vcpu_unload(this_cpu());
-    domain_vcpu_gone(d);
     sched_exit();
 }
 
@@ -291,21 +290,14 @@ static void reset_state(struct vcpu *v)
     v->tsc_offset = -rdtsc();
 }
 
+/* What thread_switch pops: r15 r14 r13, r12 = argument, rbp, rbx = function, return address; and alignment for thread_start. */
 static void first_frame(struct vcpu *v)
 {
     struct stack_head *head = (struct stack_head *)((char *)v->stack_top - sizeof(*head));
-    u64 *sp = (u64 *)head;
+    const u64 frame[] = { 0, 0, 0, (u64)v, 0, (u64)vcpu_main, (u64)thread_start, 0, 0 };
     head->vcpu = v;
-    *--sp = 0;                       /* alignment: thread_start begins with RSP 16-byte aligned */
-    *--sp = 0;
-    *--sp = (u64)thread_start;       /* return address of thread_switch */
-    *--sp = (u64)vcpu_main;          /* rbx */
-    *--sp = 0;                       /* rbp */
-    *--sp = (u64)v;                  /* r12 */
-    *--sp = 0;
-    *--sp = 0;
-    *--sp = 0;
-    v->thread.rsp = (u64)sp;
+    memcpy((char *)head - sizeof(frame), frame, sizeof(frame));
+    v->thread.rsp = (u64)head - sizeof(frame);
     v->thread.vcpu = v;
 }
 
@@ -314,26 +306,24 @@ static unsigned stack_pages(const struct domain *d)
     return d->method == 0 ? KSTACK_ALL : KSTACK_PAGES;
 }
 
-struct vcpu *vcpu_create(struct domain *d, u32 index)
+int vcpu_create(struct domain *d, u32 index)
 {
-    struct vcpu *v = pool_alloc(VCPU_PAGES);
+    struct vcpu *v = d->vcpu[index] = pool_alloc(VCPU_PAGES);
     if (!v)
-        return NULL;
+        return -E_NOMEM;
     v->domain = d;
     v->domid = d->id;
     v->index = index;
-    v->gate = d->method == 3 ? gate_of_cpu() : GATE_OTHER;
+    v->gate = d->method == 3 ? gate_of_cpu() : d->method;
     v->stack_top = kstack_alloc(KSTACK_VCPU(d->id, index), stack_pages(d));
     v->frame = pool_alloc(1);
     v->hvm = pool_alloc(hvm->vcpu_pages);
-    if (!v->stack_top || !v->frame || !v->hvm || component_map_vcpu(v)) {
-        vcpu_free(v);
-        return NULL;
-    }
+    if (!v->stack_top || !v->frame || !v->hvm || component_map_vcpu(v))
+        return -E_NOMEM;
     hvm->vcpu_init(v);
     reset_state(v);
     first_frame(v);
-    return v;
+    return 0;
 }
 
 void vcpu_print_memory(const struct vcpu *v)
@@ -344,13 +334,10 @@ void vcpu_print_memory(const struct vcpu *v)
                kernel + user + page + state + self, kernel, user, page, hvm->name, state, self);
 }
 
-void vcpu_start(struct vcpu *v, struct cpu *cpu)
-{
-    sched_start(&v->thread, cpu);
-}
-
 void vcpu_free(struct vcpu *v)
 {
+    if (!v)
+        return;
     pool_free(v->hvm, hvm->vcpu_pages);
     pool_free(v->user_stack_pages, ABI_STACK_SIZE / PAGE_SIZE);
     pool_free(v->frame, 1);

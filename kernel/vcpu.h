@@ -31,7 +31,7 @@ struct vcpu {
 
     struct domain *domain;
     u32 index;
-    u32 gate;                   /* enum gate: method three's way down, or GATE_OTHER */
+    u32 gate;                   /* enum gate */
     u32 hazards;                /* hazard_set(), hazard_clear() */
     u32 events;                 /* ABI_EVENT_*, atomic */
     u32 intr;                   /* level that ring 3 reported last */
@@ -58,8 +58,9 @@ struct vcpu {
     struct exit_record ring[VCPU_RING];
     u32 ring_next;
     u32 retries;                /* exits in a row without progress */
-    bool answered;              /* method 1: ring 3 has run, and answer is what its gate returned */
+    bool answered;              /* method 1: ring 3 has run; what the gate returned, and the status of its reply */
     int answer;
+    u32 answer_status;
     u64 top_calls;              /* operations that no exit led to; ring_next counts the others */
     u64 tick_op, tick_at;       /* depriv_tick(): the operation that the last counted tick saw, and how long the thread had run */
     u64 window_at;
@@ -82,9 +83,8 @@ static inline bool vcpu_ready(struct vcpu *v)
     return likely(!READ_ONCE(v->hazards)) || vcpu_ready_slow(v);
 }
 
-struct vcpu *vcpu_create(struct domain *d, u32 index); /* NULL: the pool is empty */
+int vcpu_create(struct domain *d, u32 index); /* d->vcpu[index]; -E_NOMEM: the pool is empty, vcpu_free() frees what there is of it */
 void vcpu_free(struct vcpu *v);
-void vcpu_start(struct vcpu *v, struct cpu *cpu);
 void vcpu_event(struct vcpu *v, u32 event);   /* any CPU: deliver ABI_EVENT_* and wake */
 void vcpu_switch_in(struct vcpu *v);          /* scheduler: make v the loaded vcpu of this CPU */
 void vcpu_debug_save(struct vcpu *v);         /* DR0-DR3, DR6: from the registers of this CPU, where v is live, and to them */

@@ -8,17 +8,10 @@
 /* EVENTINJ (APM2 15.20): types 1 and 5 to 7 are reserved; an exception is a vector below 32, and not 2. */
 static bool event_legal(u64 e)
 {
-    u64 vector = e & 0xff;
-    switch (e & EVENT_TYPE) {
-    case EVENT_INTR:
-    case EVENT_NMI:
-    case EVENT_SOFT:
-        return true;
-    case EVENT_EXCEPTION:
+    u32 type = e & HVM_EVENT_TYPE, vector = e & HVM_EVENT_VECTOR;
+    if (type == HVM_EVENT_EXCEPTION)
         return vector != VEC_NMI && vector <= 31;
-    default:
-        return false;
-    }
+    return type == HVM_EVENT_EXTERNAL || type == HVM_EVENT_NMI || type == HVM_EVENT_SOFT_INT;
 }
 
 /* The rules on the control area come first: some CPUs leave host values in the save area of a VMCB that they refused. */
@@ -33,7 +26,7 @@ const char *svm_entry_broken(struct vcpu *v)
         { svm_intercepted(c, VMEXIT_IOIO) && c->iopm_base + IOPM_BYTES > end, "I/O permission map: end above the physical address width" },
         { svm_intercepted(c, VMEXIT_MSR) && c->msrpm_base + MSRPM_BYTES > end, "MSR permission map: end above the physical address width" },
         { c->nested_cr3 >= end, "nested CR3 has a bit above the physical address width" },
-        { c->event_inj & EVENT_VALID && !event_legal(c->event_inj), "EVENTINJ names an event that does not exist" },
+        { c->event_inj & ABI_INJECT_VALID && !event_legal(c->event_inj), "EVENTINJ names an event that does not exist" },
         { !(c->save.efer & EFER_SVME), "EFER.SVME is clear" },
         { !pat_legal(c->save.g_pat), "G_PAT has a reserved memory type" },
     };

@@ -65,7 +65,7 @@ struct vmexit_row {
  * between (ATTACKS E22). */
 static const struct vmexit_row rows[] = {
     [VMEXIT_EXCP + VEC_DB]     = { EXIT_EXCEPTION,  STAY,        decode_debug },
-    [VMEXIT_EXCP + VEC_UD]     = { EXIT_EXCEPTION,  STAY,        decode_undefined }, /* with emulate=forced */
+    [VMEXIT_EXCP + VEC_UD]     = { EXIT_EXCEPTION,  STAY_NEVER,  decode_undefined }, /* with emulate=forced */
     [VMEXIT_EXCP + VEC_AC]     = { EXIT_EXCEPTION,  STAY,        decode_alignment },
     [VMEXIT_EXCP + VEC_MC]     = { EXIT_NMI,        STAY_NEVER,  NULL },
     [VMEXIT_INTR]              = { EXIT_INTERRUPT,  STAY_NEVER,  NULL },

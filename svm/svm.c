@@ -155,25 +155,24 @@ static void svm_intr_window(struct vcpu *v, bool on)
     c->clean &= ~(u32)CLEAN_TPR;
 }
 
-/* VMX types to EVENTINJ's (APM2 15.20): 0, 2, 3 are the same, and INT1, INT3, INTO are exceptions. INT n is never asked for: see below. */
+/* EVENTINJ and EXITINTINFO are as v->event, with the error code in the high half (APM2 15.20), but INT1, INT3 and INTO are exceptions.
+ * INT n is never asked for: see below. */
 static void event_inject(struct vcpu *v, struct vmcb *c)
 {
-    u32 type = v->event & HVM_EVENT_TYPE;
+    u32 event = v->event, type = event & HVM_EVENT_TYPE;
     if (type == HVM_EVENT_PRIV_SOFT || type == HVM_EVENT_SOFT_EXC)
-        type = EVENT_EXCEPTION;
-    c->event_inj = EVENT_VALID | type | (v->event & 0xff);
-    if (v->event & ABI_INJECT_ERROR)
-        c->event_inj |= EVENT_HAS_ERROR | (u64)v->event_error << 32;
+        event = (event & ~HVM_EVENT_TYPE) | HVM_EVENT_EXCEPTION;
+    c->event_inj = event | (event & ABI_INJECT_ERROR ? (u64)v->event_error << 32 : 0);
     v->event = 0;
 }
 
 /* The exit came while an event was delivered: it goes back. INT n, INT3 and INTO need not, RIP still points to them: they are run again. */
 static void event_interrupted(struct vcpu *v, u64 info)
 {
-    u32 type = info & EVENT_TYPE, vector = info & 0xff;
-    if (type == EVENT_SOFT || (type == EVENT_EXCEPTION && (vector == VEC_BP || vector == VEC_OF)))
+    u32 type = info & HVM_EVENT_TYPE, vector = info & HVM_EVENT_VECTOR;
+    if (type == HVM_EVENT_SOFT_INT || (type == HVM_EVENT_EXCEPTION && (vector == VEC_BP || vector == VEC_OF)))
         return;
-    v->event = ABI_INJECT_VALID | type | vector | (info & EVENT_HAS_ERROR ? ABI_INJECT_ERROR : 0);
+    v->event = (u32)info & HVM_EVENT_FIELDS;
     v->event_error = (u32)(info >> 32);
     v->event_length = 0;
 }
@@ -219,7 +218,7 @@ static void guest_run(struct vcpu *v, struct vmcb *c)
     c->event_inj = 0;
     c->tlb_control = TLB_FLUSH_NONE;
     c->clean = svm_features.clean_mask;
-    if (unlikely(c->exit_int_info & EVENT_VALID))
+    if (unlikely(c->exit_int_info & ABI_INJECT_VALID))
         event_interrupted(v, c->exit_int_info);
 }
 

@@ -9,8 +9,6 @@
 #define MSR_VM_CR       0xc0010114
 #define MSR_VM_HSAVE_PA 0xc0010117
 #define VM_CR_SVMDIS    BIT(4)
-#define DR6_BS          BIT(14)
-#define DR7_GD          BIT(13)
 
 /* CPUID 8000_000Ah: what may be used only where it is offered. */
 struct svm_features {

@@ -11,11 +11,6 @@ enum { NPF_WRITE = BIT(1), NPF_FETCH = BIT(4) }; /* EXITINFO1, 15.25.6 */
 #define VMCB_SHADOW           BIT(0) /* at 0x068 */
 #define VMCB_NP_ENABLE        BIT(0) /* at 0x090 */
 
-/* EVENTINJ and EXITINTINFO (APM2 15.20): vector, type at bit 8, error code in the high half. */
-enum { EVENT_TYPE = 0x700, EVENT_INTR = 0x000, EVENT_NMI = 0x200, EVENT_EXCEPTION = 0x300, EVENT_SOFT = 0x400 };
-#define EVENT_HAS_ERROR       BIT(11)
-#define EVENT_VALID           BIT(31)
-
 /* Clean bits (APM2 15.15.3): set means unchanged since this CPU last ran the VMCB. INTERCEPTS: with the TSC offset; TPR: all of
  * int_control; NP: with G_PAT; CR: CR0, CR3, CR4, EFER; DT: GDTR, IDTR; SEG: CS, SS, DS, ES, CPL. */
 enum {

@@ -145,7 +145,7 @@ static bool pdptes_broken(void)
 /* 26.2: VMfail, instruction errors 7 and 8. */
 static const char *control_rule_broken(void)
 {
-    u64 event = vmcs_read(VMCS_ENTRY_EVENT), type = event & HVM_EVENT_TYPE, vector = event & EVENT_VECTOR;
+    u64 event = vmcs_read(VMCS_ENTRY_EVENT), type = event & HVM_EVENT_TYPE, vector = event & HVM_EVENT_VECTOR;
     bool inject = event & ABI_INJECT_VALID, exception = type == HVM_EVENT_EXCEPTION;
     bool error = exception && vector < 32 && WITH_ERROR >> vector & 1 && has(VMCS_GUEST_CR0, CR0_PE);
     const struct rule rules[] = {

@@ -29,7 +29,7 @@ static void redeliver(struct vcpu *v)
     u32 event = (u32)vmcs_read(VMCS_IDT_EVENT);
     if (!(event & ABI_INJECT_VALID))
         return;
-    v->event = event & EVENT_FIELDS;
+    v->event = event & HVM_EVENT_FIELDS; /* bit 12 says nothing about it */
     v->event_error = event & ABI_INJECT_ERROR ? (u32)vmcs_read(VMCS_IDT_ERROR) : 0;
     v->event_length = (event & HVM_EVENT_TYPE) >= HVM_EVENT_SOFT_INT ? (u32)vmcs_read(VMCS_EXIT_LENGTH) : 0;
 }
@@ -52,7 +52,7 @@ static u64 decode_debug(void)
  * before it is executed, and is a trap: the handler's frame names the next instruction. */
 static u64 decode_exception(struct vcpu *v)
 {
-    u32 event = (u32)vmcs_read(VMCS_EXIT_EVENT), vector = event & EVENT_VECTOR;
+    u32 event = (u32)vmcs_read(VMCS_EXIT_EVENT), vector = event & HVM_EVENT_VECTOR;
     redeliver(v);
     v->exit.vector = vector;
     v->exit.error_valid = event & ABI_INJECT_ERROR;
@@ -70,7 +70,7 @@ static u64 decode_exception(struct vcpu *v)
 /* The APIC has been acknowledged by the exit (24.7.1), and the vector's handler runs as if the interrupt had come in ring 0. */
 static u64 decode_interrupt(struct vcpu *v)
 {
-    u32 vector = (u32)vmcs_read(VMCS_EXIT_EVENT) & EVENT_VECTOR;
+    u32 vector = (u32)vmcs_read(VMCS_EXIT_EVENT) & HVM_EVENT_VECTOR;
     (void)v;
     interrupt_handle(vector);
     return vector;

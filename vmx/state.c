@@ -200,7 +200,7 @@ const char *vmx_state_set(struct vcpu *v, const struct abi_state *s, u32 groups)
     rule = vmx_rule_broken(&new, groups);
     /* With EPT, the PDPTEs come from the VMCS (26.3.2.4); ring 0 cannot read them from guest memory. A guest that turns PAE paging on
      * does so by instructions of its own, which load them; only ring 3 could ask for it here. */
-    if (!rule && groups & ABI_STATE_CR && pae_paging(&new) && (!pae_paging(now) || now->cr3 != new.cr3))
+    if (!rule && groups & ABI_STATE_CR && v->domain->emulate != EMULATE_ALL && pae_paging(&new) && (!pae_paging(now) || now->cr3 != new.cr3))
         rule = "PAE paging cannot be turned on from outside: ring 0 does not read the PDPTEs";
     if (rule)
         return rule;

@@ -74,13 +74,11 @@ enum {
 enum { ENTRY_CTL_LOAD_DEBUG = BIT(2), ENTRY_CTL_IA32E = BIT(9), ENTRY_CTL_LOAD_PAT = BIT(14), ENTRY_CTL_LOAD_EFER = BIT(15) };
 
 /* Interruption information: as v->event (kernel/hvm.h), 24.8.3, 24.9.2, 24.9.3. */
-#define EVENT_VECTOR      0xffu
 #define HVM_EVENT_RESERVED 0x100u
 #define HVM_EVENT_OTHER   0x700u
-#define EVENT_FIELDS      0x80000fffu /* bit 12 says nothing about the event; 30:13 are reserved */
 
 /* Pending debug exceptions and the qualification of a #DB exit, tables 24-4 and 27-1: laid out as DR6. */
-enum { DEBUG_BREAKPOINTS = 0xf, DEBUG_BD = BIT(13), DEBUG_BS = BIT(14), DR7_GD = BIT(13) };
+enum { DEBUG_BREAKPOINTS = 0xf, DEBUG_BD = BIT(13), DEBUG_BS = BIT(14) };
 
 /* EPT entries and pointer, 24.6.11, 28.2.2. WB with IPAT 0: the guest's PAT decides within WB. */
 enum { EPT_READ = BIT(0), EPT_WRITE = BIT(1), EPT_EXECUTE = BIT(2), EPT_WB = 6 << 3 };

@@ -20,6 +20,8 @@ static unsigned access_byte(unsigned selector)
 #define MOV_DS "\x8e\xd8"
 #define MOV_SS "\x8e\xd0"
 #define MOV_FS "\x8e\xe0"
+#define LLDT   "\x0f\x00\xd0"
+#define LTR    "\x0f\x00\xd8"
 
 static void test_load_data(void **state)
 {
@@ -48,7 +50,10 @@ static void test_load_data(void **state)
     environment(PROT0); /* what is loaded, and the accessed bit in memory */
     gdt(DATA0, descriptor(0x12345678, 0x23456, 0xc092));
     f.gpr[EMUL_RAX] = DATA0;
+    f.state.rflags |= F_TF;
     next(MOV_DS);
+    assert_int_equal(f.result.step, 1);
+    assert_int_equal(f.state.shadow, 0);
     assert_int_equal(f.state.seg[EMUL_DS].base, 0x12345678);
     assert_int_equal(f.state.seg[EMUL_DS].limit, 0x23456fff);
     assert_int_equal(f.state.seg[EMUL_DS].attr, 0xc093);
@@ -57,6 +62,54 @@ static void test_load_data(void **state)
     f.lose = 1;
     assert_int_equal(RUN(MOV_DS), EMUL_RETRY);
     assert_int_equal(unchanged(), 1);
+}
+
+static uint64_t rom_read(void *opaque, uint64_t gpa, unsigned size)
+{
+    (void)opaque;
+    assert_int_equal(size, 8);
+    assert_int_equal(gpa, FAKE_HOLE + DATA0);
+    return descriptor(0x1000, 0xfffff, 0xc092);
+}
+
+/* Descriptors in odd places: null's own, a table in ROM, no callback for the accessed bit. */
+static void test_odd_tables(void **state)
+{
+    (void)state;
+    environment(PROT0);
+    gdt(0, descriptor(0, 0xfffff, 0xc093));
+    f.gpr[EMUL_RAX] = 0;
+    faults(GP, 0, MOV_SS);
+    gdt(0, descriptor(0, 0xfffff, 0xc09b));
+    faults(GP, 0, "\xea\x00\x70\x00\x00\x00\x00");
+    f.gpr[EMUL_RCX] = 0;
+    f.state.rflags |= F_ZF;
+    next("\x0f\x02\xc1");
+    assert_false(f.state.rflags & F_ZF);
+    f.gpr[EMUL_RAX] = DATA0;
+    f.state.gdtr.base = FAKE_HOLE;
+    f.ops.mmio_read = rom_read;
+    next(MOV_DS);
+    assert_int_equal(f.state.seg[EMUL_DS].attr, 0xc093);
+    assert_int_equal(f.log[0].kind, 'w');
+    assert_int_equal(f.log[0].where, FAKE_HOLE + DATA0 + 5);
+    assert_int_equal(f.log[0].value, 0x93);
+    environment(PROT0);
+    gdt(DATA0, descriptor(0, 0xfffff, 0xc092));
+    f.gpr[EMUL_RAX] = DATA0;
+    f.ops.phys_cmpxchg = NULL;
+    assert_int_equal(RUN(MOV_DS), EMUL_UNHANDLED);
+    assert_int_equal(unchanged(), 1);
+    environment(PROT0); /* LDT and TSS are of the GDT, and no segments */
+    put(LDT + 8, 8, descriptor(LDT, 0xff, 0x82));
+    put(LDT + 16, 8, descriptor(TSS_B, 0x67, 0x89));
+    f.gpr[EMUL_RAX] = 0x0c;
+    faults(GP, 0x0c, LLDT);
+    f.gpr[EMUL_RAX] = 0x14;
+    faults(GP, 0x14, LTR);
+    faults(GP, 0x14, "\xea\x00\x70\x00\x00\x14\x00");
+    f.gpr[EMUL_RAX] = SMALL; /* a data segment of type 2 */
+    faults(GP, SMALL, LLDT);
 }
 
 static void test_load_stack(void **state)
@@ -98,8 +151,9 @@ static void test_segment_forms(void **state)
     next(MOV_DS);
     assert_int_equal(f.state.seg[EMUL_DS].base, 0x12340);
     assert_int_equal(f.state.seg[EMUL_DS].limit, 0xffffffff);
-    f.state.seg[EMUL_FS].attr |= UNUSABLE; /* as protected mode has left it */
+    f.state.seg[EMUL_FS] = (struct emul_segment){ .attr = UNUSABLE }; /* as protected mode has left it */
     next(MOV_FS);
+    assert_int_equal(f.state.seg[EMUL_FS].limit, 0xffff);
     assert_int_equal(f.state.seg[EMUL_FS].attr, 0x93);
     environment(V86);
     f.gpr[EMUL_RAX] = 0xffff;
@@ -193,6 +247,7 @@ static void test_ask(void **state)
         f.state.rflags |= rows[i].visible ? 0 : F_ZF;
         _assert_int_equal(run(code[rows[i].what], 3), EMUL_DONE, "ask row", i);
         _assert_int_equal(!!(f.state.rflags & F_ZF), rows[i].visible, "ask row", i);
+        assert_int_equal(f.state.rsp, STACK);
         _assert_int_equal(f.gpr[EMUL_RAX], rows[i].what < VERR && rows[i].visible ? rows[i].value : 0xaaaaaaaaaaaaaaaa, "ask row", i);
     }
     environment(PROT0);
@@ -219,12 +274,14 @@ static void test_ask(void **state)
     put(DATA, 4, 0xeeee0001);
     next("\x63\x0b");
     assert_int_equal(get(DATA, 4), 0xeeee0003);
+    f.gpr[EMUL_RCX] = 1;
+    f.state.seg[EMUL_DS] = segment(READONLY);
+    next("\x63\x0b"); /* nothing is written */
+    put(DATA, 4, 0);
+    faults(GP, 0, "\x63\x0b");
     environment(V86);
     faults(UD, 0, "\x63\xc8");
 }
-
-#define LLDT "\x0f\x00\xd0"
-#define LTR  "\x0f\x00\xd8"
 
 static void test_system_segments(void **state)
 {
@@ -283,6 +340,9 @@ static void test_system_segments(void **state)
     assert_int_equal(f.gpr[EMUL_RAX], 0xffffffffffff0000 | LDT_S);
     f.state.cr4 |= 1 << 11;
     faults(GP, 0, "\x0f\x00\xc8");
+    environment(PROT0);
+    f.state.cr4 |= 1 << 11;
+    next("\x0f\x00\xc8");
     environment(REAL);
     faults(UD, 0, LTR);
 }
@@ -322,7 +382,8 @@ static void pointer(unsigned size, uint64_t offset, unsigned selector)
 static void test_far_direct(void **state)
 {
     static const struct { enum mode mode; uint16_t selector; uint64_t offset; unsigned vector, error; } rows[] = {
-        { PROT0, CODE0, 0x7000, 0, 0 }, { PROT0, CODE16_0, 0x7000, 0, 0 }, { PROT0, CONFORM, 0x7000, 0, 0 }, { PROT3, CONFORM | 3, 0x7000, 0, 0 },
+        { PROT0, CODE0, 0x7000, 0, 0 }, { PROT0, CODE16_0, 0x7000, 0, 0 }, { PROT0, CONFORM, 0x7000, 0, 0 }, { PROT3,
+            CONFORM | 3, 0x7000, 0, 0 }, { PROT0, CONFORM | 3, 0x7000, 0, 0 },
         { PROT3, CODE3, 0x7000, 0, 0 }, { PROT0, EXECONLY, 0x7000, 0, 0 }, { LONG0, CODE64_0, 0x7000, 0, 0 }, { LONG0, CODE0, 0x7000, 0, 0 },
         { COMPAT3, CODE64_3, 0x7000, 0, 0 }, { PROT0, CODE_SMALL, 0xfff, 0, 0 }, { PROT0, CODE_SMALL, 0x1000, GP, 0 }, { PROT0, 0, 0, GP, 0 },
         { PROT0, 3, 0, GP, 0 }, { PROT0, GDT_SIZE | 2, 0, GP, GDT_SIZE }, { PROT0, DATA0, 0, GP, DATA0 }, { PROT0, CODE0 | 1, 0, GP, CODE0 },
@@ -360,6 +421,12 @@ static void test_far_direct(void **state)
     pointer(4, 0x1000, CODE_SMALL);
     faults(GP, 0, CALLF);
     pointer(4, 0xfff, CODE_SMALL);
+    done(0xfff, JMPF);
+    assert_int_equal(access_byte(CODE_SMALL), 0x9b);
+    f.state.seg[EMUL_CS] = segment(CODE0);
+    f.state.seg[EMUL_DS].limit = DATA + 4; /* the selector is out of the segment */
+    faults(GP, 0, JMPF);
+    f.state.seg[EMUL_DS].limit++;
     f.state.rsp = 4;
     f.state.seg[EMUL_SS].limit = 0xff;
     faults(SS, 0, CALLF);
@@ -422,10 +489,12 @@ static void test_call_gate(void **state)
     assert_int_equal(get(STACK0 - 24, 4), CODE3 | 3);
     assert_int_equal(get(STACK0 - 28, 4), CODE + 2);
     f.gpr[EMUL_RSP] = 0;
-    f.state.seg[EMUL_FS] = segment(CONFORM); /* and back: DS, ES, GS of level 0 are nulled */
-    for (unsigned i = 0; i < 3; i++)
-        f.state.seg[(uint8_t[]){ EMUL_ES, EMUL_DS, EMUL_GS }[i]] = segment(DATA0);
+    f.state.seg[EMUL_FS] = segment(CONFORM); /* and back: DS and GS of level 0 are nulled */
+    f.state.seg[EMUL_ES] = segment(DATA3 | 3);
+    f.state.seg[EMUL_DS] = f.state.seg[EMUL_GS] = segment(DATA0);
     done(CODE + 2, "\xca\x0c\x00");
+    assert_int_equal(f.state.seg[EMUL_ES].selector, DATA3 | 3);
+    assert_int_equal(f.ctx.changed, EMUL_STATE_RIP | EMUL_STATE_CS | EMUL_STATE_SEGS);
     assert_int_equal(f.state.rsp, STACK + 12);
     assert_int_equal(f.state.seg[EMUL_CS].selector, CODE3 | 3);
     assert_int_equal(f.state.seg[EMUL_SS].selector, DATA3 | 3);
@@ -454,6 +523,16 @@ static void test_call_gate(void **state)
     pointer(4, 0, GATE);
     done(HANDLER, JMPF);
     assert_int_equal(f.state.seg[EMUL_CS].selector, CONFORM | 3);
+    environment(COMPAT3); /* on the same level, out of a 32-bit segment: pushes as 64-bit code */
+    gdt(GATE, gate(CODE64_3, HANDLER, 0xec, 0));
+    pointer(4, 0, GATE);
+    f.state.seg[EMUL_SS].limit = STACK - 9;
+    done(HANDLER, CALLF);
+    assert_int_equal(f.state.rsp, STACK - 16);
+    environment(LONG0); /* a 16-bit gate there is none */
+    gdt(GATE, gate(CODE64_0, HANDLER, 0xe4, 0));
+    pointer(4, 0, GATE);
+    faults(GP, GATE, CALLF);
     environment(COMPAT3); /* 64 bits */
     put(GDT + GATE + 8, 8, 0x1234);
     pointer(4, 0, GATE);
@@ -557,14 +636,14 @@ static void test_far_return_faults(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         environment(rows[i].mode);
-        frame32(rows[i].rip, rows[i].cs, 0x6800, rows[i].ss);
+        frame32(rows[i].rip, rows[i].cs, 0x16800, rows[i].ss);
         if (rows[i].vector) {
             check_fault(RUN("\xcb"), rows[i].vector, rows[i].error, "retf row", i);
             continue;
         }
         _assert_int_equal(RUN("\xcb"), EMUL_DONE, "retf row", i);
         assert_int_equal(f.state.rip, rows[i].rip);
-        assert_int_equal(f.state.rsp, rows[i].ss ? 0x6800 : STACK + 8);
+        assert_int_equal(f.state.rsp, rows[i].ss ? 0x16800 : STACK + 8);
         assert_int_equal(f.state.seg[EMUL_CS].selector, rows[i].cs);
         assert_int_equal(f.state.seg[EMUL_SS].attr >> 5 & 3, rows[i].cs & 3);
     }
@@ -670,8 +749,9 @@ static void test_int_long(void **state)
         assert_int_equal(f.state.rsp, STACK_IST - 40);
     }
     environment(COMPAT3);
-    one_gate(CODE64_3, 0xe); /* the same level, out of a 32-bit segment */
+    one_gate(CODE64_3, 0xe); /* the same level, out of a 32-bit segment, whose limit is none there */
     f.state.rsp = STACK + 4;
+    f.state.seg[EMUL_SS].limit = STACK - 20;
     done(HANDLER, INT("\x30"));
     assert_int_equal(f.state.rsp, STACK - 40);
     environment(LONG3);
@@ -769,6 +849,8 @@ static void test_deliver(void **state)
     idt(13, gate(CODE0, HANDLER, 0x8e, 0));
     f.state.rflags |= F_IF;
     assert_int_equal(emul_deliver(&f.ctx, 13, EMUL_EVENT_FAULT, 1, 0x1234, &f.result), EMUL_DONE);
+    assert_int_equal(f.result.status, EMUL_DONE);
+    assert_int_equal(f.ctx.changed, EMUL_STATE_RIP | EMUL_STATE_CS);
     assert_int_equal(f.state.rip, HANDLER);
     assert_int_equal(f.state.rsp, STACK0 - 24);
     assert_int_equal(get(STACK0 - 24, 4), 0x1234);
@@ -781,6 +863,15 @@ static void test_deliver(void **state)
     assert_int_equal(emul_deliver(&f.ctx, 0x30, EMUL_EVENT_INTERRUPT, 0, 0, &f.result), EMUL_DONE);
     assert_int_equal(get(STACK0 - 12, 4), 2);
     assert_int_equal(f.state.shadow, 0);
+    environment(PROT3); /* #DB before an instruction: RF as it was, so that the breakpoint comes back */
+    idt(1, gate(CODE0, HANDLER, 0x8e, 0));
+    assert_int_equal(emul_deliver(&f.ctx, 1, EMUL_EVENT_FAULT, 0, 0, &f.result), EMUL_DONE);
+    assert_int_equal(get(STACK0 - 12, 4), 2);
+    environment(LONG0); /* a page fault has no EXT */
+    idt(14, gate(CODE64_0, HANDLER, 0x8e, 0));
+    f.state.rsp = NO_PAGE + 16;
+    before = f;
+    check_fault(emul_deliver(&f.ctx, 14, EMUL_EVENT_FAULT, 1, 6, &f.result), PF, 2, __FILE__, __LINE__);
     environment(LONG3);
     idt(14, gate(CODE64_0, HANDLER, 0x8e, 0));
     assert_int_equal(emul_deliver(&f.ctx, 14, EMUL_EVENT_FAULT, 1, 6, &f.result), EMUL_DONE);
@@ -846,13 +937,20 @@ static void test_int_v86(void **state)
         assert_int_equal(get(STACK - 2, 2), 2 | F_IF | F_TF | F_IOPL);
         assert_int_equal(f.state.rflags, 2 | F_VM | iopl << 12 | (iopl == 3 ? F_VIF : 0));
     }
-    f.state.seg[EMUL_TR].limit = 0x100 - 32 + 5; /* the bitmap ends before it */
-    environment(V86);
+    environment(V86); /* the bitmap ends before it, or there is none */
     f.state.cr4 |= 1;
+    f.ram[TSS_A + 0xe6] = 0;
     f.state.seg[EMUL_TR].limit = 0xe5;
     faults(GP, 0, INT("\x30"));
+    put(TSS_A + 0x66, 2, 0x20);
     f.state.seg[EMUL_TR].limit = 0x66;
     faults(GP, 0, INT("\x30"));
+    environment(V86); /* without VME nobody asks it */
+    f.ram[TSS_A + 0xe6] = 0;
+    f.state.rflags |= F_IOPL;
+    one_gate(CODE0, 0xe);
+    done(HANDLER, INT("\x30"));
+    assert_int_equal(f.state.rsp, STACK0 - 36);
     environment(V86); /* the handler must be at level 0, not conforming */
     f.state.rflags |= F_IOPL;
     one_gate(CODE1, 0xe);
@@ -930,6 +1028,11 @@ static void test_iret_long(void **state)
     done(0x7000, "\x48\xcf");
     assert_int_equal(f.state.rflags, 2 | F_IF);
     assert_int_equal(f.state.seg[EMUL_DS].attr & UNUSABLE, UNUSABLE);
+    environment(LONG0);
+    iret_frame(4, 0x7000, CODE64_0, F_VM | F_CF, 0x9000, DATA0);
+    done(0x7000, "\xcf");
+    assert_int_equal(f.state.rflags, 2 | F_CF);
+    assert_int_equal(f.state.rsp, 0x9000);
     environment(LONG0); /* to compatibility mode with a 16-bit stack */
     f.state.rsp = STACK;
     iret_frame(8, 0x7000, CODE3 | 3, 2, 0x123454444, DATA16_3 | 3);
@@ -941,6 +1044,8 @@ static void test_iret_long(void **state)
     iret_frame(8, 0x7000, CODE64_3 | 3, 2, 0, 3);
     faults(GP, 0, "\x48\xcf");
     iret_frame(8, 0x7000, CODE64_0, 2, 0, 1);
+    faults(GP, 0, "\x48\xcf");
+    iret_frame(8, 0x7000, CODE0, 2, 0, 0);
     faults(GP, 0, "\x48\xcf");
     iret_frame(8, 0x7000, CODE64_0, 2, 0, DATA3 | 3);
     faults(GP, DATA3, "\x48\xcf");
@@ -973,6 +1078,7 @@ static void test_iret_v86(void **state)
     assert_int_equal(f.state.rflags, 2 | F_VM | F_VIF | F_VIP | F_IOPL | F_IF | F_NT);
     assert_int_equal(f.state.rsp, 0x12348888);
     assert_int_equal(f.state.seg[EMUL_CS].base, 0x22220);
+    assert_int_equal(f.ctx.changed, EMUL_STATE_RIP | EMUL_STATE_CS | EMUL_STATE_SEGS);
     for (unsigned i = 0; i < 5; i++) {
         const struct emul_segment *s = &f.state.seg[(uint8_t[]){ EMUL_SS, EMUL_ES, EMUL_DS, EMUL_FS, EMUL_GS }[i]];
 
@@ -1120,6 +1226,7 @@ static void test_task16(void **state)
         put(TSS_16 + 0x12 + i * 2, 2, 0xb000 + i);
     for (unsigned i = 0; i < 4; i++)
         put(TSS_16 + 0x22 + i * 2, 2, i == EMUL_CS ? CODE16_0 : DATA16_0);
+    put(TSS_16 + 0x64, 2, 1); /* behind its end: no T */
     pointer(4, 0, TSS16);
     done(0x7000, CALLF);
     check_saved(CODE + 2, 2 | F_IF);
@@ -1152,6 +1259,10 @@ static void test_task_faults(void **state)
     pointer(4, 0, TSS16);
     gdt(TSS16, descriptor(TSS_16, 0x2a, 0x81));
     faults(TS, TSS16, JMPF);
+    prepare_task(); /* the old one has no room */
+    f.state.seg[EMUL_TR].limit = 0x66;
+    faults(TS, TSS, JMPF);
+    faults(TS, TSS, CALLF);
     environment(PROT3);
     pointer(4, 0, TSS2);
     faults(GP, TSS2, CALLF);
@@ -1185,11 +1296,13 @@ static void test_task_loads(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         prepare_task();
         put(TSS_B + rows[i].at, 2, rows[i].value);
+        f.state.shadow = EMUL_SHADOW_STI;
         _assert_int_equal(RUN(JMPF), EMUL_FAULT, "task row", i);
         _assert_int_equal(f.result.vector, rows[i].vector, "task row", i);
         _assert_int_equal(f.result.error, rows[i].error, "task row", i);
         assert_int_equal(f.state.rip, 0x7000);
         assert_int_equal(f.state.rsp, 0xc000);
+        assert_int_equal(f.state.shadow, 0);
         assert_int_equal(f.state.seg[EMUL_TR].selector, TSS2);
         assert_int_equal(f.state.seg[EMUL_CS].selector, get(TSS_B + 0x4c, 2));
         assert_int_equal(f.state.seg[EMUL_CS].attr & 0x90, 0x90);
@@ -1197,6 +1310,32 @@ static void test_task_loads(void **state)
         if (rows[i].vector == DB)
             assert_int_equal(f.result.dr6, 0x8000);
     }
+}
+
+static struct emul_cache cache;
+static unsigned flushes;
+
+static void count_flush(void *opaque, uint64_t linear, int all)
+{
+    (void)opaque;
+    (void)linear;
+    flushes += all;
+}
+
+/* The descriptor of the new task cannot be written, that of the old one can: nothing is. */
+static void test_task_readonly(void **state)
+{
+    (void)state;
+    prepare_task();
+    memcpy(f.ram + 0x2f80, f.ram + GDT, GDT_SIZE); /* TSS2 in the page behind */
+    f.state.gdtr.base = 0x2f80;
+    for (unsigned i = 0; i < 64; i++)
+        put(0x31000 + i * 4, 4, i * 4096 + (i == 3 ? 0x65 : 0x67));
+    put(0x30000, 4, 0x31067);
+    f.state.cr0 |= 1u << 31 | 1 << 16;
+    f.state.cr3 = 0x30000;
+    faults(PF, 3, JMPF);
+    faults(PF, 3, CALLF);
 }
 
 /* Task gates in the IDT, error codes, a virtual-8086 task, CR3. */
@@ -1227,12 +1366,28 @@ static void test_task_events(void **state)
     assert_int_equal(f.state.seg[EMUL_TR].selector, TSS);
     assert_int_equal(emul_task_switch(&f.ctx, TSS, EMUL_TASK_JUMP, 0, 0, &f.result), EMUL_FAULT);
     assert_int_equal(f.result.vector, GP);
+    assert_int_equal(f.result.error, TSS);
+    assert_int_equal(emul_task_switch(&f.ctx, TSS, EMUL_TASK_GATE, 0, 0, &f.result), EMUL_FAULT);
+    assert_int_equal(f.result.error, TSS | 1);
     prepare_task();
     put(TSS_B + 0x24, 4, 2 | F_VM);
     put(TSS_B + 0x4c, 2, 0x1234);
     done(0x7000, JMPF);
     assert_int_equal(f.state.seg[EMUL_CS].base, 0x12340);
+    assert_int_equal(f.state.seg[EMUL_CS].attr, 0xf3);
     assert_int_equal(f.state.seg[EMUL_GS].attr, 0xf3);
+    prepare_task(); /* error code stacked, then EIP beyond the limit; TF of the new task traps behind its first instruction */
+    idt(8, gate(TSS2, 0, 0x85, 0));
+    put(TSS_B + 0x4c, 2, CODE_SMALL);
+    assert_int_equal(emul_deliver(&f.ctx, 8, EMUL_EVENT_FAULT, 1, 0, &f.result), EMUL_FAULT);
+    assert_int_equal(f.result.vector, GP);
+    assert_int_equal(f.result.error, 1);
+    assert_int_equal(f.state.rsp, 0xc000 - 4);
+    assert_int_equal(access_byte(CODE_SMALL), 0x9b);
+    prepare_task();
+    put(TSS_B + 0x24, 4, 2 | F_TF);
+    done(0x7000, JMPF);
+    assert_int_equal(f.result.step, 0);
     prepare_task(); /* paging, 32-bit tables at 30000h: 4 MiB page onto itself; another table for the new task */
     put(0x30000, 4, 0xe7);
     put(0x31000, 4, 0xe7);
@@ -1240,8 +1395,13 @@ static void test_task_events(void **state)
     f.state.cr4 |= 1 << 4;
     f.state.cr3 = 0x30000;
     put(TSS_B + 0x1c, 4, 0x31000);
+    f.ops.tlb_flush = count_flush;
+    f.ctx.cache = &cache;
+    flushes = 0;
     done(0x7000, JMPF);
     assert_int_equal(f.state.cr3, 0x31000);
+    assert_int_equal(flushes, 1);
+    assert_true(cache.page[0][CODE / 4096].tag == 0);
     prepare_task();
     put(0x30000, 4, 0xe7);
     f.state.cr0 |= 1u << 31;
@@ -1263,6 +1423,7 @@ int main(void)
         cmocka_unit_test(test_int_v86), cmocka_unit_test(test_iret), cmocka_unit_test(test_iret_long), cmocka_unit_test(test_iret_v86),
         cmocka_unit_test(test_task_switch), cmocka_unit_test(test_task_return), cmocka_unit_test(test_task16),
         cmocka_unit_test(test_task_faults), cmocka_unit_test(test_task_loads), cmocka_unit_test(test_task_events),
+        cmocka_unit_test(test_task_readonly), cmocka_unit_test(test_odd_tables),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

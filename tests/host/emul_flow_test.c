@@ -56,9 +56,18 @@ static void test_push_forms(void **state)
     next("\x8f\x44\x24\x10"); /* POP [rsp + 10h]: address from rSP behind */
     assert_int_equal(get(STACK - 18 + 0x10, 8), 0x1234567890abcdef);
     assert_int_equal(f.state.rsp, STACK - 18);
+    f.gpr[EMUL_RAX] = 0x1122334455667788;
     next("\xff\xf0"); /* PUSH rAX by its long form */
     next("\x8f\xc1");
-    assert_int_equal(f.gpr[EMUL_RCX], f.gpr[EMUL_RAX]);
+    assert_int_equal(f.gpr[EMUL_RCX], 0x1122334455667788);
+    f.state.rsp = 0x3ffc; /* over two pages */
+    next("\x50");
+    assert_int_equal(get(0x3ff4, 8), 0x1122334455667788);
+    f.state.rsp = 0x4004;
+    next("\x50");
+    assert_int_equal(get(0x3ffc, 8), 0x1122334455667788);
+    next("\x59");
+    assert_int_equal(f.gpr[EMUL_RCX], 0x1122334455667788);
     environment(PROT3); /* a 16-bit stack pointer wraps and keeps the upper half of ESP */
     f.state.seg[EMUL_SS] = segment(DATA16_3 | 3);
     f.state.rsp = 0x12340002;
@@ -149,6 +158,18 @@ static void test_pusha(void **state)
     environment(REAL);
     f.state.rsp = 9;
     faults(GP, 0, "\x60");
+    f.state.rsp = 5;
+    faults(SS, 0, "\x60");
+    f.state.rsp = 8;
+    next("\x60");
+    f.state.rsp = 17;
+    next("\x60");
+    f.state.rsp = 0xabcd0000 | STACK; /* 32 bits from a 16-bit stack: the upper half of ESP stays */
+    next("\x66\x61");
+    assert_int_equal(f.state.rsp, 0xabcd0020 | STACK);
+    environment(PROT0);
+    f.state.rsp = 9;
+    faults(SS, 0, "\x60");
     environment(PROT3); /* the last of eight does not fit: none is written */
     f.state.seg[EMUL_SS].attr |= 4;
     f.state.seg[EMUL_SS].limit = STACK - 29;
@@ -206,6 +227,7 @@ static void test_popf(void **state)
         _assert_int_equal(prefix ? RUN("\x66\x9d") : RUN("\x9d"), EMUL_DONE, "popf row", i);
         if (!(r->now & F_IOPL))
             vm |= iopl;
+        _assert_int_equal(f.state.rsp, STACK + (r->mode == LONG3 ? r->wide ? 8 : 2 : r->wide ? 4 : 2), "popf row", i);
         _assert_int_equal(f.state.rflags, r->now | vm, "popf row", i);
     }
 }
@@ -387,7 +409,8 @@ static void test_cli_sti(void **state)
     static const struct { enum mode mode; unsigned iopl, cr4; uint64_t old, cli, sti; } rows[] = { /* 1: #GP */
         { REAL, 0, 0, F_IF, 0, F_IF }, { PROT0, 0, 0, F_IF, 0, F_IF }, { PROT1, 0, 2, 0, 1, 1 }, { PROT1, 1, 0, 0, 0, F_IF },
         { PROT3, 0, 0, 0, 1, 1 }, { PROT3, 3, 0, 0, 0, F_IF }, { PROT3, 2, 2, F_IF | F_VIF, F_IF, F_IF | F_VIF },
-        { PROT3, 2, 2, F_VIP, F_VIP, 1 }, { PROT3, 2, 1, 0, 1, 1 }, { V86, 0, 0, 0, 1, 1 }, { V86, 0, 2, 0, 1, 1 }, { V86, 3, 1, 0, 0, F_IF },
+        { PROT3, 2, 2, F_VIP, F_VIP, 1 }, { PROT3, 2, 2, 0, 0, F_VIF }, { PROT3, 2, 1, 0, 1, 1 }, { V86, 0, 0, 0, 1, 1 }, { V86,
+            0, 2, 0, 1, 1 }, { V86, 3, 1, 0, 0, F_IF },
         { V86, 2, 1, F_IF | F_VIF, F_IF, F_IF | F_VIF }, { V86, 2, 1, F_VIP, F_VIP, 1 }, { V86, 3, 1, F_VIP, F_VIP, F_VIP | F_IF },
         { LONG3, 0, 0, 0, 1, 1 }, { LONG0, 0, 0, F_IF, 0, F_IF },
     };
@@ -448,6 +471,31 @@ static void test_hlt(void **state)
     faults(GP, 0, "\xf4");
 }
 
+/* Groups of the state that the caller has not given and cannot give: refused, and nothing done (E20). */
+static void test_groups(void **state)
+{
+    static const char *const codes[] = { "\x1e", "\x8c\xd8", "\x8e\xd8", "\x0f\x00\xc8", "\x0f\x00\xd0", "\x0f\x02\xc1", "\xcd\x30", "\xff\x2b",
+                                         "\x07", "\xf1" };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        environment(PROT0);
+        f.gpr[EMUL_RBX] = DATA;
+        put(DATA + 4, 2, CODE0);
+        f.ctx.have = EMUL_STATE_NEEDED | (codes[i][0] == '\xff' ? EMUL_STATE_SEGS : 0);
+        _assert_int_equal(run(codes[i], strlen(codes[i]) < 2 ? 1 : 3), EMUL_UNHANDLED, codes[i], i);
+        assert_int_equal(unchanged(), 1);
+    }
+    environment(PROT0);
+    f.ctx.have = EMUL_STATE_NEEDED;
+    f.state.rflags |= F_NT;
+    assert_int_equal(RUN("\xcf"), EMUL_UNHANDLED);
+    environment(V86);
+    f.ctx.have = EMUL_STATE_NEEDED;
+    f.state.cr4 |= 1;
+    assert_int_equal(RUN("\xcd\x30"), EMUL_UNHANDLED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -455,6 +503,7 @@ int main(void)
         cmocka_unit_test(test_stack_faults), cmocka_unit_test(test_pusha), cmocka_unit_test(test_popf), cmocka_unit_test(test_pushf),
         cmocka_unit_test(test_enter), cmocka_unit_test(test_call), cmocka_unit_test(test_branch_faults), cmocka_unit_test(test_conditions),
         cmocka_unit_test(test_loops), cmocka_unit_test(test_cli_sti), cmocka_unit_test(test_bound), cmocka_unit_test(test_hlt),
+        cmocka_unit_test(test_groups),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,7 +57,7 @@ static int reset(void **state)
     vcpu.hvm = &vmcb;
     vmcb.clean = CLEAN_ALL;
     vmcb.asid = 1;
-    svm_intercept_rows(&vmcb);
+    svm_intercept_rows(&vmcb, false);
     vmcb.save.g_pat = 0x0007040600070406;
     return svm_state_set(&vcpu, &s, ABI_STATE_ALL) != NULL;
 }
@@ -246,11 +246,11 @@ static void test_entry_rules(void **state)
     ENTRY("none that is known", vmcb.iopm_base = BIT(40) - 3 * PAGE_SIZE);
     ENTRY("MSR permission map", vmcb.msrpm_base = BIT(40) - PAGE_SIZE);
     ENTRY("nested CR3", vmcb.nested_cr3 = BIT(40));
-    ENTRY("EVENTINJ", vmcb.event_inj = EVENT_VALID | 0x100);
-    ENTRY("EVENTINJ", vmcb.event_inj = EVENT_VALID | 0x500);
-    ENTRY("EVENTINJ", vmcb.event_inj = EVENT_VALID | EVENT_EXCEPTION | 2);
-    ENTRY("EVENTINJ", vmcb.event_inj = EVENT_VALID | EVENT_EXCEPTION | 32);
-    ENTRY("none that is known", vmcb.event_inj = EVENT_VALID | EVENT_EXCEPTION | EVENT_HAS_ERROR | 14);
+    ENTRY("EVENTINJ", vmcb.event_inj = ABI_INJECT_VALID | 0x100);
+    ENTRY("EVENTINJ", vmcb.event_inj = ABI_INJECT_VALID | 0x500);
+    ENTRY("EVENTINJ", vmcb.event_inj = ABI_INJECT_VALID | HVM_EVENT_EXCEPTION | 2);
+    ENTRY("EVENTINJ", vmcb.event_inj = ABI_INJECT_VALID | HVM_EVENT_EXCEPTION | 32);
+    ENTRY("none that is known", vmcb.event_inj = ABI_INJECT_VALID | HVM_EVENT_EXCEPTION | ABI_INJECT_ERROR | 14);
     ENTRY("none that is known", vmcb.event_inj = 0x500);
     ENTRY("EFER.SVME is clear", vmcb.save.efer &= ~EFER_SVME);
     ENTRY("CR0.NW", vmcb.save.cr0 |= CR0_NW);
@@ -321,7 +321,7 @@ static void test_intercepts(void **state)
     assert_int_equal(vmcb.intercepts[2], 0x7c7f);
     assert_int_equal(vmcb.intercepts[3], 0x8);
     svm_features.nrips = true;
-    svm_intercept_rows(&vmcb);
+    svm_intercept_rows(&vmcb, false);
     assert_int_equal(vmcb.intercepts[2], 0x7e7f);
 }
 

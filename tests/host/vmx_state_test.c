@@ -31,7 +31,8 @@ static inline void invvpid(uint64_t type, uint64_t vpid) { (void)type; (void)vpi
 
 struct cpu_features features = { .physical_bits = 40 };
 struct vmx_config vmx_config;
-static struct vcpu vcpu;
+static struct domain domain;
+static struct vcpu vcpu = { .domain = &domain };
 static uint8_t pages[8192] __attribute__((aligned(4096)));
 static uint64_t fixed_bits[16]; /* by MSR_VMX_BASIC + n */
 

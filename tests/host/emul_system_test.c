@@ -231,7 +231,7 @@ static void test_pae(void **state)
         { "\x0f\x22\xc1", 0x80000011, 0x11, 0x20 }, { "\x0f\x22\xd9", 0x34000, 0x80000011, 0x20 },
         { "\x0f\x22\xe1", 0xa0, 0x80000011, 0x20 }, { "\x0f\x22\xc1", 0xc0000011, 0x80000011, 0x20 },
     };
-    static const uint64_t bad[] = { 0x32003, 0x32021, 0x32041, 0x8000032001, 0x8000000000032001 };
+    static const uint64_t bad[] = { 0x32003, 0x32101, 0x32041, 0x8000032001, 0x8000000000032001 };
 
     (void)state;
     for (unsigned way = 0; way < 4; way++) {
@@ -287,7 +287,7 @@ static void test_pae_unused(void **state)
         f.gpr[EMUL_RCX] = ways[way].value;
         *(uint64_t *)(f.ram + 0x32000) = 0xe7;
         pointers[0] = ways[way].cr4 & 0x10 ? 0xe7 : 0x32001; /* a large page of 32-bit tables */
-        pointers[3] = 0x32021;
+        pointers[3] = 0x32101;
         f.ctx.have &= ~EMUL_STATE_SYSTEM; /* nor is TR asked for */
         f.ops.state_get = way ? NULL : state_get;
         DONE();

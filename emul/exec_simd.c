@@ -331,8 +331,8 @@ int do_simd(struct exec *x)
     struct simd v = { .cell = find_cell(insn) };
     int status;
 
-    if (!v.cell)
-        return EMUL_UNHANDLED;
+    if (!v.cell) /* refused by name, but VEX and EVEX do not exist outside protected mode (SDM 2A 2.3.9) */
+        return insn->encoding != EMUL_LEGACY && !emul_protected(x->s) ? exec_ud(x) : EMUL_UNHANDLED;
     set_sizes(x, &v);
     status = check_state(x, &v);
     if (!status)

@@ -14,7 +14,6 @@
 #define PTE_NX      (1ull << 63)
 #define PTE_KEY     59             /* protection key, bits 59 to 62 */
 #define PAE_RSVD    0x7ff0000000000000ull /* bits 52 to 62 of PAE entries, SDM 3A table 4-9 */
-#define PDPTE_RSVD  0x1c6ull       /* of PAE's four pointers, SDM 3A table 4-8; bit 5 too, but QEMU's TCG sets it as an accessed flag */
 #define ADDR_MASK   0x000ffffffffff000ull
 #define PSE36_RSVD  (1ull << 21)   /* SDM 3A table 4-4, with bits 13 to 20 as address bits 32 to 39 */
 
@@ -97,7 +96,7 @@ static unsigned descend_pae(const struct walk *w, uint64_t *table)
     if (!(entry & PTE_P))
         return 0;
     *table = entry & ADDR_MASK;
-    return entry & (w->rsvd | PDPTE_RSVD | PTE_NX) ? EMUL_PF_P | EMUL_PF_RSVD : FOUND;
+    return entry & (w->rsvd | EMUL_PDPTE_RSVD | PTE_NX) ? EMUL_PF_P | EMUL_PF_RSVD : FOUND;
 }
 
 /* Down to the entry that maps the page; the flags of all entries are joined in w->all and w->any. */

@@ -13,6 +13,9 @@
 #define EMUL_PF_PK     0x20u
 #define EMUL_IMPLICIT  0x100u /* supervisor access that is not the instruction's own (descriptor tables): SMAP despite AC */
 
+/* Reserved in PAE's four pointers, SDM 3A table 4-8; bit 5 too, but QEMU's TCG sets it as an accessed flag. */
+#define EMUL_PDPTE_RSVD 0x1c6ull
+
 /* Translates `linear` for an access (EMUL_PF_W, _U, _FETCH, EMUL_IMPLICIT). EMUL_DONE: *gpa; accessed and dirty flags are set.
  * EMUL_FAULT: #PF in result. EMUL_RETRY: other vcpus kept changing the tables. EMUL_UNHANDLED: a callback is missing.
  * A table outside RAM reads as all ones. At most 5 levels, WALK_TRIES times. */

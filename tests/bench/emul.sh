@@ -52,7 +52,7 @@ awk -F'|' -v commit="$commit" -v json="$out/bench.jsonl" '
                 line(name, config, ns[name, config], "ns")
             }
             limit = xen[name] / 3
-            over = i <= n && value[1] > limit ? "  over" : ""
+            over = i <= n && value[1] + 0 > limit ? "  over" : ""
             bad += over != ""
             shown = (i > n) ? "" : sprintf((per[name] > 1) ? "%.2f" : "%.0f", limit)
             printf "%-22s %9s %9s %9s %9s %9s   %s / %s / %s%s\n", name, value[1], value[2], value[3], xen[name], shown,

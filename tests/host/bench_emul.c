@@ -200,12 +200,12 @@ static void set_registers(void)
     *(uint32_t *)(ram + DATA + 8) = 0;
 }
 
-static int run(enum config config, const struct row *row)
-{
-    struct emul_insn insn;
+static struct emul_insn decoded_insn;
 
-    if (row && row->flags & DECODE)
-        return emul_decode(&insn, ram + CODE, 15, config == FLAT ? EMUL_MODE32 : EMUL_MODE64) > 0 ? EMUL_DONE : EMUL_FAULT;
+static inline __attribute__((always_inline)) int run(enum config config, unsigned flags)
+{
+    if (flags & DECODE)
+        return emul_decode(&decoded_insn, ram + CODE, 15, config == FLAT ? EMUL_MODE32 : EMUL_MODE64) > 0 ? EMUL_DONE : EMUL_FAULT;
     return emul_execute(&b.ctx, EMUL_MAY_ANY, &b.result);
 }
 
@@ -239,15 +239,21 @@ static int bench_row(enum config config, const struct row *row)
     memset(ram + CODE, 0x90, 64);
     memcpy(ram + CODE, row->bytes, row->length);
     set_registers();
-    if (run(config, row) != EMUL_DONE)
+    if (run(config, row->flags) != EMUL_DONE)
         return 1;
     for (unsigned part = 0; part < (RUNNING_ON_VALGRIND ? 1 : 5); part++) {
         start = seconds();
         for (unsigned i = 0; i < rounds; i++) {
             set_registers();
-            CALLGRIND_TOGGLE_COLLECT;
-            run(config, row);
-            CALLGRIND_TOGGLE_COLLECT;
+            if (row->flags & DECODE) {
+                CALLGRIND_TOGGLE_COLLECT;
+                run(config, DECODE);
+                CALLGRIND_TOGGLE_COLLECT;
+            } else {
+                CALLGRIND_TOGGLE_COLLECT;
+                run(config, 0);
+                CALLGRIND_TOGGLE_COLLECT;
+            }
         }
         if (seconds() - start < best)
             best = seconds() - start;
@@ -290,7 +296,7 @@ static void bench_loop(enum config config)
 
         CALLGRIND_TOGGLE_COLLECT;
         for (unsigned i = 0; i < rounds; i++) {
-            if (run(config, NULL) != EMUL_DONE) {
+            if (run(config, 0) != EMUL_DONE) {
                 printf("bench_emul: the loop is refused at %llx\n", (unsigned long long)b.state.rip);
                 exit(1);
             }

@@ -84,7 +84,7 @@ $(B)/font.psf: | tools
 
 $(B)/k/kernel/font.asm.o: $(B)/font.psf
 
--include $(KOBJ:.o=.d) $(UOBJ:.o=.d)
+-include $(KOBJ:.o=.d) $(UOBJ:.o=.d) $(B)/u/tests/bench/component.c.d
 
 # ---- For people --------------------------------------------------------------------------------------------------------
 

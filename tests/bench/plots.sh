@@ -63,10 +63,10 @@ peers() {
     {
         echo "operation Rung KVM Xen"
         for vendor in svm vmx; do
-            for operation in out cpuid mmio_write mmio_read outsb; do
+            for operation in out cpuid rdmsr mmio_write mmio_read outsb rep_outsb_256 irq_round; do
                 # Xen's and, where it was not measured here, KVM's figures are those of peers.txt.
                 awk -v o=$operation -v v=$vendor -v rung="$(median $operation $vendor Rung "")" -v kvm="$(median $operation $vendor KVM "device in a process")" \
-                    '$1 == o && $2 == v { print o "-" v, rung == "" ? "?" : rung, kvm == "" ? $3 : kvm, $4 }' tests/bench/peers.txt
+                    '$1 == o && $2 == v { print o "-" v, rung == "" ? "?" : rung, kvm == "" ? $3 : kvm, $4 == "-" ? "?" : $4 }' tests/bench/peers.txt
             done
         done
     } > "$work/plot.peers"

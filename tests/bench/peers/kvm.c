@@ -16,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/syscall.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define RAM         (16u << 20)
@@ -43,7 +44,7 @@ static unsigned console_used;
 static void end(void)
 {
     fflush(stdout);
-    usleep(100000);
+    tcdrain(1); /* else what Linux still holds is lost */
     if (!iopl(3))
         for (const char *c = "Shutdown"; *c; c++)
             outb(*c, BOCHS_END);

@@ -124,7 +124,7 @@ clean:
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
-export PARTS OP DET HV ACCEL KIND GUEST INITRD CMDLINE MODULES MEM VCPUS OPTS TIMEOUT FIRMWARE B COUNT
+export PARTS PEERS OP DET HV ACCEL KIND GUEST INITRD CMDLINE MODULES MEM VCPUS OPTS TIMEOUT FIRMWARE B COUNT
 
 ## make                 build build/rung.elf (GRUB) and build/rung32.elf (QEMU -kernel)
 ## make run             a Debian kernel with a busybox shell as a guest, in this terminal
@@ -137,7 +137,7 @@ export PARTS OP DET HV ACCEL KIND GUEST INITRD CMDLINE MODULES MEM VCPUS OPTS TI
 ## make test [T=name]   unit tests on the host, then system tests on QEMU and Bochs
 ## make bench [HV=..]   the measurements, as tables and in build/bench.jsonl
 ##     PARTS="flat ring3 events methods rfc linux"  some of them (tests/system/bench.sh)
-## make bench-peers     KVM measured with the same guest on the same emulated machines
+## make bench-peers     KVM and Xen measured with the same guest on the same emulated machines
 ## make plots           build/plots/*.svg from the measurements
 ## make check           style, layers, static analysis
 ## make abi             the table of calls in depriv/README.md, from depriv/abi.h

@@ -125,7 +125,7 @@ part_methods() {
 
 part_rfc() {
     local option
-    local kernel=build/bench/kernel-generic/vmlinuz
+    local kernel=build/bench/kernel-generic/vmlinuz TIMEOUT=${TIMEOUT:-1200}
     tests/system/linux.sh
     make_rfc
     # The tests' kernel is built without /dev/port, which the shell's loop writes to.

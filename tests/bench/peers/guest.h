@@ -32,6 +32,7 @@
 #define DUMMY       0x80u         /* the port and the word that bench.asm writes */
 #define NOWHERE     0xd0000000u
 #define BOCHS_END   0x8900        /* the word Shutdown ends Bochs */
+#define SETTLE      5             /* seconds: 50 KB at 115200 baud */
 
 static uint8_t *ram;
 static char console[1 << 20];
@@ -42,7 +43,8 @@ void com1_line(unsigned level);   /* the process's own: the interrupt request of
 __attribute__((noreturn)) static void end(void)
 {
     fflush(stdout);
-    tcdrain(1); /* else what Linux still holds is lost */
+    tcdrain(1);   /* else what Linux still holds is lost, */
+    sleep(SETTLE); /* and what Xen holds */
     if (!iopl(3))
         for (const char *c = "Shutdown"; *c; c++)
             outb(*c, BOCHS_END);

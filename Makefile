@@ -16,14 +16,14 @@ UFLAGS := $(COMMON) -I$(B)/u
 
 KSRC := $(wildcard boot/*.c kernel/*.c vmx/*.c svm/*.c) depriv/gate.c depriv/calls.c depriv/component.c depriv/format.c depriv/string.c $(wildcard depriv/method*.c)
 KASM := $(wildcard boot/*.asm kernel/*.asm vmx/*.asm svm/*.asm) depriv/gate.asm depriv/method2.asm depriv/component_image.asm
-USRC := depriv/umain.c depriv/uinsn.c depriv/guestmem.c depriv/format.c depriv/string.c $(wildcard depriv/load/*.c devices/*.c emul/*.c)
+USRC := depriv/umain.c depriv/clock.c depriv/uinsn.c depriv/guestmem.c depriv/format.c depriv/string.c $(wildcard depriv/load/*.c devices/*.c emul/*.c)
 KOBJ := $(patsubst %,$(B)/k/%.o,$(filter-out kernel/offsets.c,$(KSRC)) $(KASM))
-UOBJ := $(patsubst %,$(B)/u/%.o,depriv/ustart.asm $(USRC))
+UOBJ := $(patsubst %,$(B)/u/%.o,depriv/ustart.asm depriv/uvector.asm $(USRC))
 
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := all
 Q := $(if $(V),,@)
-.PHONY: all tools iso run test bench bench-peers plots check loc abi help clean gdb
+.PHONY: all tools iso run test bench bench-peers plots bench-emul fuzz coverage check loc abi help clean gdb
 tools: # nasm, iasl and what else the build takes: Debian packages, installed when missing
 	@tests/system/install.sh build
 
@@ -106,6 +106,18 @@ bench-peers:
 plots:
 	@tests/bench/plots.sh
 
+bench-emul:
+	@tests/system/install.sh emul
+	@tests/bench/emul.sh
+
+fuzz:
+	@tests/system/install.sh emul
+	@tests/host/fuzz.sh
+
+coverage:
+	@tests/system/install.sh emul
+	@tests/host/coverage.sh
+
 check: all
 	@tests/system/check.sh
 
@@ -124,7 +136,7 @@ clean:
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
-export PARTS PEERS OP DET HV ACCEL KIND GUEST INITRD CMDLINE MODULES MEM VCPUS OPTS TIMEOUT FIRMWARE B COUNT
+export FUZZ_TIME PARTS PEERS OP DET HV ACCEL KIND GUEST INITRD CMDLINE MODULES MEM VCPUS OPTS TIMEOUT FIRMWARE B COUNT
 
 ## make                 build build/rung.elf (GRUB) and build/rung32.elf (QEMU -kernel)
 ## make run             a Debian kernel with a busybox shell as a guest, in this terminal
@@ -139,6 +151,9 @@ export PARTS PEERS OP DET HV ACCEL KIND GUEST INITRD CMDLINE MODULES MEM VCPUS O
 ##     PARTS="flat ring3 events methods rfc linux"  some of them (tests/system/bench.sh)
 ## make bench-peers     KVM and Xen measured with the same guest on the same emulated machines
 ## make plots           build/plots/*.svg from the measurements
+## make bench-emul      the emulator on this machine: instructions for one emulated instruction, beside Xen's
+## make fuzz            all fuzzers of tests/host, FUZZ_TIME=60 seconds each; their corpora stay in build/fuzz
+## make coverage        lines of emul/ that the host tests reach
 ## make check           style, layers, static analysis
 ## make abi             the table of calls in depriv/README.md, from depriv/abi.h
 ## make loc             lines of code by part

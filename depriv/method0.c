@@ -3,7 +3,7 @@
  * component is ring 0's here: invariants 1, 2 and 5 do not hold for such a domain, and the boot log says so. */
 #include "depriv/gate.h"
 
-int method0_run(struct vcpu *v)
+int method0_down(struct vcpu *v)
 {
     void (*component_main)(u64 frame, u64 info) = (void (*)(u64, u64))v->user_entry;
     component_main(v->user_frame, v->user_info);
@@ -13,7 +13,7 @@ int method0_run(struct vcpu *v)
 /* A call of the component: it can name no other domain, since the target is whose stack this is. */
 static long method0_call(u32 number, u64 a1, u64 a2, u64 a3)
 {
-    return depriv_syscall(stack_head()->vcpu, number, a1, a2, a3);
+    return depriv_dispatch(stack_head()->vcpu, number, a1, a2, a3);
 }
 
 u64 method0_entry(void)

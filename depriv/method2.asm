@@ -1,24 +1,19 @@
 ; Method 2: the supervisor stack is copied aside, ring 3 runs from the top of an empty one, the copy is put back (S0-12).
-; Ring 0, interrupts off, on the vcpu's supervisor stack; called from gate.c as a C function.
+; Ring 0, interrupts off, on the vcpu's supervisor stack; called from gate.c with the convention of gate_down.
 ;
-;     RSP -> r15 r14 r13 r12 rbx rbp [return address] ... the callers up to the thread's first ... | stack_head     (rising addresses)
-;            `---------------------------- copied to vcpu.stack_copy ----------------------------'
+;     RSP -> rbp [return address] ... the callers, up to the thread's first ... | stack_head     (rising addresses)
+;            `------------------ copied to vcpu.stack_copy -------------------'
 
 %include "offsets.inc"
 bits 64
 default abs
 section .text
 extern features, gate_down_sysexit, gate_down_sysret, method2_deep
-global method2_run
+global method2_down
 
-; int method2_run(struct vcpu *rdi): as gate_down. Bound of the copies: VCPU_COPY_SIZE bytes.
-method2_run:
+; eax = method2_down(struct vcpu *rdi): as gate_down. Bound of the copies: VCPU_COPY_SIZE bytes.
+method2_down:
     push    rbp
-    push    rbx
-    push    r12
-    push    r13
-    push    r14
-    push    r15
     mov     rdx, [rdi + VCPU_STACK_TOP]
     sub     rdx, STACK_HEAD
     mov     rcx, rdx
@@ -47,11 +42,6 @@ method2_run:
     lea     rsi, [rbp + VCPU_COPY]
     shr     ecx, 3
     rep movsq
-    pop     r15
-    pop     r14
-    pop     r13
-    pop     r12
-    pop     rbx
     pop     rbp
     ret
 

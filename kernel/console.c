@@ -26,7 +26,6 @@ struct uart_port {
     bool present;
     bool irq;                   /* transmitter interrupts empty the ring */
     bool stuck;                 /* did not become empty in TX_WAIT polls: not waited for until it does */
-    bool receive;               /* the receiver's interrupt is wanted */
     u8 ier;                     /* as the port has it */
     u32 head, tail;
     u8 ring[TX_RING];
@@ -61,16 +60,6 @@ static void uart_init(struct uart_port *p)
     uart_out(p, UART_MCR, MCR_DTR | MCR_RTS | MCR_OUT2);
 }
 
-/* Interrupts for what is left to do: bytes to send, bytes that may come. */
-static void uart_ier(struct uart_port *p)
-{
-    u8 ier = (p->receive ? IER_RX : 0) | (p->head != p->tail ? IER_TX : 0);
-    if (p->ier != ier) {
-        p->ier = ier;
-        uart_out(p, UART_IER, ier);
-    }
-}
-
 /* Fills the transmitter's FIFO if it is empty; true: something was sent. Bound: the FIFO. */
 static bool uart_pump(struct uart_port *p)
 {
@@ -103,6 +92,32 @@ static void uart_put(struct uart_port *p, u8 c)
     p->ring[p->head++ % TX_RING] = c;
 }
 
+/* The domain in focus, or, when it is gone, the next that is left; NULL when none is. */
+static struct domain *focus_domain(void)
+{
+    for (u32 i = 0; !domains[focus] && i < DOMAINS_MAX; i++)
+        focus = focus % DOMAINS_MAX + 1;
+    return domains[focus];
+}
+
+static bool ring_full(const struct domain *d)
+{
+    return d && d->input.head - d->input.tail == sizeof(d->input.bytes);
+}
+
+/* Interrupts for what is left to do: bytes to send, bytes that may come. A full ring leaves bytes in the UART, takes RTS away and masks the
+ * receiver: the sender waits, nothing is lost. */
+static void uart_ier(struct uart_port *p)
+{
+    bool input = p == &com[0], full = input && ring_full(focus_domain());
+    u8 ier = (input && !full ? IER_RX : 0) | (p->head != p->tail ? IER_TX : 0);
+    if (p->ier == ier)
+        return;
+    p->ier = ier;
+    uart_out(p, UART_MCR, MCR_DTR | MCR_OUT2 | (full ? 0 : MCR_RTS));
+    uart_out(p, UART_IER, ier);
+}
+
 static void uart_flush(struct uart_port *p)
 {
     if (p->irq) {
@@ -126,13 +141,10 @@ void console_early_init(void)
     uart_init(&com[1]);
 }
 
-
 void console_irq_init(void)
 {
-    u32 apic = cpus[0].apic_id;
-    com[0].irq = com[0].present && !ioapic_route(4, VECTOR_SERIAL, apic);
-    com[1].irq = com[1].present && !ioapic_route(3, VECTOR_SERIAL, apic);
-    com[0].receive = com[0].irq;
+    com[0].irq = com[0].present && !ioapic_route(4, VECTOR_SERIAL, cpus[0].apic_id);
+    com[1].irq = com[1].present && !ioapic_route(3, VECTOR_SERIAL, cpus[0].apic_id);
     uart_flush(&com[0]);
     booted = true;
 }
@@ -203,45 +215,21 @@ u32 console_room(void)
 
 /* ---- Input ----------------------------------------------------------------------------------------------------------------- */
 
-/* The domain in focus, or, when it is gone, the next that is left; NULL when none is. */
-static struct domain *focus_domain(void)
-{
-    for (u32 i = 0; !domains[focus] && i < DOMAINS_MAX; i++)
-        focus = focus % DOMAINS_MAX + 1;
-    return domains[focus];
-}
-
-static void focus_set(u32 id)
-{
-    char text[DOMAIN_NAME + 32];
-    focus = id;
-    uart_write(&com[0], text, text_format(text, sizeof(text), "\r\nrung: console of %s\r\n", focus_domain()->name));
-    line_owner = 0;
-}
-
-static bool ring_full(const struct console_ring *r)
-{
-    return r->head - r->tail == sizeof(r->bytes);
-}
-
 /* Ctrl-] and a digit move the focus; Ctrl-] twice is one Ctrl-]; one before anything else is dropped. */
 static void input_byte(struct domain *d, u8 c)
 {
+    char text[DOMAIN_NAME + 32];
     bool was_pending = focus_pending;
     focus_pending = !was_pending && c == FOCUS_KEY;
     if (focus_pending)
         return;
-    if (was_pending && c >= '1' && c <= '9')
-        focus_set((u32)(c - '0'));
-    else
+    if (was_pending && c >= '1' && c <= '9') {
+        focus = c - '0';
+        uart_write(&com[0], text, text_format(text, sizeof(text), "\r\nrung: console of %s\r\n", focus_domain()->name));
+        line_owner = 0;
+    } else {
         d->input.bytes[d->input.head++ % sizeof(d->input.bytes)] = c;
-}
-
-/* A full ring leaves bytes in the UART, takes RTS away and masks the receiver: the sender waits, nothing is lost. */
-static void receiver(struct uart_port *p, bool on)
-{
-    uart_out(p, UART_MCR, MCR_DTR | MCR_OUT2 | (on ? MCR_RTS : 0));
-    p->receive = on;
+    }
 }
 
 /* The next byte that COM1 has received, or -1. */
@@ -255,15 +243,11 @@ static int uart_get(struct uart_port *p)
 /* COM1's bytes go to the domain in focus; with none left they have no reader. Bound: what one interrupt may bring. */
 static void receive(struct uart_port *p)
 {
+    struct domain *d;
+    int c;
     for (u32 i = 0; i < 4 * FIFO_BYTES; i++) {
-        struct domain *d = focus_domain();
-        int c;
-        if (d && ring_full(&d->input)) {
-            receiver(p, false);
-            return;
-        }
-        c = uart_get(p);
-        if (c < 0)
+        d = focus_domain();
+        if (ring_full(d) || (c = uart_get(p)) < 0)
             return;
         if (d)
             input_byte(d, (u8)c);
@@ -273,44 +257,29 @@ static void receive(struct uart_port *p)
 }
 
 /* The ISA line is an edge: with every source masked for the while it is low, and a source that is left raises it anew at the end. */
-static void port_interrupt(struct uart_port *p)
-{
-    if (!p->irq)
-        return;
-    uart_out(p, UART_IER, 0);
-    p->ier = 0;
-    if (p == &com[0])
-        receive(p);
-    uart_pump(p);
-    uart_ier(p);
-}
-
 void console_interrupt(void)
 {
     spin_lock(&lock);
-    port_interrupt(&com[0]);
-    port_interrupt(&com[1]);
+    for (struct uart_port *p = com; p < com + ARRAY_SIZE(com); p++) {
+        if (!p->irq)
+            continue;
+        uart_out(p, UART_IER, 0);
+        p->ier = 0;
+        if (p == &com[0])
+            receive(p);
+        uart_pump(p);
+        uart_ier(p);
+    }
     spin_unlock(&lock);
-}
-
-static void receiver_on(void)
-{
-    if (!com[0].irq || com[0].receive)
-        return;
-    receiver(&com[0], true);
-    uart_ier(&com[0]);
 }
 
 u32 console_input(struct domain *d, u8 *to, u32 max)
 {
     u32 n = 0;
-    bool was_full;
     spin_lock(&lock);
-    was_full = ring_full(&d->input);
     while (n < max && d->input.head != d->input.tail)
         to[n++] = d->input.bytes[d->input.tail++ % sizeof(d->input.bytes)];
-    if (was_full && n)
-        receiver_on();
+    uart_flush(&com[0]);
     spin_unlock(&lock);
     return n;
 }
@@ -322,7 +291,7 @@ void console_forget(struct domain *d)
         domains[d->id] = NULL;
     if (line_owner == d->id)
         line_break();
-    receiver_on(); /* its ring may have been the full one */
+    uart_flush(&com[0]); /* its ring may have been the full one */
     spin_unlock(&lock);
 }
 
@@ -337,8 +306,6 @@ void console_force(void)
 /* Waits until a port has sent everything. Bound: TX_WAIT polls for each FIFO. */
 static void uart_drain(struct uart_port *p)
 {
-    if (!p->present)
-        return;
     uart_wait(p, 0);
     for (u32 i = 0; i < TX_WAIT && !(uart_in(p, UART_LSR) & LSR_EMPTY); i++)
         ;
@@ -378,10 +345,8 @@ void machine_end(bool success)
         if (success)
             bochs_shutdown();
         break;
-    case END_HALT:
-    default:
+    default: /* END_HALT */
         break;
     }
-    for (;;)
-        __asm__ volatile("cli; hlt");
+    cpu_halt();
 }

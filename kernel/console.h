@@ -1,6 +1,5 @@
 /* Serial ports and screen: the guests' consoles, the log, input to the domain in focus. */
-#ifndef KERNEL_CONSOLE_H
-#define KERNEL_CONSOLE_H
+#pragma once
 
 #include "kernel/base.h"
 #include "kernel/domain.h"
@@ -17,5 +16,3 @@ u32 console_input(struct domain *d, u8 *to, u32 max); /* takes input bytes; re-e
 void console_forget(struct domain *d); /* d has ended: no more input or event for it; before any of its vcpus is freed */
 void console_force(void);            /* panic: take the ports whoever holds them */
 void machine_end(bool success) __attribute__((noreturn)); /* by options.end; success decides the exit status of the emulator */
-
-#endif

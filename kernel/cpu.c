@@ -10,7 +10,8 @@ struct cpu_features features;
 
 enum { CPUID_EAX, CPUID_EBX, CPUID_ECX, CPUID_EDX };
 
-/* One row per feature: where CPUID tells, whether Rung can do without, where it is kept, the CR4 bit that comes with it. */
+/* One row per feature, but for those that long mode implies: where CPUID tells, whether Rung can do without, where it is kept, the CR4 bit
+ * that comes with it. */
 static const struct feature_row {
     u32 leaf;
     u8 reg, bit;
@@ -19,12 +20,8 @@ static const struct feature_row {
     u64 cr4;
     const char *name;
 } feature_rows[] = {
-    { 0x00000001, CPUID_EDX, 5,  true,  NULL, 0, "MSR" },
     { 0x00000001, CPUID_EDX, 9,  true,  NULL, 0, "local APIC" },
-    { 0x00000001, CPUID_EDX, 16, true,  NULL, 0, "PAT" },
-    { 0x00000001, CPUID_EDX, 24, true,  NULL, 0, "FXSR" },
     { 0x80000001, CPUID_EDX, 20, true,  NULL, 0, "NX" },
-    { 0x80000001, CPUID_EDX, 29, true,  NULL, 0, "long mode" },
     { 0x00000001, CPUID_EDX, 13, false, &features.pge, CR4_PGE, "PGE" },
     { 0x00000001, CPUID_ECX, 5,  false, &features.vmx, 0, "VMX" },
     { 0x80000001, CPUID_ECX, 2,  false, &features.svm, 0, "SVM" },
@@ -49,12 +46,8 @@ static u32 cpuid_reg(u32 leaf, unsigned reg)
     return cpuid(leaf & 0x80000000, 0).eax < leaf ? 0 : regs[reg];
 }
 
-static void features_names(void)
+static void features_brand(void)
 {
-    struct cpuid v = cpuid(0, 0);
-    memcpy(features.vendor, &v.ebx, 4);
-    memcpy(features.vendor + 4, &v.edx, 4);
-    memcpy(features.vendor + 8, &v.ecx, 4);
     for (u32 i = 0; i < 3 && cpuid(0x80000000, 0).eax >= 0x80000004; i++) {
         struct cpuid r = cpuid(0x80000002 + i, 0);
         memcpy(features.brand + 16 * i, &r, 16);
@@ -63,14 +56,11 @@ static void features_names(void)
 
 static void features_xsave(void)
 {
-    struct cpuid r;
     features.xsave_size = 512;
     if (!features.xsave)
         return;
     write_cr4(read_cr4() | CR4_OSXSAVE);
-    r = cpuid(0xd, 0);
-    features.xcr0_all = (u64)r.edx << 32 | r.eax;
-    features.xcr0_all &= 0x2e7; /* x87, SSE, AVX, AVX-512, PKRU: what the guests are offered (no MPX, no AMX) */
+    features.xcr0_all = cpuid(0xd, 0).eax & 0x2e7; /* x87, SSE, AVX, AVX-512, PKRU: what the guests are offered (no MPX, no AMX) */
     xsetbv0(features.xcr0_all);
     features.xsave_size = cpuid(0xd, 0).ebx;
 }
@@ -78,7 +68,7 @@ static void features_xsave(void)
 void cpu_features_init(void)
 {
     static const char *const reg_name[] = { "EAX", "EBX", "ECX", "EDX" };
-    features_names();
+    features_brand();
     for (u32 i = 0; i < ARRAY_SIZE(feature_rows); i++) {
         const struct feature_row *f = &feature_rows[i];
         bool have = cpuid_reg(f->leaf, f->reg) & BIT(f->bit);

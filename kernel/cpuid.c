@@ -1,11 +1,10 @@
 /* CPUID as the guest sees it: the CPU that it has, less what is not virtualised. A table; what no row names reads as zero. The
- * answers are taken from the CPU once, and a leaf that depends on more than its number has a function that finishes them. */
+ * answers are taken from the CPU once; adjust() makes those that depend on more than the leaf. */
 #include "kernel/policy.h"
 #include "kernel/vcpu.h"
 
+enum { LEAF_HV = 0x40000000, LEAF_HV_TSC = 0x40000010 };
 #define LEAF_EXT   0x80000000u
-#define LEAF_HV    0x40000000u
-#define LEAF_HV_TSC 0x40000010u
 #define BASICS     0x20u /* rows for leaves from 0 on */
 #define EXTENDED   0x22u /* rows for leaves from LEAF_EXT on */
 #define EXT(n)     (BASICS + (n))
@@ -29,12 +28,9 @@
 /* 80000001 ECX: LAHF, CR8 (5: ABM, 6: SSE4A, 7: misaligned SSE, 8: prefetch), XOP, FMA4, TBM. No SVM, OSVW, IBS, SKINIT, WDT, LWP, topology. */
 #define EXT1_ECX (BIT(0) | BIT(4) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(11) | BIT(16) | BIT(21))
 #define EXT1_EDX (LEAF1_EDX | BIT(11) | BIT(20) | BIT(22) | BIT(25) | BIT(26) | BIT(27) | BIT(29) | BIT(30) | BIT(31))
-#define LEAF1_OSXSAVE BIT(27)
-#define LEAF1_GUEST   BIT(31) /* ECX: runs under a hypervisor */
-#define LEAF1_ONE_CPU BIT(16) /* EBX: one logical CPU */
-#define LEAF7_PKU     BIT(3)
-#define LEAF7_OSPKE   BIT(4)
-#define XSAVE_FEATURES 0x7u   /* XSAVEOPT, XSAVEC, XGETBV(1) */
+#define LEAF1_GUEST BIT(31) /* ECX: runs under a hypervisor */
+enum { LEAF1_ONE_CPU = BIT(16), LEAF1_OSXSAVE = BIT(27), LEAF7_PKU = BIT(3), LEAF7_OSPKE = BIT(4) };
+enum { XSAVE_FEATURES = 7 }; /* XSAVEOPT, XSAVEC, XGETBV(1) */
 
 static const struct cpuid_row {
     struct cpuid pass;          /* bits that pass */
@@ -45,10 +41,8 @@ static const struct cpuid_row {
     [0x01] = { { ALL, 0x0000ff00, LEAF1_ECX, LEAF1_EDX }, true, "no VMX, APIC, x2APIC, TSC deadline, MONITOR, MCE, MCA, DS, PDCM: not virtualised" },
     [0x02] = { { ALL, ALL, ALL, ALL }, false, "cache descriptors: the CPU's own" },
     [0x04] = { { 0x000003ff, ALL, ALL, ALL }, true, "caches; one core, one thread" },
-    [0x05] = { { 0, 0, 0, 0 }, false, "MONITOR is refused" },
-    [0x06] = { { 0, 0, 0, 0 }, false, "power management is the host's" },
+    /* 5 is zero since MONITOR is refused, 6 since power management is the host's, 0Bh since there is one vcpu */
     [0x07] = { { 0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX }, true, "no CET, AMX, PT, WAITPKG, RTM, MPX, SPEC_CTRL: state that is not switched" },
-    [0x0b] = { { 0, 0, 0, 0 }, false, "one vcpu: no topology" },
     [0x0d] = { { ALL, ALL, ALL, 0 }, true, "components that the vcpu switch saves; no XSAVES: IA32_XSS is not switched" },
     [EXT(0x00)] = { { ALL, ALL, ALL, ALL }, false, "highest extended leaf, clamped" },
     [EXT(0x01)] = { { ALL, 0, EXT1_ECX, EXT1_EDX }, false, "no SVM, IBS, LWP, OSVW" },
@@ -145,10 +139,7 @@ u64 policy_cr4_guest(void)
     return CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT | features.cr4;
 }
 
-#define XCR0_X87     1u
-#define XCR0_SSE     2u
-#define XCR0_AVX     BIT(2)
-#define XCR0_AVX512  (BIT(5) | BIT(6) | BIT(7))
+enum { XCR0_X87 = BIT(0), XCR0_SSE = BIT(1), XCR0_AVX = BIT(2), XCR0_AVX512 = BIT(5) | BIT(6) | BIT(7) };
 
 /* SDM 1 13.3, XSETBV: x87 always; AVX needs SSE; the three AVX-512 components go together and need AVX. */
 bool policy_xsetbv(struct vcpu *v)

@@ -1,12 +1,14 @@
 /* From the vendor's run loop to the exit table; the hot cause, port I/O, goes inline all the way to the crossing. */
-#ifndef KERNEL_EXIT_H
-#define KERNEL_EXIT_H
+#pragma once
 
 #include "depriv/gate.h"
 #include "kernel/vcpu.h"
 
 enum exit_action exit_by_table(struct vcpu *v);
 enum exit_action exit_pending(struct vcpu *v); /* method 1: ring 3 runs, then the handler again */
+
+/* emulate=all: runs v in ring 3, instruction by instruction, until its domain ends. */
+void exit_run_emulated(struct vcpu *v);
 
 /* Ring 3's answer to an operation: injects, ends the domain, or nothing. status: of depriv_call. */
 enum exit_action exit_answer(struct vcpu *v, int status);
@@ -38,5 +40,3 @@ static inline enum exit_action exit_dispatch(struct vcpu *v, u32 kind, enum gate
     action = likely(kind == EXIT_PORT) ? exit_port(v, gate) : exit_by_table(v);
     return unlikely(action == EXIT_PENDING) ? exit_pending(v) : action;
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* Physical memory: a pool that ring 0 maps (kernel data, page tables, pages shared with ring 3), and guest memory, which it never maps. */
-#ifndef KERNEL_FRAMES_H
-#define KERNEL_FRAMES_H
+#pragma once
 
 #include "kernel/base.h"
 
@@ -26,5 +25,3 @@ extern u64 pool_start, pool_end, pool_free_pages, guest_frames_free;
 void frames_add(u64 start, u64 end);
 void frames_reserve(u64 start, u64 end);
 void frames_init(u64 pool_bytes);
-
-#endif

@@ -29,16 +29,6 @@ void log_line(const char *format, ...)
     va_end(args);
 }
 
-void log_info(const char *format, ...)
-{
-    va_list args;
-    if (options.quiet)
-        return;
-    va_start(args, format);
-    line(NULL, false, format, args);
-    va_end(args);
-}
-
 void log_domain(const char *domain, const char *format, ...)
 {
     va_list args;
@@ -75,8 +65,7 @@ void panic(const char *format, ...)
     va_list args;
     irq_disable();
     if (__atomic_exchange_n(&once, 1, __ATOMIC_SEQ_CST))
-        for (;;)
-            __asm__ volatile("cli; hlt");
+        cpu_halt();
     for (u32 i = 0; i < cpus_online; i++)
         if (&cpus[i] != this_cpu())
             apic_ipi(cpus[i].apic_id, VECTOR_STOP);

@@ -1,15 +1,14 @@
 /* The hypervisor's own messages: one line each, to the log port and, when it stops, to the screen. */
-#ifndef KERNEL_LOG_H
-#define KERNEL_LOG_H
+#pragma once
 
-#include "kernel/base.h"
+#include "kernel/options.h"
 
 /* Prints "rung: " + text + newline; control characters become '?', so that no guest's text can look like another line.
  * Formats: depriv/format.h. Any context, NMI excepted. */
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The same, for progress that option quiet leaves out. */
-void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
+#define log_info(...) (options.quiet ? (void)0 : log_line(__VA_ARGS__))
 
 /* A line that is one domain's: "rung: [name] " + text. */
 void log_domain(const char *domain, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -19,5 +18,3 @@ void panic(const char *format, ...) __attribute__((format(printf, 1, 2), noretur
 
 /* The machine or the configuration cannot be used: one line on serial and screen, then the machine ends with failure. */
 void stop(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
-
-#endif

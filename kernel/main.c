@@ -19,7 +19,7 @@ const struct hvm_ops *hvm;
 u64 counts[COUNTS];
 extern u8 image_start[], image_end[]; /* linker.ld; image_end is physical */
 
-void boot_main(u32 magic, u64 info);
+void boot_main(u32 magic, u32 info);
 
 /* The pool holds ring 0's data, all page tables and what is shared with ring 3: 16 MiB, and a 32nd of a larger memory. */
 static void memory_init(void)
@@ -56,7 +56,7 @@ static void domains_init(void)
     domains_built();
 }
 
-void boot_main(u32 magic, u64 info)
+void boot_main(u32 magic, u32 info)
 {
     stack_head()->cpu = &cpus[0];
     console_early_init();

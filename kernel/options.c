@@ -2,7 +2,7 @@
 #include "kernel/options.h"
 #include "kernel/log.h"
 
-struct options options = { .log_port = 1, .depriv = 3 };
+struct options options = { .log_port = 1, .depriv = 3, .quanta = 100 };
 struct domain_config domain_configs[DOMAINS_MAX];
 u32 domain_config_count;
 
@@ -32,6 +32,8 @@ static const struct word_row option_words[] = {
     { "cpus", NULL, 1, CPUS_MAX_OPTION, 10, FIELD(options, cpus) },
     { "pool", NULL, 4, 256, 10, FIELD(options, pool) },
     { "depriv", NULL, 0, 3, 10, FIELD(options, depriv) },
+    { "emulate", "exits forced all", EMULATE_EXITS, 0, 0, FIELD(options, emulate) },
+    { "depriv.quanta", NULL, 1, 1000000, 10, FIELD(options, quanta) },
 };
 #define OPTIONS_FIRST 2u /* log and end: they say where a complaint about the others goes, and how it ends */
 
@@ -45,6 +47,7 @@ static const struct word_row module_words[] = {
     { "bits",  NULL, 16, 64, 10, FIELD(module_words, config.bits) },
     { "cpu",   NULL, 0, CPUS_MAX_OPTION - 1, 10, FIELD(module_words, config.cpu) },
     { "depriv", NULL, 0, 3, 10, FIELD(module_words, config.depriv) },
+    { "emulate", "exits forced all", EMULATE_EXITS, 0, 0, FIELD(module_words, config.emulate) },
 };
 
 /* Cuts the next word off *at: blanks end it, double quotes group, a backslash takes the next character as it is. NULL at the end. */
@@ -71,10 +74,14 @@ static char *next_word(char **at)
     return word;
 }
 
-static bool starts(const char *word, const char *name)
+/* What follows "name=", or NULL when the word is another. */
+static const char *value_of(const char *word, const char *name)
 {
-    size_t n = strlen(name);
-    return !memcmp(word, name, n < strlen(word) ? n : strlen(word) + 1) && word[n] == '=';
+    while (*name && *name == *word) {
+        name++;
+        word++;
+    }
+    return !*name && *word == '=' ? word + 1 : NULL;
 }
 
 static u32 digit(char c)
@@ -114,9 +121,9 @@ static u64 chosen(const char *word, const char *value, const struct word_row *ro
 static const struct word_row *word_take(const char *word, const struct word_row *rows, u32 count, void *to)
 {
     for (const struct word_row *row = rows; row < rows + count; row++) {
-        const char *value = word + strlen(row->name) + 1;
+        const char *value = value_of(word, row->name);
         u64 v;
-        if (!starts(word, row->name))
+        if (!value)
             continue;
         v = row->names ? chosen(word, value, row) : number(word, value, row);
         memcpy((char *)to + row->offset, &v, row->bytes);
@@ -144,7 +151,7 @@ static void options_words(u32 rows)
         if (str_equal(word, "quiet"))
             options.quiet = true;
         else if (!word_take(word, option_words, rows, &options) && rows == ARRAY_SIZE(option_words))
-            stop("unknown option %s: log= end= cpus= pool= depriv= and quiet are known", word);
+            stop("unknown option %s: log= end= cpus= pool= depriv= depriv.quanta= and quiet are known", word);
     }
 }
 
@@ -156,9 +163,8 @@ static struct domain_config *find_config(const char *name)
     return NULL;
 }
 
-static void module_name(struct domain_config *c, const char *word)
+static void module_name(struct domain_config *c, const char *word, const char *name)
 {
-    const char *name = word + strlen("domain=");
     if (!*name || strlen(name) >= DOMAIN_NAME)
         stop("%s: a name of 1 to %u characters is needed", word, DOMAIN_NAME - 1);
     for (const char *n = name; *n; n++)
@@ -170,10 +176,11 @@ static void module_name(struct domain_config *c, const char *word)
 static void module_word(struct module_words *m, const char *word)
 {
     const struct word_row *row = word_take(word, module_words, ARRAY_SIZE(module_words), m);
-    if (starts(word, "domain"))
-        module_name(&m->config, word);
+    const char *name = value_of(word, "domain");
+    if (name)
+        module_name(&m->config, word, name);
     else if (!row)
-        stop("unknown module option %s: domain= role= kind= mem= vcpus= load= entry= bits= cpu= depriv= and -- are known", word);
+        stop("unknown module option %s: domain= role= kind= mem= vcpus= load= entry= bits= cpu= depriv= emulate= and -- are known", word);
     else if (row->offset != offsetof(struct module_words, role))
         m->image_word = word;
 }
@@ -183,7 +190,8 @@ static void module_line(char *line, struct module_words *m)
 {
     char *at = line, *word;
     *m = (struct module_words){
-        .config = { .kind = KIND_NONE, .mem = 256, .vcpus = 1, .load = 0x100000, .entry = ~0ul, .bits = 64, .cpu = ~0u, .depriv = options.depriv } };
+        .config = { .kind = KIND_NONE, .mem = 256, .vcpus = 1, .load = 0x100000, .entry = ~0ul, .bits = 64, .cpu = ~0u,
+        .depriv = options.depriv, .emulate = options.emulate } };
     while ((word = line_word(&at, line)) != NULL && !str_equal(word, "--"))
         module_word(m, word);
     if (!word)

@@ -1,12 +1,11 @@
 /* Four-level page tables: the kernel's W^X half, ring-3 tables that share it, and nested tables by the vendor's entry bits (SDM 3A 4.5). */
 #include "kernel/paging.h"
-#include "kernel/arch.h"
-#include "kernel/cpu.h"
 #include "kernel/frames.h"
 #include "kernel/log.h"
 
 #define ENTRIES      512u
 #define KERNEL_SLOT  256u /* first PML4 entry of the kernel's half */
+#define BOOT_BYTES_MAX (64 * MIB)
 
 extern u8 text_start[], text_end[], rodata_start[], rodata_end[], data_start[], data_end[]; /* linker.ld */
 extern u8 boot_stack[]; /* boot/multiboot2.asm: page aligned */
@@ -40,40 +39,46 @@ int paging_map(u64 *root, u64 va, u64 pa, u64 size, u64 leaf, u64 table)
     return 0;
 }
 
-/* Frees a table and the tables below it. Depth is at most four, each level at most 512 entries. */
-static void table_free(u64 *t, unsigned level, unsigned entries)
+/* Frees the tables that entries [first, end) of a table name, and those below. Depth is at most four, each level at most 512 entries. */
+static void tables_free(u64 *t, unsigned level, unsigned first, unsigned end)
 {
-    for (unsigned i = 0; level > 0 && i < entries; i++)
-        if (t[i] & PTE_P && !(level < 3 && t[i] & PTE_PS))
-            table_free(pool_virt(t[i] & PTE_ADDRESS), level - 1, ENTRIES);
-    if (level < 3)
-        pool_free(t, 1);
+    for (unsigned i = first; i < end; i++) {
+        u64 *below = pool_virt(t[i] & PTE_ADDRESS);
+        if (!(t[i] & PTE_P) || (level < 3 && t[i] & PTE_PS))
+            continue;
+        if (level > 1)
+            tables_free(below, level - 1, 0, ENTRIES);
+        pool_free(below, 1);
+        t[i] = 0;
+    }
 }
 
-void paging_free_half(u64 *root)
+void paging_free(u64 *root, u64 start, u64 end)
 {
-    table_free(root, 3, KERNEL_SLOT);
-    memset(root, 0, KERNEL_SLOT * sizeof(*root));
+    tables_free(root, 3, slot(start, 3), slot(end - 1, 3) + 1);
 }
 
-void paging_free_slot(u64 *root, u64 va)
+/* Into the kernel's half, with pages of size `page`. Whoever maps or unmaps drops its own CPU's old translation: others see the generation. */
+static int map_range(u64 va, u64 pa, u64 bytes, u64 page, u64 leaf)
 {
-    u64 *e = &root[slot(va, 3)];
-    if (*e & PTE_P)
-        table_free(pool_virt(*e & PTE_ADDRESS), 2, ENTRIES);
-    *e = 0;
+    for (u64 at = 0; at < bytes; at += page) {
+        if (paging_map(kernel_root, va + at, pa + at, page, leaf, PTE_P | PTE_W))
+            return -E_NOMEM;
+        invlpg((void *)(va + at));
+    }
+    return 0;
 }
 
-static void kernel_map(u64 va, u64 pa, u64 size, u64 leaf)
+static void *kernel_map(u64 va, u64 pa, u64 bytes, u64 page, u64 leaf)
 {
-    if (paging_map(kernel_root, va, pa, size, leaf | PTE_P | (features.pge ? PTE_G : 0), PTE_P | PTE_W))
+    if (map_range(va, pa, bytes, page, leaf | PTE_P | (features.pge ? PTE_G : 0)))
         panic("the pool is too small for the kernel's own tables");
+    return (void *)va;
 }
 
 static void image_map(const u8 *from, const u8 *to, u64 leaf)
 {
-    for (u64 va = (u64)from; va < (u64)to; va += PAGE_SIZE)
-        kernel_map(va, va - KERNEL_IMAGE, PAGE_SIZE, leaf);
+    kernel_map((u64)from, (u64)from - KERNEL_IMAGE, (u64)(to - from), PAGE_SIZE, leaf);
 }
 
 /* Every PML4 entry of the kernel's half gets its table now, so that tables made later by copying them see what is mapped later still.
@@ -89,8 +94,7 @@ void paging_init(void)
     image_map(rodata_start, rodata_end, PTE_NX);
     image_map(data_start, boot_stack, PTE_W | PTE_NX);
     image_map(boot_stack + PAGE_SIZE, data_end, PTE_W | PTE_NX); /* its lowest page is the guard of the boot CPU's stack */
-    for (u64 pa = pool_start; pa < pool_end; pa += PAGE_2M)
-        kernel_map(POOL_BASE + pa, pa, PAGE_2M, PTE_W | PTE_NX);
+    kernel_map(POOL_BASE + pool_start, pool_start, pool_end - pool_start, PAGE_2M, PTE_W | PTE_NX);
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
     write_cr3(pool_phys(kernel_root));
 }
@@ -105,11 +109,8 @@ u64 *paging_new_root(void)
 
 static void *map_physical(u64 pa, u64 bytes, u64 leaf)
 {
-    for (u64 p = ALIGN_DOWN(pa, PAGE_SIZE); p < pa + bytes; p += PAGE_SIZE) {
-        kernel_map(DEVICE_BASE + p, p, PAGE_SIZE, leaf | PTE_NX);
-        invlpg((void *)(DEVICE_BASE + p));
-    }
-    return (void *)(DEVICE_BASE + pa);
+    u64 offset = pa & (PAGE_SIZE - 1);
+    return (u8 *)kernel_map(DEVICE_BASE + pa - offset, pa - offset, bytes + offset, PAGE_SIZE, leaf | PTE_NX) + offset;
 }
 
 void *paging_map_device(u64 pa, u64 bytes)
@@ -117,31 +118,23 @@ void *paging_map_device(u64 pa, u64 bytes)
     return map_physical(pa, bytes, PTE_W | PTE_PCD | PTE_PWT);
 }
 
-int paging_map_boot(u64 pa, u64 bytes)
+void *paging_map_boot(u64 pa, u64 bytes)
 {
-    if (pa + bytes < pa || pa + bytes > BIT(39) || bytes > 64 * MIB)
-        return -E_RANGE;
-    map_physical(pa, bytes, 0);
-    return 0;
+    bool fits = pa + bytes >= pa && pa + bytes <= DEVICE_BYTES && bytes <= BOOT_BYTES_MAX;
+    return fits ? map_physical(pa, bytes, 0) : NULL;
 }
 
-/* The slot's former owner may have died on another CPU: whoever maps or unmaps drops its own translation here. */
-static int kstack_map(u64 top, unsigned pages, u64 pa, u64 leaf)
+static u64 kstack_top(u32 n)
 {
-    for (u64 va = top - pages * PAGE_SIZE; va < top; va += PAGE_SIZE, pa += PAGE_SIZE) {
-        if (paging_map(kernel_root, va, pa, PAGE_SIZE, leaf, PTE_P | PTE_W))
-            return -E_NOMEM;
-        invlpg((void *)va);
-    }
-    return 0;
+    return KSTACK_BASE + (n + 1) * KSTACK_STRIDE;
 }
 
 void *kstack_alloc(u32 n, unsigned pages)
 {
-    u64 top = KSTACK_BASE + (n + 1) * KSTACK_STRIDE;
+    u64 bytes = pages * PAGE_SIZE;
     kstacks[n] = pool_alloc(pages);
-    if (kstacks[n] && !kstack_map(top, pages, pool_phys(kstacks[n]), PTE_P | PTE_W | PTE_NX))
-        return (void *)top;
+    if (kstacks[n] && !map_range(kstack_top(n) - bytes, pool_phys(kstacks[n]), bytes, PAGE_SIZE, PTE_P | PTE_W | PTE_NX))
+        return (void *)kstack_top(n);
     kstack_free(n, pages);
     return NULL;
 }
@@ -151,7 +144,7 @@ void kstack_free(u32 n, unsigned pages)
 {
     if (!kstacks[n])
         return;
-    kstack_map(KSTACK_BASE + (n + 1) * KSTACK_STRIDE, pages, 0, 0);
+    map_range(kstack_top(n) - pages * PAGE_SIZE, 0, pages * PAGE_SIZE, PAGE_SIZE, 0);
     pool_free(kstacks[n], pages);
     kstacks[n] = NULL;
     __atomic_add_fetch(&paging_generation, 1, __ATOMIC_SEQ_CST);
@@ -160,7 +153,7 @@ void kstack_free(u32 n, unsigned pages)
 static void audit_leaf(u64 va, u64 e, u64 size, u64 user)
 {
     u64 pa = e & PTE_ADDRESS & ~(size - 1);
-    bool device = va >= DEVICE_BASE && va < DEVICE_BASE + BIT(39);
+    bool device = va >= DEVICE_BASE && va < DEVICE_BASE + DEVICE_BYTES;
     if (e & PTE_W && !(e & PTE_NX))
         panic("audit: %lx is writable and executable", va);
     if ((e & PTE_U) != user)

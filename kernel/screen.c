@@ -4,18 +4,12 @@
 #include "kernel/boot.h"
 #include "kernel/paging.h"
 
-#define FONT_FIRST   32u
-#define FONT_GLYPHS  95u
-#define FONT_COLUMNS 8u
-#define FONT_ROWS    16u
-#define TEXT_CELL    2u
-#define TEXT_GREY    0x0700u
-#define PIXEL_LIGHT  0xc8u     /* of each colour: their order does not matter */
-#define PIXELS_MAX   8192u     /* across and down */
+enum { FONT_FIRST = 32, FONT_GLYPHS = 95, FONT_COLUMNS = 8, FONT_ROWS = 16 };
+enum { TEXT_CELL = 2, TEXT_GREY = 0x0700 };
+enum { PIXEL_LIGHT = 0xc8 };   /* of each colour: their order does not matter */
+enum { WIDE_SCREEN = 1920, PIXELS_MAX = 8192 }; /* from here on dots have twice the size; across and down */
 #define BYTES_MAX    (64 * MIB)
-#define WIDE_SCREEN  1920u     /* from here on dots have twice the size */
 #define IDENTITY_END (4 * GIB) /* of the boot tables */
-#define DEVICE_SPAN  BIT(39)   /* one PML4 slot from DEVICE_BASE on */
 
 extern const u8 font[FONT_GLYPHS][FONT_ROWS]; /* font.asm; the left dot is bit 7 */
 
@@ -31,7 +25,7 @@ static u64 screen_measure(void)
     u64 size = (u64)boot.screen.pitch * h;
     if (!boot.screen.present || !w || !h || w > PIXELS_MAX || h > PIXELS_MAX || boot.screen.pitch < w * bytes)
         return 0;
-    if (size > BYTES_MAX || boot.screen.address > DEVICE_SPAN - size)
+    if (size > BYTES_MAX || boot.screen.address > DEVICE_BYTES - size)
         return 0;
     if (!boot.screen.text && boot.screen.bpp != 24 && boot.screen.bpp != 32)
         return 0;

@@ -3,6 +3,7 @@
 #include "depriv/component.h"
 #include "depriv/gate.h"
 #include "kernel/console.h"
+#include "kernel/exit.h"
 #include "kernel/frames.h"
 #include "kernel/log.h"
 #include "kernel/paging.h"
@@ -71,6 +72,8 @@ void vcpu_unload(struct cpu *cpu)
     hvm->vcpu_save(v);
     fpu_save(v);
     vcpu_debug_save(v);
+    if (features.rdtscp)
+        v->tsc_aux = rdmsr(MSR_TSC_AUX);
     v->live = false;
     cpu->loaded = NULL;
     write_cr3(pool_phys(kernel_root));
@@ -100,6 +103,8 @@ void vcpu_switch_in(struct vcpu *v)
     write_cr3(v->domain->cr3 | (features.pcid ? CR3_NOFLUSH : 0)); /* translations of a PCID change only with paging_generation */
     fpu_load(v);
     vcpu_debug_load(v);
+    if (features.rdtscp)
+        wrmsr(MSR_TSC_AUX, v->tsc_aux);
     hvm->vcpu_load(v);
     v->live = true;
     cpu->loaded = v;
@@ -139,6 +144,10 @@ static void take_interrupt(struct vcpu *v)
     hazard_clear(v, HAZARD_INTR);
     if (!v->intr || v->event)
         return;
+    if (v->domain->emulate == EMULATE_ALL) { /* ring 3 delivers it itself */
+        hazard_clear(v, HAZARD_HALT);
+        return;
+    }
     if (!hvm->intr_ready(v)) {
         if (!(v->hazards & HAZARD_HALT))
             hvm->intr_window(v, true);
@@ -209,7 +218,7 @@ void inject_exception(struct vcpu *v, u32 vector, bool has_error, u32 error)
     u32 first = v->event & 0xff;
     bool exception = v->event && (v->event & HVM_EVENT_TYPE) == HVM_EVENT_EXCEPTION;
     if (exception && first == VEC_DF) {
-        domain_kill(v->domain, "triple fault: %s while #DF was delivered", trap_name[vector & 31]);
+        domain_kill(v->domain, "triple fault: %s while #DF was delivered", trap_name(vector));
         return;
     }
     if (exception && ((contributory(first) && contributory(vector)) || (first == VEC_PF && (contributory(vector) || vector == VEC_PF)))) {
@@ -238,15 +247,14 @@ void vcpu_print_state(struct vcpu *v)
     static const char *const name[ABI_SEGS] = { "es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr" };
     const u64 *g = v->frame->gpr;
     const char *d = v->domain->name;
-    struct abi_state s;
-    hvm->state_get(v, &s, ABI_STATE_ALL);
-    log_domain(d, "  rip %016lx rsp %016lx rflags %lx", s.rip, s.rsp, s.rflags);
+    const struct abi_state *s = &v->frame->state;
+    log_domain(d, "  rip %016lx rsp %016lx rflags %lx", s->rip, s->rsp, s->rflags);
     log_domain(d, "  rax %016lx rcx %016lx rdx %016lx rbx %016lx", g[ABI_RAX], g[ABI_RCX], g[ABI_RDX], g[ABI_RBX]);
     log_domain(d, "  rbp %016lx rsi %016lx rdi %016lx r8  %016lx", g[ABI_RBP], g[ABI_RSI], g[ABI_RDI], g[ABI_R8]);
     log_domain(d, "  r9  %016lx r10 %016lx r11 %016lx r12 %016lx", g[ABI_R9], g[ABI_R10], g[ABI_R11], g[ABI_R12]);
-    log_domain(d, "  cr0 %lx cr2 %lx cr3 %lx cr4 %lx efer %lx", s.cr0, s.cr2, s.cr3, s.cr4, s.efer);
+    log_domain(d, "  cr0 %lx cr2 %lx cr3 %lx cr4 %lx efer %lx", s->cr0, s->cr2, s->cr3, s->cr4, s->efer);
     for (u32 i = 0; i < ABI_SEGS; i++)
-        log_domain(d, "  %s %x base %lx limit %x attr %x", name[i], s.seg[i].selector, s.seg[i].base, s.seg[i].limit, s.seg[i].attr);
+        log_domain(d, "  %s %x base %lx limit %x attr %x", name[i], s->seg[i].selector, s->seg[i].base, s->seg[i].limit, s->seg[i].attr);
 }
 
 /* ---- Life ---------------------------------------------------------------------------------------------------------------- */
@@ -261,10 +269,12 @@ static void vcpu_main(struct vcpu *v)
     answered(v, rc);
     component_end_load(d);
     d->booted = rdtsc();
-    if (vcpu_ready(v))
+    if (d->emulate == EMULATE_ALL)
+        exit_run_emulated(v);
+    else if (vcpu_ready(v))
         hvm->run(v);
-    vcpu_unload(this_cpu()); /* the report reads its state, and may be printed by another CPU */
-    domain_vcpu_gone(d);
+    hvm->state_get(v, &v->frame->state, ABI_STATE_ALL); /* for the report, which another CPU may print */
+    vcpu_unload(this_cpu());
     sched_exit();
 }
 
@@ -280,21 +290,14 @@ static void reset_state(struct vcpu *v)
     v->tsc_offset = -rdtsc();
 }
 
+/* What thread_switch pops: r15 r14 r13, r12 = argument, rbp, rbx = function, return address; and alignment for thread_start. */
 static void first_frame(struct vcpu *v)
 {
     struct stack_head *head = (struct stack_head *)((char *)v->stack_top - sizeof(*head));
-    u64 *sp = (u64 *)head;
+    const u64 frame[] = { 0, 0, 0, (u64)v, 0, (u64)vcpu_main, (u64)thread_start, 0, 0 };
     head->vcpu = v;
-    *--sp = 0;                       /* alignment: thread_start begins with RSP 16-byte aligned */
-    *--sp = 0;
-    *--sp = (u64)thread_start;       /* return address of thread_switch */
-    *--sp = (u64)vcpu_main;          /* rbx */
-    *--sp = 0;                       /* rbp */
-    *--sp = (u64)v;                  /* r12 */
-    *--sp = 0;
-    *--sp = 0;
-    *--sp = 0;
-    v->thread.rsp = (u64)sp;
+    memcpy((char *)head - sizeof(frame), frame, sizeof(frame));
+    v->thread.rsp = (u64)head - sizeof(frame);
     v->thread.vcpu = v;
 }
 
@@ -303,45 +306,39 @@ static unsigned stack_pages(const struct domain *d)
     return d->method == 0 ? KSTACK_ALL : KSTACK_PAGES;
 }
 
-struct vcpu *vcpu_create(struct domain *d, u32 index)
+int vcpu_create(struct domain *d, u32 index)
 {
-    struct vcpu *v = pool_alloc(VCPU_PAGES);
+    struct vcpu *v = d->vcpu[index] = pool_alloc(VCPU_PAGES);
     if (!v)
-        return NULL;
+        return -E_NOMEM;
     v->domain = d;
     v->domid = d->id;
     v->index = index;
-    v->gate = d->method == 3 ? gate_of_cpu() : GATE_OTHER;
+    v->gate = d->method == 3 ? gate_of_cpu() : d->method;
     v->stack_top = kstack_alloc(KSTACK_VCPU(d->id, index), stack_pages(d));
     v->frame = pool_alloc(1);
-    if (v->stack_top && v->frame && !component_map_vcpu(v))
-        v->hvm_pages = hvm->vcpu_init(v);
-    if (v->hvm_pages <= 0) {
-        vcpu_free(v);
-        return NULL;
-    }
+    v->hvm = pool_alloc(hvm->vcpu_pages);
+    if (!v->stack_top || !v->frame || !v->hvm || component_map_vcpu(v))
+        return -E_NOMEM;
+    hvm->vcpu_init(v);
     reset_state(v);
     first_frame(v);
-    return v;
+    return 0;
 }
 
 void vcpu_print_memory(const struct vcpu *v)
 {
     u64 page = PAGE_SIZE / KIB, kernel = stack_pages(v->domain) * page, user = v->user_stack_pages ? ABI_STACK_SIZE / KIB : 0;
-    u64 state = (u64)v->hvm_pages * page, self = VCPU_PAGES * page;
+    u64 state = (u64)hvm->vcpu_pages * page, self = VCPU_PAGES * page;
     log_domain(v->domain->name, "per vcpu: %lu KiB: supervisor stack %lu, user stack %lu, frame %lu, %s state %lu, struct vcpu %lu",
                kernel + user + page + state + self, kernel, user, page, hvm->name, state, self);
 }
 
-void vcpu_start(struct vcpu *v, struct cpu *cpu)
-{
-    sched_start(&v->thread, cpu);
-}
-
 void vcpu_free(struct vcpu *v)
 {
-    if (v->hvm)
-        hvm->vcpu_free(v);
+    if (!v)
+        return;
+    pool_free(v->hvm, hvm->vcpu_pages);
     pool_free(v->user_stack_pages, ABI_STACK_SIZE / PAGE_SIZE);
     pool_free(v->frame, 1);
     kstack_free(KSTACK_VCPU(v->domain->id, v->index), stack_pages(v->domain));

@@ -106,6 +106,7 @@ static void test_option_refusals(void **state)
         { "cpus=18446744073709551617", "cpus=18446744073709551617: a number from 1 to 64 is needed" },
         { "pool=3", "pool=3: a number from 4 to 256 is needed" },
         { "pool=257", "pool=257: a number from" },
+        { "depriv.quanta=0", "depriv.quanta=0: a number from 1 to 1000000 is needed" },
         { "depriv=4", "depriv=4: a number from 0 to 3 is needed" },
         { "pool=\"4", "pool=4: a double quote has no partner" },
         { "bogus log=com3", "log=com3: one of" }, /* where the complaint goes comes first */

@@ -11,6 +11,7 @@ offsets() {
     cat <<'END'
 I_DOMID abi_info domid
 I_CPU abi_info cpu
+I_TSC_KHZ abi_info tsc_khz
 I_RAM_LOW abi_info ram_low
 F_OP abi_frame op
 F_PORT abi_frame port

@@ -880,6 +880,28 @@ e_spin_flags:
 e_calls:
     call_ring0 CALL_READ
     jmp     e_calls
+e_long:                                 ; operations of 50 quanta each, one after the other
+    imul    rcx, [rbx + I_TSC_KHZ], 250
+    jmp     spin_tsc
+e_short:                                ; of less than one, likewise: 400 of them are none of ring 0's business
+    imul    rcx, [rbx + I_TSC_KHZ], 2
+spin_tsc:                               ; rcx: ticks of the TSC
+    rdtsc
+    shl     rdx, 32
+    lea     r8, [rax + rdx]
+    add     r8, rcx
+.next:
+    rdtsc
+    shl     rdx, 32
+    or      rax, rdx
+    cmp     rax, r8
+    jb      .next
+    ret
+e_log:
+    mov     byte [rbp + F_TEXT], '.'
+    mov     byte [rbp + F_TEXT + 1], 0
+    call_ring0 CALL_LOG
+    jmp     e_log
 e_yield:
     call_ring0 CALL_YIELD
     jmp     e_yield

@@ -67,7 +67,16 @@ enum { EMUL_ES, EMUL_CS, EMUL_SS, EMUL_DS, EMUL_FS, EMUL_GS, EMUL_SEGS, EMUL_SEG
 #define EMUL_REX_X 0x2u
 #define EMUL_REX_B 0x1u
 
-/* Four groups of eight bytes, each with a name as a whole, by which the decoder presets them. */
+/* ModRM and what it says, one group of fields in struct emul_insn. */
+struct emul_modrm {
+    uint8_t has_modrm;
+    uint8_t modrm;               /* raw, 0 if there is none */
+    uint8_t mod, reg, rm;        /* reg and rm extended by REX.R and REX.B; mod is 3 without ModRM */
+    uint8_t base, index;         /* general register, EMUL_REG_RIP, EMUL_REG_NONE; index of VSIB: vector register 0-31 */
+    uint8_t disp_size;           /* bytes in the instruction */
+};
+
+/* Groups of eight bytes, each with a name as a whole, by which the decoder presets them. */
 struct emul_insn {
     union {
         struct {
@@ -82,14 +91,8 @@ struct emul_insn {
         uint64_t opcode_group;
     };
     union {
-        struct {
-            uint8_t has_modrm;
-            uint8_t modrm;       /* raw, 0 if there is none */
-            uint8_t mod, reg, rm;/* reg and rm extended by REX.R and REX.B; mod is 3 without ModRM */
-            uint8_t base, index; /* general register, EMUL_REG_RIP, EMUL_REG_NONE; index of VSIB: vector register 0-31 */
-            uint8_t disp_size;   /* bytes in the instruction */
-        };
-        uint64_t modrm_group;
+        struct { uint8_t has_modrm, modrm, mod, reg, rm, base, index, disp_size; }; /* as there */
+        struct emul_modrm modrm_group;
     };
     union {
         struct {

@@ -6,7 +6,7 @@ set -u
 build="gcc make nasm binutils acpica-tools"
 run="qemu-system-x86 ovmf bochs bochs-term bochsbios vgabios grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools cpio
      busybox-static socat"
-test="libc6-dev libcmocka-dev libzydis-dev cppcheck procps"
+test="libc6-dev libcmocka-dev libzydis-dev cppcheck procps frama-c-base why3 z3"
 
 case "${1:-all}" in
 build) want=$build ;;

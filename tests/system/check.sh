@@ -62,5 +62,6 @@ if command -v cppcheck >/dev/null; then
 fi
 # The decoder reads bytes that a guest chose: proved to stay in bounds.
 tests/system/prove.sh || bad=1
+tests/system/coverage.sh || bad=1
 [ $bad = 0 ] && echo "check: style, layers and static analysis hold"
 exit $bad

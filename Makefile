@@ -14,16 +14,16 @@ COMMON := -std=gnu11 -O2 -g -ffreestanding -mno-red-zone -mgeneral-regs-only -fn
 KFLAGS := $(COMMON) -mcmodel=kernel -fno-jump-tables -DRUNG_BUILD='"$(BUILD_ID)"' $(if $(COUNT),-DRUNG_COUNT)
 UFLAGS := $(COMMON) -I$(B)/u
 
-KSRC := $(wildcard boot/*.c kernel/*.c vmx/*.c svm/*.c) depriv/gate.c depriv/calls.c depriv/component.c depriv/string.c
-KASM := $(wildcard boot/*.asm kernel/*.asm vmx/*.asm svm/*.asm) depriv/gate.asm depriv/component_image.asm
-USRC := depriv/umain.c depriv/uinsn.c depriv/guestmem.c depriv/format.c depriv/string.c $(wildcard depriv/load/*.c devices/*.c emul/*.c)
+KSRC := $(wildcard boot/*.c kernel/*.c vmx/*.c svm/*.c) depriv/gate.c depriv/calls.c depriv/component.c depriv/format.c depriv/string.c $(wildcard depriv/method*.c)
+KASM := $(wildcard boot/*.asm kernel/*.asm vmx/*.asm svm/*.asm) depriv/gate.asm depriv/method2.asm depriv/component_image.asm
+USRC := depriv/umain.c depriv/clock.c depriv/uinsn.c depriv/guestmem.c depriv/format.c depriv/string.c $(wildcard depriv/load/*.c devices/*.c emul/*.c)
 KOBJ := $(patsubst %,$(B)/k/%.o,$(filter-out kernel/offsets.c,$(KSRC)) $(KASM))
-UOBJ := $(patsubst %,$(B)/u/%.o,depriv/ustart.asm $(USRC))
+UOBJ := $(patsubst %,$(B)/u/%.o,depriv/ustart.asm depriv/uvector.asm $(USRC))
 
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := all
 Q := $(if $(V),,@)
-.PHONY: all tools iso run test bench check loc help clean gdb
+.PHONY: all tools iso run test bench bench-peers plots bench-emul fuzz coverage check loc abi help clean gdb
 tools: # nasm, iasl and what else the build takes: Debian packages, installed when missing
 	@tests/system/install.sh build
 
@@ -41,6 +41,14 @@ $(B)/component.elf: $(UOBJ) depriv/component.ld
 
 $(B)/component.bin: $(B)/component.elf
 	$(Q)$(OBJCOPY) -O binary $< $@
+
+# The component that measures itself: the built-in one behind ports of its own (tests/bench/component.c).
+$(B)/bench/component.bin: $(UOBJ) $(B)/u/tests/bench/component.c.o depriv/component.ld
+	@mkdir -p $(@D)
+	$(Q)$(OBJCOPY) --redefine-sym component_main=device_main $(B)/u/depriv/umain.c.o $(@D)/umain.o
+	$(Q)$(LD) -nostdlib -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments -T depriv/component.ld -o $(@D)/component.elf \
+		$(filter-out %/umain.c.o,$(filter %.o,$^)) $(@D)/umain.o
+	$(Q)$(OBJCOPY) -O binary $(@D)/component.elf $@
 
 $(B)/u/dsdt.hex: depriv/load/dsdt.asl | tools
 	@mkdir -p $(@D)
@@ -70,6 +78,12 @@ $(B)/u/%.asm.o: %.asm | tools
 
 $(B)/k/depriv/component_image.asm.o: $(B)/component.bin
 
+$(B)/font.psf: | tools
+	@mkdir -p $(@D)
+	$(Q)zcat /usr/share/consolefonts/Unifont-APL8x16.psf.gz > $@
+
+$(B)/k/kernel/font.asm.o: $(B)/font.psf
+
 -include $(KOBJ:.o=.d) $(UOBJ:.o=.d)
 
 # ---- For people --------------------------------------------------------------------------------------------------------
@@ -81,16 +95,37 @@ run: all
 	@tests/system/run.sh
 
 test: all
-	@tests/system/test.sh $(T)
+	@tests/system/test.sh '$(T)'
 
 bench: all
 	@tests/system/bench.sh
+
+bench-peers:
+	@tests/bench/peers/peers.sh
+
+plots:
+	@tests/bench/plots.sh
+
+bench-emul:
+	@tests/system/install.sh emul
+	@tests/bench/emul.sh
+
+fuzz:
+	@tests/system/install.sh emul
+	@tests/host/fuzz.sh
+
+coverage:
+	@tests/system/install.sh emul
+	@tests/host/coverage.sh
 
 check: all
 	@tests/system/check.sh
 
 loc:
 	@tests/system/loc.sh
+
+abi:
+	@tests/system/abi.sh
 
 gdb: all
 	@tests/system/run.sh --gdb
@@ -101,7 +136,7 @@ clean:
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
-export DET HV ACCEL KIND GUEST INITRD CMDLINE MODULES MEM VCPUS OPTS TIMEOUT FIRMWARE B COUNT
+export FUZZ_TIME PARTS OP DET HV ACCEL KIND GUEST INITRD CMDLINE MODULES MEM VCPUS OPTS TIMEOUT FIRMWARE B COUNT
 
 ## make                 build build/rung.elf (GRUB) and build/rung32.elf (QEMU -kernel)
 ## make run             a Debian kernel with a busybox shell as a guest, in this terminal
@@ -112,8 +147,17 @@ export DET HV ACCEL KIND GUEST INITRD CMDLINE MODULES MEM VCPUS OPTS TIMEOUT FIR
 ##     OPTS="..."           options of the hypervisor (boot/README.md); TIMEOUT=s  FIRMWARE=bios|ovmf
 ## make iso             build/rung.iso: BIOS and UEFI, CD and USB
 ## make test [T=name]   unit tests on the host, then system tests on QEMU and Bochs
-## make bench [HV=..]   the measurements, as a table and in build/bench.jsonl
+## make bench [HV=..]   the measurements, as tables and in build/bench.jsonl
+##     PARTS="flat ring3 events methods rfc linux"  some of them (tests/system/bench.sh)
+## make bench-peers     KVM measured with the same guest on the same emulated machines
+## make plots           build/plots/*.svg from the measurements
+
+##     PARTS="flat ring3 events methods linux"  some of them (tests/system/bench.sh)
+## make bench-emul      the emulator on this machine: instructions for one emulated instruction, beside Xen's
+## make fuzz            all fuzzers of tests/host, FUZZ_TIME=60 seconds each; their corpora stay in build/fuzz
+## make coverage        lines of emul/ that the host tests reach
 ## make check           style, layers, static analysis
+## make abi             the table of calls in depriv/README.md, from depriv/abi.h
 ## make loc             lines of code by part
 ## make gdb             run with QEMU's gdb stub on port 1234
 ## make COUNT=1         the same into build/count, counting VMREAD, WRMSR, CR3 writes ...

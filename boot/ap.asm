@@ -3,7 +3,7 @@
 
 %define EFER_LME_NXE (1 << 8 | 1 << 11)
 
-extern boot_pml4, boot_gdt, smp_ap_main, smp_ap_cr3, smp_ap_stack, smp_ap_cpu
+extern boot_pml4, boot_gdt, smp_ap_main, smp_ap_cr3, smp_ap_stack
 global ap_trampoline, ap_trampoline_end
 
 section .rodata
@@ -30,13 +30,7 @@ ap_trampoline_end:
 
 section .boot progbits alloc exec write
 bits 64
-ap_long:
-    xor     eax, eax
-    mov     ds, eax
-    mov     es, eax
-    mov     ss, eax
-    mov     fs, eax
-    mov     gs, eax
+ap_long:                            ; cpu_init() loads the segment registers
     mov     rax, ap_high
     jmp     rax
 
@@ -45,7 +39,7 @@ ap_high:
     mov     rax, [smp_ap_cr3]
     mov     cr3, rax
     mov     rsp, [smp_ap_stack]
-    mov     rdi, [smp_ap_cpu]
+    mov     rdi, [rsp]              ; stack_head.cpu
     xor     ebp, ebp
     call    smp_ap_main
     int3

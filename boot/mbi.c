@@ -2,13 +2,10 @@
 #include "kernel/boot.h"
 #include "kernel/log.h"
 
-#define MB1_LOADER_MAGIC 0x2badb002u
-#define MB2_LOADER_MAGIC 0x36d76289u
-#define MBI_MAX          (128u * 1024)
-#define VGA_TEXT         0xb8000u
-#define VGA_COLUMNS      80u
-#define VGA_ROWS         25u
-#define REACH            (4 * GIB) /* what the boot tables map */
+enum { MB1_LOADER_MAGIC = 0x2badb002, MB2_LOADER_MAGIC = 0x36d76289 }; /* what eax holds on entry */
+enum { VGA_TEXT = 0xb8000, VGA_COLUMNS = 80, VGA_ROWS = 25, VGA_CELL = 2 };
+#define MBI_MAX (128u * 1024)
+#define REACH   (4 * GIB) /* what the boot tables map */
 
 struct boot_info boot;
 
@@ -33,8 +30,7 @@ static void copy_line(char *to, const char *from, u64 max, const char *what)
         n++;
     if (n == max || n >= BOOT_LINE_MAX)
         stop("boot information: %s is longer than %u bytes or has no end", what, BOOT_LINE_MAX - 1);
-    memcpy(to, from, n);
-    to[n] = 0;
+    memcpy(to, from, n + 1);
 }
 
 static void add_module(u64 start, u64 end, const char *line, u64 line_max)
@@ -52,10 +48,8 @@ static void add_module(u64 start, u64 end, const char *line, u64 line_max)
 
 static void add_range(u64 start, u64 length, u32 type)
 {
-    if (type != 1 || !length || boot.ranges == BOOT_RANGES_MAX || start + length < start)
-        return;
-    boot.range[boot.ranges].start = start;
-    boot.range[boot.ranges++].end = start + length;
+    if (type == 1 && boot.ranges < BOOT_RANGES_MAX && start + length > start)
+        boot.range[boot.ranges++] = (struct boot_range){ start, start + length };
 }
 
 /* ---- multiboot2 (specification 2.0, 3.6) ------------------------------------------------------------------------------------- */
@@ -99,13 +93,8 @@ static void mb2_mmap(const struct mb2_tag *t)
 static void mb2_screen(const struct mb2_tag *t)
 {
     const struct mb2_screen *s = (const void *)t;
-    boot.screen.address = s->address;
-    boot.screen.pitch = s->pitch;
-    boot.screen.width = s->width;
-    boot.screen.height = s->height;
-    boot.screen.bpp = s->bpp;
-    boot.screen.text = s->kind == SCREEN_TEXT;
-    boot.screen.present = s->kind == SCREEN_RGB || s->kind == SCREEN_TEXT;
+    boot.screen = (struct boot_screen){ s->address, s->pitch, s->width, s->height, s->bpp, s->kind == SCREEN_RGB || s->kind == SCREEN_TEXT,
+                                        s->kind == SCREEN_TEXT };
 }
 
 static void mb2_rsdp(const struct mb2_tag *t)
@@ -164,19 +153,14 @@ static void mb2_parse(const u8 *info)
 struct mb1_info { u32 flags, lower, upper, device, line, modules, module_list, symbols[4], mmap_length, mmap; };
 struct mb1_module { u32 start, end, line, reserved; };
 struct mb1_entry { u32 size; u64 start, length; u32 type; } __attribute__((packed));
-#define MB1_LINE    BIT(2)
-#define MB1_MODULES BIT(3)
-#define MB1_MMAP    BIT(6)
+enum { MB1_LINE = BIT(2), MB1_MODULES = BIT(3), MB1_MMAP = BIT(6) }; /* mb1_info.flags: what is valid */
 
 static void mb1_parse(const struct mb1_info *i)
 {
     const struct mb1_module *m = BOOT_PHYSICAL(i->module_list);
     str_copy(boot.loader, "multiboot 1", sizeof(boot.loader));
-    boot.screen.address = VGA_TEXT; /* who starts Rung this way leaves the BIOS's text mode */
-    boot.screen.width = VGA_COLUMNS;
-    boot.screen.height = VGA_ROWS;
-    boot.screen.pitch = 2 * VGA_COLUMNS;
-    boot.screen.present = boot.screen.text = true;
+    /* Who starts Rung this way leaves the BIOS's text mode. */
+    boot.screen = (struct boot_screen){ VGA_TEXT, VGA_CELL * VGA_COLUMNS, VGA_COLUMNS, VGA_ROWS, 8 * VGA_CELL, true, true };
     if (i->flags & MB1_LINE)
         copy_line(boot.line, behind_name(BOOT_PHYSICAL(i->line), BOOT_LINE_MAX), BOOT_LINE_MAX, "the command line");
     for (u32 k = 0; i->flags & MB1_MODULES && k < i->modules; k++)

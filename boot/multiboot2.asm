@@ -21,10 +21,6 @@ mb1_header:
 align 8
 mb2_header:
     dd  MB2_MAGIC, 0, mb2_end - mb2_header, -(MB2_MAGIC + (mb2_end - mb2_header))
-align 8                             ; consoles: EGA text is understood too, none is required
-    dw  4, 1
-    dd  12
-    dd  2
 align 8                             ; framebuffer, optional, no wish as to its size: without this tag GRUB passes none under UEFI
     dw  5, 1
     dd  20
@@ -45,16 +41,6 @@ _start:
     push    ebx
     push    eax
     call    check_long_mode
-    ; Tables: identity of the first 4 GiB, the same at POOL_BASE (PML4 slot 256), its first 1 GiB at KERNEL_IMAGE (slot 511, PDPT 510).
-    mov     edi, boot_pd
-    mov     eax, PAGE_LARGE
-    xor     edx, edx
-.pd:
-    mov     [edi], eax
-    mov     [edi + 4], edx
-    add     edi, 8
-    add     eax, 0x200000
-    jnc     .pd                     ; 2048 entries: until 4 GiB wraps to 0
     mov     eax, cr4
     or      eax, 1 << 5             ; PAE
     mov     cr4, eax
@@ -64,7 +50,7 @@ _start:
     rdmsr
     or      eax, 1 << 8
     wrmsr
-    pop     edi                     ; magic, boot information: arguments of boot_main
+    pop     edi                     ; magic, boot information: arguments of boot_main, 32 bits each
     pop     esi
     mov     eax, cr0
     or      eax, 1 << 31 | 1
@@ -72,16 +58,8 @@ _start:
     lgdt    [boot_gdtr]
     jmp     0x08:.long
 
-bits 64
+bits 64                             ; of the segment registers, cpu_init() loads what long mode looks at
 .long:
-    xor     eax, eax
-    mov     ds, eax
-    mov     es, eax
-    mov     ss, eax
-    mov     fs, eax
-    mov     gs, eax
-    mov     edi, edi
-    mov     esi, esi
     mov     rsp, boot_stack + STACK_SIZE - STACK_HEAD_SIZE
     xor     ebp, ebp
     mov     rax, boot_main
@@ -135,6 +113,7 @@ boot_gdtr:
     dw  $ - boot_gdt - 1
     dd  boot_gdt
 
+; Tables: identity of the first 4 GiB, the same at POOL_BASE (PML4 slot 256), its first 1 GiB at KERNEL_IMAGE (slot 511, PDPT 510).
 align 4096
 boot_pml4:
     dq  boot_pdpt + PAGE_PRESENT_WRITE
@@ -151,7 +130,11 @@ boot_pdpt_image:
     dq  boot_pd + PAGE_PRESENT_WRITE
     dq  0
 boot_pd:
-    times 4 * 512 dq 0
+%assign page 0
+%rep 4 * 512
+    dq  page + PAGE_LARGE
+%assign page page + 0x200000
+%endrep
     times 32 dq 0
 boot_stack_32:
 

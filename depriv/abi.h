@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#define ABI_VERSION        1u
+#define ABI_VERSION        2u
 #define ABI_PAGE           4096u
 
 /* ---- Ring-3 address space (lower half; all domains alike, each with its own page table) -------------------- */
@@ -35,9 +35,10 @@ enum { ABI_RAX, ABI_RCX, ABI_RDX, ABI_RBX, ABI_RSP, ABI_RBP, ABI_RSI, ABI_RDI,
 #define ABI_STATE_SEGS     0x0004u /* ds, es, fs, gs */
 #define ABI_STATE_SYSTEM   0x0008u /* ldtr, tr, gdtr, idtr */
 #define ABI_STATE_CR       0x0010u /* cr0, cr2, cr3, cr4, efer */
-#define ABI_STATE_DR       0x0020u /* dr6, dr7 */
+#define ABI_STATE_DR       0x0020u /* dr0-dr3 in dr[], dr6, dr7 */
 #define ABI_STATE_SYSENTER 0x0040u /* SYSENTER_CS, _ESP, _EIP */
-#define ABI_STATE_ALL      0x007fu
+#define ABI_STATE_SYSCALL  0x0080u /* STAR, LSTAR, CSTAR, FMASK, KERNEL_GS_BASE */
+#define ABI_STATE_ALL      0x00ffu
 
 /* attr: bits 0-3 type, 4 S, 5-6 DPL, 7 P, 12 AVL, 13 L, 14 D/B, 15 G, 16 unusable (SDM 3C 24.4.1). limit is in bytes. */
 struct abi_segment {
@@ -63,6 +64,8 @@ struct abi_state {
     uint64_t cr0, cr2, cr3, cr4, efer;     /* as the guest reads them */
     uint64_t dr6, dr7;
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
+    uint64_t star, lstar, cstar, fmask, kernel_gs_base;
+    uint64_t dr[4];
 };
 
 /* ---- Operations: what ring 0 asks of ring 3 ------------------------------------------------------------------ */
@@ -72,9 +75,12 @@ enum abi_op {
     ABI_OP_PORT,    /* one IN or OUT, not string: port, size, flags; the data is the low bytes of gpr[RAX]; ring 0 advances RIP */
     ABI_OP_STRING,  /* INS or OUTS, REP or not: ring 3 decodes and moves RIP, RCX, RSI, RDI itself (all state groups but DR given) */
     ABI_OP_LENGTH,  /* decode the instruction at CS:RIP, check that it is of class `want`, answer its length in `length` */
-    ABI_OP_MMIO,    /* access at gpa that is not RAM: emulate the instruction (all state groups but DR given) */
+    ABI_OP_MMIO,    /* access at gpa that is not RAM, flags: emulate the instruction (RIP, CS and CR given, others by STATE_GET) */
     ABI_OP_EVENT,   /* a timer expired, console input or room: see `events` */
     ABI_OP_INTACK,  /* the vcpu accepts an external interrupt now: answer the vector in `vector`, or ABI_VECTOR_NONE */
+    ABI_OP_FORCED,  /* #UD in a domain with emulate=forced: a forced-emulation prefix, or the guest's own (all state groups given) */
+    ABI_OP_TASK,    /* task switch: gpa and length say which (all state groups given) */
+    ABI_OP_RUN,     /* emulate=all: execute instructions until something is due; gpa is the TSC offset, inject an event to deliver first */
     ABI_OPS
 };
 
@@ -82,6 +88,14 @@ enum abi_op {
 #define ABI_PORT_IN        0x01u
 #define ABI_PORT_STRING    0x02u
 #define ABI_PORT_REP       0x04u
+
+/* for ABI_OP_MMIO */
+#define ABI_MMIO_WRITE     0x01u
+#define ABI_MMIO_FINAL     0x02u /* gpa is where the instruction's own operand lies, and the guest's page tables allow the access */
+
+/* abi_frame.gpa for ABI_OP_TASK: the selector; then (SDM 3C 27.2.1) 0 CALL, 1 IRET, 2 JMP, 3 a task gate in the IDT */
+#define ABI_TASK_REASON    16
+#define ABI_TASK_ERROR     0x40000u /* inject_error is pushed on the new task's stack */
 
 /* abi_frame.want for ABI_OP_LENGTH: the instruction classes that intercepts without a next RIP can be caused by */
 enum abi_insn { ABI_INSN_CPUID, ABI_INSN_RDMSR, ABI_INSN_WRMSR, ABI_INSN_HLT, ABI_INSN_XSETBV, ABI_INSN_INVD, ABI_INSN_WBINVD,
@@ -92,6 +106,7 @@ enum abi_insn { ABI_INSN_CPUID, ABI_INSN_RDMSR, ABI_INSN_WRMSR, ABI_INSN_HLT, AB
 #define ABI_EVENT_TIMER    0x1u /* frame.timer has passed */
 #define ABI_EVENT_INPUT    0x2u /* console input is waiting: ABI_CALL_CONSOLE_READ */
 #define ABI_EVENT_ROOM     0x4u /* console_room went from 0 to more */
+#define ABI_EVENT_KICK     0x8u /* ABI_CALL_KICK */
 
 /* abi_frame.status, ring 3's answer */
 enum abi_status {
@@ -99,6 +114,7 @@ enum abi_status {
     ABI_FAULT,      /* done: inject the exception in inject, inject_error; RIP is not advanced */
     ABI_RETRY,      /* the instruction is no longer what caused the exit: enter the guest again (validate rule) */
     ABI_REFUSE,     /* the image or the instruction is refused; text says why; the domain ends */
+    ABI_INTERCEPT,  /* of ABI_OP_RUN: the instruction at CS:RIP, of class `want` and `length` bytes, is ring 0's to decide */
 };
 
 /* In abi_frame.status over the enum: what else of the reply ring 0 shall look at. Without a note it is not read. */
@@ -163,6 +179,12 @@ enum abi_kind { ABI_KIND_LINUX, ABI_KIND_MULTIBOOT, ABI_KIND_PVH, ABI_KIND_FLAT,
 #define ABI_INFO_MAGIC     0x676e7552u /* "Rung" */
 #define ABI_CALL_BY_SYSENTER 0x1u      /* abi_info.cpu: else SYSCALL */
 #define ABI_CPU_NEXT_RIP     0x2u      /* the CPU reports instruction lengths */
+#define ABI_CALL_DIRECT      0x4u      /* the component runs in ring 0 (depriv=0): abi_info.call is a function */
+
+/* What abi_info.clock holds, and from which registers: BCD or binary, 12 or 24 hours, as register B says. */
+enum { ABI_CLOCK_SECOND, ABI_CLOCK_MINUTE, ABI_CLOCK_HOUR, ABI_CLOCK_DAY, ABI_CLOCK_MONTH, ABI_CLOCK_YEAR, ABI_CLOCK_CENTURY, ABI_CLOCK_B,
+       ABI_CLOCK_BYTES };
+#define ABI_CLOCK_REGISTERS { 0x00, 0x02, 0x04, 0x07, 0x08, 0x09, 0x32, 0x0b } /* 32h: where PC firmware keeps the century */
 
 struct abi_module {
     uint64_t size;              /* bytes; at ABI_MODULE_BASE + n * ABI_MODULE_STRIDE */
@@ -176,8 +198,8 @@ struct abi_info {
     uint32_t kind;              /* enum abi_kind */
     uint32_t cpu;               /* ABI_CALL_BY_SYSENTER | ABI_CPU_* */
     uint64_t tsc_khz;           /* host and guest TSC frequency */
-    uint64_t boot_tsc;          /* host TSC at which wall was read */
-    int64_t  wall;              /* seconds since 1970-01-01 UTC at boot_tsc */
+    uint64_t boot_tsc;          /* host TSC at which clock was read */
+    uint8_t  clock[ABI_CLOCK_BYTES]; /* the machine's MC146818 at boot_tsc, as ABI_CLOCK_REGISTERS has its registers; UTC */
     uint64_t ram_low;           /* bytes of RAM from gpa 0; [0xa0000, 0xc0000) is not RAM */
     uint64_t ram_high;          /* bytes of RAM from gpa 4 GiB */
     uint64_t load, entry;       /* flat: guest-physical load address and entry */
@@ -189,6 +211,8 @@ struct abi_info {
     uint32_t pad;
     struct abi_module module[ABI_MODULES_MAX];
     char     strings[3584];     /* NUL ended each; offset 0 is the empty string */
+    uint64_t call;              /* with ABI_CALL_DIRECT: long call(uint32_t number, uint64_t a1, uint64_t a2, uint64_t a3) */
+    uint64_t cr4;               /* CR4 bits that the guest may set */
 };
 
 #define ABI_HOLE_START     0xa0000ull
@@ -201,24 +225,37 @@ struct abi_info {
  * SYSENTER: rdx = return RIP, rcx = return RSP. SYSCALL: the CPU gives rcx = RIP; rdx = return RSP.
  * rcx, rdx, r11 and the argument registers are lost; rbx, rbp, r12-r15 are kept; flags are undefined. */
 #define ABI_CALLS(X) \
-    /* number, name, may do, bound */ \
-    X(0, DONE,         "end the operation; ring 0 reads the reply from the frame page", "one reply") \
-    X(1, LOG,          "print frame.text with the domain's name", "ABI_TEXT_BYTES") \
-    X(2, CONSOLE_READ, "move up to rsi bytes of console input to frame.console; result: count", "ABI_CONSOLE_BYTES") \
-    X(3, STATE_GET,    "add the groups in rsi to frame.state and state_in", "one state") \
-    X(4, YIELD,        "let another vcpu of this CPU run", "one switch")
+    /* number, NAME, name, how many arguments, may do, bound, arguments */ \
+    X(0, DONE, done, 0, "end the operation; ring 0 reads the reply from the frame page", "one reply") \
+    X(1, LOG, log, 0, "print frame.text with the domain's name", "256 bytes, 100 lines a second") \
+    X(2, CONSOLE_READ, console_read, 1, "move console input to frame.console; result: bytes", "256 bytes", ABI_AT_MOST(ABI_CONSOLE_BYTES)) \
+    X(3, STATE_GET, state_get, 1, "add groups of guest state to frame.state and state_in", "one state", ABI_BITS(ABI_STATE_ALL)) \
+    X(4, YIELD, yield, 0, "let another vcpu of this CPU run", "one switch") \
+    X(5, KICK, kick, 1, "give a vcpu ABI_EVENT_KICK: it leaves its guest, or wakes", "one IPI until it is taken", ABI_VCPU)
 
-#define ABI_CALL_ENUM(nr, name, may, bound) ABI_CALL_##name = nr,
+/* This is all there is to a call but for its handler, call_NAME() in calls.c: the dispatcher with its checks of arguments (calls.c), ring 3's
+ * stubs (runtime.h) and the table in README.md (make abi) are made from the row. What an argument may be: */
+enum abi_check { ABI_CHECK_NONE, ABI_CHECK_AT_MOST, ABI_CHECK_BITS, ABI_CHECK_VCPU };
+struct abi_argument { uint32_t check; uint64_t limit; };
+#define ABI_AT_MOST(n)  { ABI_CHECK_AT_MOST, (n) }
+#define ABI_BITS(mask)  { ABI_CHECK_BITS, (mask) }
+#define ABI_VCPU        { ABI_CHECK_VCPU, ABI_VCPUS_MAX - 1 } /* one of this domain */
+#define ABI_ANY         { ABI_CHECK_NONE, 0 }
+#define ABI_ARGUMENTS   3
+
+#define ABI_CALL_ENUM(nr, NAME, ...) ABI_CALL_##NAME = (nr),
 enum abi_call { ABI_CALLS(ABI_CALL_ENUM) ABI_CALLS_END };
 
 #define ABI_E_CALL   1 /* unknown call number */
 #define ABI_E_ARG    2 /* argument out of range */
+#define ABI_E_LIMIT  3 /* too often */
 
 /* ---- The component image: this header is at ABI_COMPONENT_BASE ------------------------------------------------- */
 #define ABI_IMAGE_MAGIC 0x3352474e5552ull /* "RUNGR3" */
 struct abi_image {
     uint64_t magic;
-    uint32_t version, pad;
+    uint32_t version;
+    uint32_t main;              /* address of component_main(), for depriv=0; 0: it has none */
     uint64_t entry;             /* rdi = frame, rsi = info; never returns: ABI_CALL_DONE, then it is entered anew */
     uint64_t text_end;          /* page aligned: [base, text_end) is RX */
     uint64_t rodata_end;        /* page aligned: [text_end, rodata_end) is R */
@@ -226,7 +263,7 @@ struct abi_image {
     uint64_t bss_end;           /* page aligned: [data_end, bss_end) is RW, zero */
 };
 
-_Static_assert(sizeof(struct abi_state) == 32 + 24 * ABI_SEGS + 32 + 40 + 16 + 24, "abi_state has holes");
+_Static_assert(sizeof(struct abi_state) == 32 + 24 * ABI_SEGS + 32 + 40 + 16 + 24 + 40 + 32, "abi_state has holes");
 _Static_assert(__builtin_offsetof(struct abi_frame, op) == 0x80, "abi_frame.op");
 _Static_assert(__builtin_offsetof(struct abi_frame, status) == 0xc0 && __builtin_offsetof(struct abi_frame, state_out) == 0xc4, "read as one");
 _Static_assert(__builtin_offsetof(struct abi_frame, state) == 0xf0, "abi_frame.state");

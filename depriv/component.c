@@ -4,12 +4,11 @@
 #include "depriv/abi.h"
 #include "kernel/frames.h"
 #include "kernel/log.h"
+#include "kernel/options.h"
 #include "kernel/paging.h"
 #include "kernel/vcpu.h"
 
 #define IMAGE_MAX  (16 * MIB)
-#define USER       (PTE_P | PTE_U)
-#define USER_TABLE (PTE_P | PTE_U | PTE_W)
 
 extern const u8 component_image[], component_image_end[]; /* component_image.asm */
 
@@ -20,7 +19,7 @@ static bool image_valid(const struct abi_image *h, u64 size)
     return size >= sizeof(*h) && h->magic == ABI_IMAGE_MAGIC && h->version == ABI_VERSION && h->text_end > base &&
            h->text_end <= h->rodata_end && h->rodata_end <= h->data_end && h->data_end <= h->bss_end && h->bss_end <= base + IMAGE_MAX &&
            !((h->text_end | h->rodata_end | h->data_end | h->bss_end) & (PAGE_SIZE - 1)) && h->entry >= base && h->entry < h->text_end &&
-           h->data_end - base <= ALIGN_UP(size, PAGE_SIZE);
+           h->main < h->text_end && h->data_end - base <= ALIGN_UP(size, PAGE_SIZE);
 }
 
 void component_init(void)
@@ -29,25 +28,31 @@ void component_init(void)
         panic("the built-in component has a bad header");
 }
 
+/* With method 0 ring 0 is the user: the pages are supervisor's, since SMEP and SMAP keep it from ring 3's. */
+static int map_pages(struct domain *d, u64 va, u64 pa, u64 bytes, u64 page, u64 leaf)
+{
+    int rc = 0;
+    for (u64 at = 0; at < bytes; at += page)
+        rc |= paging_map(d->user_root, va + at, pa + at, page, leaf | PTE_P | (d->method ? PTE_U : 0), PTE_P | PTE_U | PTE_W);
+    return rc ? -E_NOMEM : 0;
+}
+
 static int map_run(struct domain *d, u64 va, u64 pa, u64 bytes, u64 leaf)
 {
-    for (u64 at = 0; at < bytes; at += PAGE_SIZE)
-        if (paging_map(d->user_root, va + at, pa + at, PAGE_SIZE, leaf, USER_TABLE))
-            return -E_NOMEM;
-    return 0;
+    return map_pages(d, va, pa, bytes, PAGE_SIZE, leaf);
 }
 
 /* The image of this domain: mapped for reading its header and its data, by the pool's alias or the kernel's own mapping. */
 static const u8 *image_of(struct domain *d, u64 *pa, u64 *size)
 {
-    if (!d->component_pa) {
+    if (!d->config->component_pa) {
         *pa = (u64)component_image - KERNEL_IMAGE;
         *size = (u64)(component_image_end - component_image);
         return component_image;
     }
-    *pa = d->component_pa;
-    *size = d->component_size;
-    return paging_map_boot(*pa, *size) ? NULL : (const u8 *)(DEVICE_BASE + *pa);
+    *pa = d->config->component_pa;
+    *size = d->config->component_size;
+    return paging_map_boot(*pa, *size);
 }
 
 static int map_image(struct domain *d)
@@ -55,6 +60,7 @@ static int map_image(struct domain *d)
     u64 pa, size, text, data;
     const u8 *image = image_of(d, &pa, &size);
     const struct abi_image *h = (const struct abi_image *)image;
+    int rc;
     if (!image || !image_valid(h, size)) {
         log_domain(d->name, "refused: component: bad header");
         return -E_INVAL;
@@ -62,71 +68,57 @@ static int map_image(struct domain *d)
     text = h->text_end - ABI_COMPONENT_BASE;
     data = h->rodata_end - ABI_COMPONENT_BASE;
     d->data_pages = (u32)((h->bss_end - h->rodata_end) / PAGE_SIZE);
-    d->entry = h->entry;
-    d->data = d->data_pages ? pool_alloc(d->data_pages) : NULL;
-    if (d->data_pages && !d->data)
+    d->entry = d->method == 0 ? h->main : h->entry;
+    rc = map_run(d, ABI_COMPONENT_BASE, pa, text, 0) | map_run(d, h->text_end, pa + text, h->rodata_end - h->text_end, PTE_NX);
+    if (!d->data_pages)
+        return rc;
+    d->data = pool_alloc(d->data_pages);
+    if (rc || !d->data)
         return -E_NOMEM;
-    if (d->data_pages)
-        memcpy(d->data, image + data, min_u64(h->data_end - h->rodata_end, size - data));
-    if (map_run(d, ABI_COMPONENT_BASE, pa, text, USER) ||
-        map_run(d, h->text_end, pa + text, h->rodata_end - h->text_end, USER | PTE_NX))
-        return -E_NOMEM;
-    return d->data ? map_run(d, h->rodata_end, pool_phys(d->data), (u64)d->data_pages * PAGE_SIZE, USER | PTE_W | PTE_NX) : 0;
-}
-
-static int map_guest(struct domain *d)
-{
-    for (u32 i = 0; i < d->frame_count; i++) {
-        u64 gpa = i * PAGE_2M;
-        if (gpa >= d->ram_low)
-            gpa += ABI_HIGH_BASE - d->ram_low;
-        if (paging_map(d->user_root, ABI_GUEST_BASE + gpa, d->frames[i], PAGE_2M, USER | PTE_W | PTE_NX, USER_TABLE))
-            return -E_NOMEM;
-    }
-    return 0;
-}
-
-static int map_modules(struct domain *d)
-{
-    for (u32 i = 0; i < d->modules; i++)
-        if (map_run(d, ABI_MODULE_BASE + i * ABI_MODULE_STRIDE, d->module[i].start, d->module[i].size, USER | PTE_NX))
-            return -E_NOMEM;
-    return 0;
+    memcpy(d->data, image + data, min_u64(h->data_end - h->rodata_end, size - data));
+    return map_run(d, h->rodata_end, pool_phys(d->data), (u64)d->data_pages * PAGE_SIZE, PTE_W | PTE_NX);
 }
 
 int component_map(struct domain *d)
 {
+    const struct domain_config *c = d->config;
     int rc;
     d->user_root = paging_new_root();
     if (!d->user_root)
         return -E_NOMEM;
     d->cr3 = pool_phys(d->user_root) | (features.pcid ? d->id : 0);
     rc = map_image(d);
-    if (!rc)
-        rc = map_run(d, ABI_INFO_BASE, pool_phys(d->info), PAGE_SIZE, USER | PTE_NX);
-    if (!rc)
-        rc = map_guest(d);
-    return rc ? rc : map_modules(d);
+    if (rc)
+        return rc;
+    rc = map_run(d, ABI_INFO_BASE, pool_phys(d->info), PAGE_SIZE, PTE_NX);
+    for (u32 i = 0; i < d->frame_count; i++)
+        rc |= map_pages(d, ABI_GUEST_BASE + domain_frame_gpa(d, i), d->frames[i], PAGE_2M, PAGE_2M, PTE_W | PTE_NX);
+    for (u32 i = 0; i < c->modules; i++)
+        rc |= map_run(d, ABI_MODULE_BASE + i * ABI_MODULE_STRIDE, c->module[i].start, c->module[i].size, PTE_NX);
+    return rc ? -E_NOMEM : 0;
 }
 
 int component_map_vcpu(struct vcpu *v)
 {
     struct domain *d = v->domain;
-    u64 top = ABI_STACK_BASE + (v->index + 1) * ABI_STACK_STRIDE;
+    int rc;
     v->user_frame = ABI_FRAME_BASE + v->index * PAGE_SIZE;
-    v->user_stack = top;
+    v->user_stack = ABI_STACK_BASE + (v->index + 1) * ABI_STACK_STRIDE;
     v->user_entry = d->entry;
     v->user_info = ABI_INFO_BASE;
+    rc = map_run(d, v->user_frame, pool_phys(v->frame), PAGE_SIZE, PTE_W | PTE_NX);
+    if (d->method == 0)
+        return rc; /* on the supervisor stack */
     v->user_stack_pages = pool_alloc(ABI_STACK_SIZE / PAGE_SIZE);
-    if (!v->user_stack_pages || map_run(d, v->user_frame, pool_phys(v->frame), PAGE_SIZE, USER | PTE_W | PTE_NX))
+    if (rc || !v->user_stack_pages)
         return -E_NOMEM;
-    return map_run(d, top - ABI_STACK_SIZE, pool_phys(v->user_stack_pages), ABI_STACK_SIZE, USER | PTE_W | PTE_NX);
+    return map_run(d, v->user_stack - ABI_STACK_SIZE, pool_phys(v->user_stack_pages), ABI_STACK_SIZE, PTE_W | PTE_NX);
 }
 
 /* Other vcpus of the domain have not run yet, and this CPU's translations go with the CR3 write. */
 void component_end_load(struct domain *d)
 {
-    paging_free_slot(d->user_root, ABI_MODULE_BASE);
+    paging_free(d->user_root, ABI_MODULE_BASE, ABI_MODULE_BASE + ABI_MODULES_MAX * ABI_MODULE_STRIDE);
     write_cr3(d->cr3);
 }
 
@@ -134,7 +126,7 @@ void component_unmap(struct domain *d)
 {
     if (!d->user_root)
         return;
-    paging_free_half(d->user_root);
+    paging_free(d->user_root, 0, LOWER_HALF);
     pool_free(d->user_root, 1);
     pool_free(d->data, d->data_pages);
     d->user_root = NULL;

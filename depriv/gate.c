@@ -1,8 +1,11 @@
-/* One operation of ring 3, from the filled frame to the commit of what it left (method three).
+/* One operation of ring 3, from the filled frame to the commit of what it left.
  * Ring 0, interrupts off, on the vcpu's supervisor stack; called from kernel/exit.c and kernel/vcpu.c. */
 #include "depriv/gate.h"
 #include "kernel/console.h"
+#include "kernel/gueststate.h"
 #include "kernel/log.h"
+#include "kernel/options.h"
+#include "kernel/time.h"
 
 /* The rare part of a reply. Every field is read once: ring 3 of another vcpu can change it meanwhile (ATTACKS K3). */
 static void reply_rare(struct vcpu *v, u32 notes)
@@ -32,20 +35,85 @@ static void reply_timer(struct vcpu *v, u64 timer)
     sched_timer_update();
 }
 
-/* Ring 3's guest state, copied out of the shared page once, then checked as VM entry would check it (ATTACKS K3, K4). */
-static void reply_state(struct vcpu *v, u32 groups)
+/* Ring 3's guest state, copied out of the shared page once, waits for the one point where it takes effect. */
+void depriv_take_state(struct vcpu *v, u32 groups)
 {
-    struct abi_state s;
-    const char *broken;
     if (groups & ~ABI_STATE_ALL) {
         domain_kill(v->domain, "ring 3: bad reply: state_out %x", groups);
         return;
     }
-    memcpy(&s, &v->frame->state, sizeof(s));
+    state_copy(&v->commit, &v->frame->state, groups);
     barrier();
-    broken = hvm->state_set(v, &s, groups);
+    v->commit_groups = groups;
+    hazard_set(v, HAZARD_COMMIT);
+}
+
+/* The commit point: after the exit's handler and the advance of RIP, before anything that depends on the guest's state and before entry.
+ * Ring 3's changes win over what ring 0 did before and after the operation (S0-15, S0-16). Checked as VM entry would (ATTACKS K3, K4). */
+void depriv_commit(struct vcpu *v)
+{
+    const char *broken = hvm->state_set(v, &v->commit, v->commit_groups);
     if (broken)
         domain_kill(v->domain, "ring 3: bad reply: guest state breaks the rule: %s", broken);
+}
+
+void method2_deep(void)
+{
+    panic("method 2: the supervisor stack is deeper than its copy");
+}
+
+/* Not inline: the lost registers would be saved for the others too. */
+static __attribute__((noinline)) int method2_run(struct vcpu *v)
+{
+    int rc;
+    __asm__ volatile("call method2_down" : "=a"(rc), "+D"(v) : : LOST_REGISTERS);
+    return rc;
+}
+
+int gate_other(struct vcpu *v)
+{
+    if (v->gate == GATE_DIRECT)
+        return method0_down(v);
+    return v->gate == GATE_UNWIND ? method1_down(v) : method2_run(v);
+}
+
+#define LOAD_FACTOR   16u /* loading copies whole images */
+#define WINDOW_FACTOR 10u
+
+/* Counts the quanta of its own CPU time that a vcpu spends inside one operation (S1-8, S1-11), a late tick as one. So that many operations,
+ * each just under the limit, do not evade it (S1-12), a second count goes on from operation to operation and loses one in WINDOW_FACTOR
+ * quanta that the vcpu runs: ring 3 has a tenth of the time for operations that take more than a quantum. Shorter ones count nowhere:
+ * they are preempted between as any guest is. Any counter reaching the limit ends the domain. */
+void depriv_tick(struct vcpu *v)
+{
+    u64 ran = v->thread.ran + rdtsc() - v->thread.since, quantum = time_us_to_tsc(SCHED_QUANTUM_US, features.tsc_khz);
+    u64 op = v->top_calls + v->ring_next, drained = (ran - v->window_at) / (quantum * WINDOW_FACTOR);
+    u32 limit = options.quanta * (v->domain->booted ? 1 : LOAD_FACTOR);
+    if (op != v->tick_op) {
+        v->tick_op = op;
+        v->tick_at = ran;
+        v->op_quanta = 0;
+    }
+    if (ran - v->tick_at < quantum)
+        return;
+    v->tick_at = ran;
+    v->window_at += drained * quantum * WINDOW_FACTOR;
+    v->window_quanta -= (u32)min_u64(v->window_quanta, drained);
+    v->window_quanta++;
+    if (++v->op_quanta >= limit)
+        domain_kill(v->domain, "ring 3: an operation took %u quanta", limit);
+    else if (v->window_quanta >= limit && v->domain->emulate != EMULATE_ALL) /* there ring 3 is where the guest runs */
+        domain_kill(v->domain, "ring 3: long operations took %u quanta", limit);
+}
+
+/* Bound: an answer that has been got is taken at the next call. */
+int depriv_call_top(struct vcpu *v, enum abi_op op, u32 groups)
+{
+    int rc;
+    v->top_calls++;
+    while ((rc = depriv_call(v, op, groups)) == -E_PENDING)
+        method1_run(v);
+    return rc;
 }
 
 int depriv_reply(struct vcpu *v)
@@ -53,16 +121,16 @@ int depriv_reply(struct vcpu *v)
     u64 reply = FRAME_PAIR(&v->frame->status);
     u32 status = (u32)reply, groups = (u32)(reply >> 32);
     if (groups)
-        reply_state(v, groups);
+        depriv_take_state(v, groups);
     if (status & (ABI_NOTE_CONSOLE | ABI_NOTE_LIFE))
         reply_rare(v, status);
     if (status & ABI_NOTE_TIMER)
         reply_timer(v, READ_ONCE(v->frame->timer));
     v->intr = status & ABI_NOTE_INTR;
     if (v->intr)
-        v->hazards |= HAZARD_INTR;
+        hazard_set(v, HAZARD_INTR);
     if (READ_ONCE(v->hazards) & HAZARD_KILL)
         return -E_KILLED;
     status &= ~(ABI_NOTE_INTR | ABI_NOTE_CONSOLE | ABI_NOTE_LIFE | ABI_NOTE_TIMER);
-    return status <= ABI_REFUSE ? (int)status : DEPRIV_BAD_STATUS;
+    return status <= ABI_INTERCEPT ? (int)status : DEPRIV_BAD_STATUS;
 }

@@ -1,4 +1,4 @@
-/* The crossing, method three: down to ring 3 on the vcpu's own user stack, back to the call site on its own supervisor stack. */
+/* The crossing: down to ring 3 on the vcpu's own user stack and back to the call site. Method three is inline, the others are behind it. */
 #ifndef DEPRIV_GATE_H
 #define DEPRIV_GATE_H
 
@@ -10,11 +10,16 @@ extern u8 gate_down_sysexit[], gate_down_sysret[];
 
 #define LOST_REGISTERS "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "cc", "memory"
 
+/* How a vcpu goes down: methods 0, 1, 2, and method 3 by vendor. The vendor's loop has its own as a constant, so that one comparison
+ * tells method 3 from the others. */
+enum gate { GATE_DIRECT, GATE_UNWIND, GATE_COPY, GATE_SYSEXIT, GATE_SYSRET };
+static inline enum gate gate_of_cpu(void) { return features.vmx ? GATE_SYSEXIT : GATE_SYSRET; }
+
 /* Returns 0 when ring 3 called DONE, or what gate_abort was given. Ring 0, interrupts off, supervisor stack. */
-static inline int gate_down(struct vcpu *v)
+static inline int gate_down(struct vcpu *v, enum gate gate)
 {
     int rc;
-    if (features.vmx)
+    if (gate == GATE_SYSEXIT)
         __asm__ volatile("call gate_down_sysexit" : "=a"(rc), "+D"(v) : : LOST_REGISTERS);
     else
         __asm__ volatile("call gate_down_sysret" : "=a"(rc), "+D"(v) : : LOST_REGISTERS);
@@ -31,35 +36,65 @@ extern u8 gate_syscall_table[];             /* + cpu id * GATE_SYSCALL_STRIDE: L
 
 #define DEPRIV_BAD_STATUS 0xff              /* ring 3's status was none of enum abi_status */
 
+void depriv_commit(struct vcpu *v); /* the state of the last reply, when HAZARD_COMMIT says that there is one */
+
 /* The rest of a reply that asked for more than a timer and an interrupt level. Returns as depriv_call. */
 int depriv_reply(struct vcpu *v);
 
 /* Two neighbouring words of the frame in one access: op with state_in, status with state_out. */
 #define FRAME_PAIR(first) (*(volatile u64 *)(first))
 
-/* Runs one operation of ring 3 for v and takes what it left: console bytes, timer, interrupt level, end of the domain. The caller has
- * filled the operation's own fields of the frame. groups: guest state that ring 3 is given. Returns enum abi_status, or -E_KILLED.
- * State that ring 3 changed is checked and written at the end, after everything that ring 0 did: ring 3's changes win (S0-15, S0-16).
- * Inline, because this is the hot path: with nothing unusual in the reply it is a dozen instructions around the gate. */
-static inline int depriv_call(struct vcpu *v, enum abi_op op, u32 groups)
+static inline void depriv_ask(struct vcpu *v, enum abi_op op, u32 groups)
 {
     struct abi_frame *f = v->frame;
-    int rc;
     FRAME_PAIR(&f->op) = op | (u64)groups << 32;
     FRAME_PAIR(&f->status) = ABI_OK;
     if (groups)
         hvm->state_get(v, &f->state, groups);
-    count_event(COUNT_CROSSING);
-    rc = gate_down(v);
+}
+
+static inline int depriv_answer(struct vcpu *v, int rc)
+{
     if (unlikely(rc))
         return rc;
+    count_event(COUNT_CROSSING);
     v->intr = 0;
     if (likely(!FRAME_PAIR(&v->frame->status)))
         return unlikely(READ_ONCE(v->hazards) & HAZARD_KILL) ? -E_KILLED : ABI_OK;
     return depriv_reply(v);
 }
 
+/* Methods 0 to 2 instead of gate_down(): method0.c, method1.c, method2.asm; gate.c picks. */
+int gate_other(struct vcpu *v);
+int method0_down(struct vcpu *v);
+int method1_down(struct vcpu *v);
+void method1_run(struct vcpu *v);
+void method2_deep(void) __attribute__((noreturn));
+u64 method0_entry(void); /* what the component calls instead of ring 0 */
+void depriv_take_state(struct vcpu *v, u32 groups); /* of the reply, for the commit */
+
+/* Runs one operation of ring 3 for v and takes what it left: console bytes, timer, interrupt level, end of the domain. The caller has
+ * filled the operation's own fields of the frame. groups: guest state that ring 3 is given. Returns enum abi_status, -E_KILLED, or, with
+ * method 1, -E_PENDING: then the caller returns to the top of the exit path and is called again.
+ * Guest state that ring 3 changed takes effect later, at the one commit point: depriv_commit().
+ * Inline, because this is the hot path: with nothing unusual in the reply it is a dozen instructions around the gate. */
+static inline int depriv_call_by(struct vcpu *v, enum abi_op op, u32 groups, enum gate gate)
+{
+    depriv_ask(v, op, groups);
+    return depriv_answer(v, likely(v->gate == gate) ? gate_down(v, gate) : gate_other(v));
+}
+
+static inline int depriv_call(struct vcpu *v, enum abi_op op, u32 groups)
+{
+    return depriv_call_by(v, op, groups, gate_of_cpu());
+}
+
+int depriv_call_top(struct vcpu *v, enum abi_op op, u32 groups); /* from the top of the exit path itself: never -E_PENDING */
+
+void depriv_tick(struct vcpu *v); /* v is in ring 3, at a tick or of its own will: has it been for too long? */
+
 /* calls.c, from gate.asm: the call has passed the domid comparison. Returns the result for ring 3; a call that must not return aborts. */
+long depriv_dispatch(struct vcpu *v, u32 number, u64 a1, u64 a2, u64 a3); /* the call itself */
 long depriv_syscall(struct vcpu *v, u32 number, u64 a1, u64 a2, u64 a3);
 void depriv_bad_target(struct vcpu *v, u64 target) __attribute__((noreturn));
 void depriv_bad_return(struct vcpu *v, u64 rip, u64 rsp) __attribute__((noreturn));

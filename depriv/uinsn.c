@@ -4,22 +4,38 @@
 #include "depriv/format.h"
 #include "emul/emul.h"
 
-_Static_assert(sizeof(struct emul_segment) == sizeof(struct abi_segment) &&
-               offsetof(struct emul_segment, attr) == offsetof(struct abi_segment, attr) &&
-               offsetof(struct emul_segment, selector) == offsetof(struct abi_segment, selector), "one layout");
+#define SAME(type, member) (offsetof(struct emul_##type, member) == offsetof(struct abi_##type, member))
+_Static_assert(sizeof(struct emul_state) == sizeof(struct abi_state) && sizeof(struct emul_segment) == sizeof(struct abi_segment) &&
+               SAME(segment, attr) && SAME(segment, selector) && SAME(state, seg) && SAME(state, idtr) && SAME(state, efer) &&
+               SAME(state, sysenter_eip) && SAME(state, kernel_gs_base) && SAME(state, dr), "one layout");
+_Static_assert(EMUL_STATE_RIP == ABI_STATE_RIP && EMUL_STATE_CR == ABI_STATE_CR && EMUL_STATE_SYSCALL == ABI_STATE_SYSCALL, "one set of groups");
 _Static_assert((int)EMUL_CLASS_CPUID == (int)ABI_INSN_CPUID && (int)EMUL_CLASS_INT == (int)ABI_INSN_INT && (int)EMUL_CLASSES == (int)ABI_INSNS,
                "one order of classes");
 
 #define INJECT(v)     (ABI_INJECT_VALID | (v))
 #define DR6_BS        0x4000u
-#define VECTOR_DB     1u
+#define EFER_VALID    0xd01u /* SCE, LME, LMA, NXE */
+#define RFLAGS_IF     0x200u
+#define RFLAGS_RF     0x10000u
+#define MSR_TSC       0x10u
+#define MSR_TSC_AUX   0xc0000103u
 
 /* What a callback needs; lives on the user stack for one operation. */
-struct operation { struct platform *platform; struct guestmem *mem; };
+struct operation {
+    struct emul_ctx ctx;
+    struct emul_result result;
+    struct abi_frame *frame;
+    const struct abi_info *info;
+    struct platform *platform;
+    struct guestmem *mem;
+};
 
 static const uint8_t cause_of[EMUL_CAUSES] = {
-    [EMUL_FOR_FETCH] = GUESTMEM_FETCH, [EMUL_FOR_WALK] = GUESTMEM_WALK, [EMUL_FOR_OPERAND] = GUESTMEM_OPERAND, [EMUL_FOR_STRING] = GUESTMEM_STRING,
+    [EMUL_FOR_FETCH] = GUESTMEM_FETCH, [EMUL_FOR_WALK] = GUESTMEM_WALK, [EMUL_FOR_OPERAND] = GUESTMEM_OPERAND,
+    [EMUL_FOR_STRING] = GUESTMEM_STRING, [EMUL_FOR_DESCRIPTOR] = GUESTMEM_DESCRIPTOR,
 };
+
+/* ---- Callbacks of the library ------------------------------------------------------------------------------------------- */
 
 static int phys_read(void *opaque, uint64_t gpa, void *data, unsigned size, unsigned cause)
 {
@@ -31,15 +47,37 @@ static int phys_write(void *opaque, uint64_t gpa, const void *data, unsigned siz
     return guestmem_write(((struct operation *)opaque)->mem, gpa, data, size, cause_of[cause]);
 }
 
-static int phys_cmpxchg(void *opaque, uint64_t gpa, unsigned size, uint64_t old, uint64_t new_value)
+/* At any address within a page: the CPU locks what crosses a cache line too. */
+#define CMPXCHG(type) __asm__ volatile("lock cmpxchg %3, %1" : "=@ccz"(equal), "+m"(*(type *)p), "+a"(*(type *)expected) : \
+                                       "r"(*(const type *)new_value) : "memory")
+
+static int phys_cmpxchg(void *opaque, uint64_t gpa, unsigned size, const void *old, const void *new_value, unsigned cause)
 {
-    void *p = guestmem_map(((struct operation *)opaque)->mem, gpa, size, GUESTMEM_WALK);
-    uint32_t old32 = (uint32_t)old;
+    void *p = guestmem_map(((struct operation *)opaque)->mem, gpa, size, cause_of[cause]);
+    uint64_t expected[2] = { 0, 0 };
+    int equal = 0;
     if (!p)
         return -1;
-    if (size == 4)
-        return !__atomic_compare_exchange_n((uint32_t *)p, &old32, (uint32_t)new_value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-    return !__atomic_compare_exchange_n((uint64_t *)p, &old, new_value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    __builtin_memcpy(expected, old, size <= 16 ? size : 16);
+    switch (size) {
+    case sizeof(uint8_t):
+        CMPXCHG(uint8_t);
+        break;
+    case sizeof(uint16_t):
+        CMPXCHG(uint16_t);
+        break;
+    case sizeof(uint32_t):
+        CMPXCHG(uint32_t);
+        break;
+    case sizeof(uint64_t):
+        CMPXCHG(uint64_t);
+        break;
+    default:
+        __asm__ volatile("lock cmpxchg16b %1" : "=@ccz"(equal), "+m"(*(__int128 *)p), "+a"(expected[0]), "+d"(expected[1]) :
+                         "b"(((const uint64_t *)new_value)[0]), "c"(((const uint64_t *)new_value)[1]) : "memory");
+        break;
+    }
+    return !equal;
 }
 
 static void *phys_map(void *opaque, uint64_t gpa, int write, unsigned cause)
@@ -75,16 +113,66 @@ static void mmio_write(void *opaque, uint64_t gpa, unsigned size, uint64_t value
     (void)value;
 }
 
+/* The rest of the state, for the few instructions that need it. */
+static int state_get(void *opaque, uint32_t groups)
+{
+    return abi_state_get(((struct operation *)opaque)->info, groups) < 0 ? -1 : 0;
+}
+
+/* The time-stamp counter, by the offset that came with ABI_OP_RUN; every other MSR is ring 0's, by ABI_INTERCEPT. */
+static int msr_read(void *opaque, uint32_t index, uint64_t *value)
+{
+    uint32_t a, c, d;
+    if (index != MSR_TSC && index != MSR_TSC_AUX)
+        return 1;
+    if (index == MSR_TSC_AUX) { /* the guest's: no exit switches it */
+        __asm__ volatile("rdtscp" : "=a"(a), "=d"(d), "=c"(c));
+        *value = c;
+        return 0;
+    }
+    __asm__ volatile("rdtsc" : "=a"(a), "=d"(d));
+    *value = ((uint64_t)d << 32 | a) + ((struct operation *)opaque)->frame->gpa;
+    return 0;
+}
+
+/* uvector.asm */
+long vector_move(unsigned kind, unsigned number, void *data, unsigned size, unsigned write);
+
+static int vector_read(void *opaque, unsigned kind, unsigned number, void *data, unsigned size)
+{
+    (void)opaque;
+    return vector_move(kind, number, data, size, 0) ? 0 : -1;
+}
+
+static int vector_write(void *opaque, unsigned kind, unsigned number, const void *data, unsigned size)
+{
+    (void)opaque;
+    return vector_move(kind, number, (void *)(uintptr_t)data, size, 1) ? 0 : -1;
+}
+
 static const struct emul_ops ops = {
     .phys_read = phys_read, .phys_write = phys_write, .phys_cmpxchg = phys_cmpxchg, .phys_map = phys_map, .port_in = port_in, .port_out = port_out,
-    .mmio_read = mmio_read, .mmio_write = mmio_write,
+    .mmio_read = mmio_read, .mmio_write = mmio_write, .state_get = state_get, .vector_read = vector_read, .vector_write = vector_write,
 };
+
+/* With every instruction emulated: the time-stamp counter too. */
+static const struct emul_ops ops_all = {
+    .phys_read = phys_read, .phys_write = phys_write, .phys_cmpxchg = phys_cmpxchg, .phys_map = phys_map, .port_in = port_in, .port_out = port_out,
+    .mmio_read = mmio_read, .mmio_write = mmio_write, .state_get = state_get, .vector_read = vector_read, .vector_write = vector_write,
+    .msr_read = msr_read,
+};
+
+/* ---- The context ---------------------------------------------------------------------------------------------------------- */
+
+/* Kept from one operation to the next; a domain has one vcpu. */
+static struct emul_decoded decoded;
+static struct emul_cache cache;
 
 /* MAXPHYADDR and 1 GiB pages of the guest are the CPU's (kernel/cpuid.c passes them). CPUID may exit or be slow: asked once. */
 static void cpu_limits(struct emul_ctx *c)
 {
     static uint8_t phys_bits, features;
-    if (!phys_bits) {
+    if (__builtin_expect(!phys_bits, 0)) {
         uint32_t a = 0x80000001, b, cx = 0, d;
         __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(cx), "=d"(d));
         features = d >> 26 & 1 ? EMUL_HAS_1G : 0;
@@ -101,75 +189,311 @@ static void cpu_limits(struct emul_ctx *c)
     c->features = features;
 }
 
-static void answer(struct abi_frame *f, struct emul_ctx *c, const struct emul_result *r)
+static void begin(struct operation *op, struct abi_frame *f)
 {
-    switch (r->status) {
-    case EMUL_DONE:
-        f->status = ABI_OK;
-        break;
-    case EMUL_FAULT:
-        f->status = ABI_FAULT;
-        f->inject = INJECT(r->vector) | (r->has_error ? ABI_INJECT_ERROR : 0);
-        f->inject_error = r->error;
-        if (r->vector == EMUL_VECTOR_PF) {
-            f->state.cr2 = r->cr2;
-            f->state_out |= ABI_STATE_CR;
-        }
-        break;
-    case EMUL_RETRY:
-        f->status = ABI_RETRY;
-        return;
-    case EMUL_UNHANDLED:
-    default:
-        f->status = ABI_REFUSE;
-        text_format(f->text, sizeof(f->text), "cannot emulate ");
-        emul_describe(r, f->text + 15, sizeof(f->text) - 15);
-        return;
-    }
-    if (c->rip != f->state.rip || c->rflags != f->state.rflags || c->rsp != f->state.rsp) {
-        f->state.rip = c->rip;
-        f->state.rsp = c->rsp;
-        f->state.rflags = c->rflags;
-        f->state.shadow = 0;
-        f->state_out |= ABI_STATE_RIP;
+    struct emul_ctx *c = &op->ctx;
+    c->gpr = f->gpr;
+    c->state = (struct emul_state *)&f->state;
+    c->have = f->state_in;
+    c->changed = 0;
+    c->pkru = 0;
+    c->byte_count = (uint8_t)(f->insn_bytes <= 15 ? f->insn_bytes : 0);
+    c->exit_known = 0;
+    c->cr4_valid = op->info->cr4; /* ring 0 checks what comes back against the same */
+    c->efer_valid = EFER_VALID;
+    c->bytes = f->insn;
+    c->ops = &ops;
+    c->opaque = op;
+    c->cache = NULL;
+    c->decoded = &decoded;
+    cpu_limits(c);
+}
+
+/* ---- Answers ---------------------------------------------------------------------------------------------------------------- */
+
+static void refuse(struct operation *op)
+{
+    struct abi_frame *f = op->frame;
+    f->status = ABI_REFUSE;
+    text_format(f->text, sizeof(f->text), "cannot emulate ");
+    emul_describe(&op->result, f->text + 15, sizeof(f->text) - 15);
+}
+
+static void raise(struct operation *op, unsigned vector, bool has_error, uint32_t error)
+{
+    struct abi_frame *f = op->frame;
+    f->status = ABI_FAULT;
+    f->inject = INJECT(vector) | (has_error ? ABI_INJECT_ERROR : 0);
+    f->inject_error = error;
+}
+
+/* What a fault leaves in CR2 or DR6 before it is delivered (SDM 3A 6.15). */
+static void fault_registers(struct operation *op)
+{
+    struct emul_ctx *c = &op->ctx;
+    if (op->result.vector == EMUL_VECTOR_PF) {
+        c->state->cr2 = op->result.cr2;
+        c->changed |= EMUL_STATE_CR;
+    } else if (op->result.vector == EMUL_VECTOR_DB && (c->have & EMUL_STATE_DR || !state_get(op, ABI_STATE_DR))) {
+        c->state->dr6 |= op->result.dr6;
+        c->changed |= EMUL_STATE_DR;
     }
 }
 
 /* Behind an instruction that ran with TF set: #DB with DR6.BS (SDM 3B 17.3.1.4). */
-static void single_step(struct abi_frame *f, const struct abi_info *info)
+static void single_step(struct operation *op)
 {
-    if (abi_call(info, ABI_CALL_STATE_GET, ABI_STATE_DR) < 0)
+    op->result.vector = EMUL_VECTOR_DB;
+    op->result.dr6 = DR6_BS;
+    fault_registers(op);
+    raise(op, EMUL_VECTOR_DB, false, 0);
+}
+
+static void answer(struct operation *op)
+{
+    struct emul_result *r = &op->result;
+    switch (r->status) {
+    case EMUL_DONE:
+        op->frame->status = ABI_OK;
+        if (r->step)
+            single_step(op);
+        break;
+    case EMUL_FAULT:
+        fault_registers(op);
+        raise(op, r->vector, r->has_error, r->error);
+        break;
+    case EMUL_RETRY:
+        op->frame->status = ABI_RETRY;
+        break;
+    case EMUL_UNHANDLED:
+    default:
+        refuse(op);
+        break;
+    }
+    op->frame->state_out = op->ctx.changed;
+}
+
+/* ---- Operations --------------------------------------------------------------------------------------------------------------- */
+
+static void op_length(struct operation *op)
+{
+    struct abi_frame *f = op->frame;
+    emul_length(&op->ctx, f->want, &op->result);
+    if (op->result.status == EMUL_RETRY && f->want == ABI_INSN_WBINVD && op->result.class == EMUL_CLASS_INVD)
+        op->result.status = EMUL_DONE; /* QEMU's TCG reports INVD with the exit code of WBINVD; both do nothing here */
+    f->length = op->result.insn->length;
+}
+
+static void op_string(struct operation *op)
+{
+    const struct abi_frame *f = op->frame;
+    struct emul_port_exit want = { f->port, f->size, !!(f->flags & ABI_PORT_IN), !!(f->flags & ABI_PORT_REP) };
+    emul_string_io(&op->ctx, &want, &op->result);
+}
+
+static void op_mmio(struct operation *op)
+{
+    const struct abi_frame *f = op->frame;
+    op->ctx.exit_gpa = f->gpa;
+    op->ctx.exit_known = !!(f->flags & ABI_MMIO_FINAL);
+    op->ctx.exit_write = !!(f->flags & ABI_MMIO_WRITE);
+    emul_execute(&op->ctx, EMUL_MAY_MEMORY, &op->result);
+}
+
+static const uint8_t forced_prefix[2][5] = { { 0x0f, 0x0b, 'k', 'v', 'm' }, { 0x0f, 0x0b, 'x', 'e', 'n' } };
+
+/* UD2 with a signature: the instruction behind it runs in the emulator, whatever it is. Any other #UD is the guest's own. */
+static void op_forced(struct operation *op)
+{
+    struct emul_ctx *c = &op->ctx;
+    uint64_t rip = c->state->rip;
+    c->byte_count = 0;
+    if (emul_fetch_bytes(c, sizeof(forced_prefix[0]), &op->result) ||
+        (__builtin_memcmp(op->result.bytes, forced_prefix[0], 5) && __builtin_memcmp(op->result.bytes, forced_prefix[1], 5))) {
+        op->result.status = EMUL_FAULT;
+        op->result.vector = EMUL_VECTOR_UD;
+        op->result.has_error = 0;
         return;
-    f->state.dr6 |= DR6_BS;
-    f->state_out |= ABI_STATE_DR;
-    f->status = ABI_FAULT;
-    f->inject = INJECT(VECTOR_DB);
-    f->inject_error = 0;
+    }
+    c->state->rip += sizeof(forced_prefix[0]);
+    emul_execute(c, EMUL_MAY_ANY, &op->result);
+    if (op->result.status == EMUL_FAULT && op->result.vector == EMUL_VECTOR_UD)
+        c->state->rip = rip;
+    else
+        c->changed |= EMUL_STATE_RIP; /* a fault is at the instruction, not at its prefix */
+}
+
+/* gpa: the selector, the reason in bits 16 and 17, ABI_TASK_ERROR; length: of the instruction that caused it, or 0. */
+static void op_task(struct operation *op)
+{
+    struct abi_frame *f = op->frame;
+    unsigned reason = f->gpa >> ABI_TASK_REASON & 3;
+    f->state.rip += f->length;
+    op->result.status = emul_task_switch(&op->ctx, (uint16_t)f->gpa, reason, !!(f->gpa & ABI_TASK_ERROR), f->inject_error, &op->result);
+    if (op->result.status && !(op->ctx.changed & EMUL_STATE_RIP)) /* else it is a fault of the new task, at its first instruction */
+        f->state.rip -= f->length;
+    op->result.step = 0;
+}
+
+/* ---- Every instruction (emulate=all) ------------------------------------------------------------------------------------------ */
+
+#define RUN_MAX 8192u /* instructions and elements of strings before ring 0 is asked whether anything is due */
+
+/* SDM 3A table 6-5 */
+static bool contributory(unsigned vector)
+{
+    return vector == EMUL_VECTOR_DE || (vector >= EMUL_VECTOR_TS && vector <= EMUL_VECTOR_GP);
+}
+
+static bool double_fault(unsigned first, unsigned second)
+{
+    if (first == EMUL_VECTOR_PF)
+        return contributory(second) || second == EMUL_VECTOR_PF;
+    return contributory(first) && contributory(second);
+}
+
+/* Delivers an event; a fault on the way is delivered instead, #DF for a bad pair; one during #DF ends the domain. 0: done. */
+static int deliver(struct operation *op, unsigned vector, enum emul_event event, bool has_error, uint32_t error)
+{
+    struct emul_result *r = &op->result;
+    bool first = event != EMUL_EVENT_FAULT; /* an interrupt or trap makes no pair with a fault of its delivery */
+    for (unsigned tries = 0; tries < 4; tries++) {
+        int status = emul_deliver(&op->ctx, vector, event, has_error, error, r);
+        if (status != EMUL_FAULT) {
+            r->status = (uint32_t)status;
+            return status;
+        }
+        fault_registers(op);
+        if (vector == EMUL_VECTOR_DF && !first)
+            break;
+        if (!first && double_fault(vector, r->vector)) {
+            vector = EMUL_VECTOR_DF;
+            has_error = true;
+            error = 0;
+        } else {
+            vector = r->vector;
+            has_error = r->has_error;
+            error = r->error;
+        }
+        first = false;
+        event = EMUL_EVENT_FAULT;
+    }
+    op->frame->status = ABI_REFUSE;
+    text_format(op->frame->text, sizeof(op->frame->text), "triple fault");
+    return -1;
+}
+
+/* What ring 0 decides: its answer is as if the CPU had left the guest with it. */
+static bool intercepted(struct operation *op, unsigned class)
+{
+    if (class == EMUL_CLASS_NONE)
+        return false;
+    op->frame->status = ABI_INTERCEPT;
+    op->frame->want = class;
+    op->frame->length = op->result.insn->length;
+    return true;
+}
+
+/* XCR0 is the guest's while ring 3 runs. */
+static bool get_xcr0(struct operation *op)
+{
+    struct emul_ctx *c = &op->ctx;
+    uint32_t a, d;
+    if (op->result.insn->op != EMUL_XGETBV || (uint32_t)c->gpr[ABI_RCX])
+        return false;
+    __asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+    c->gpr[ABI_RAX] = a;
+    c->gpr[ABI_RDX] = d;
+    c->state->rip += op->result.insn->length;
+    return true;
+}
+
+/* One instruction or one event. False: ring 0 is to look at the reply. */
+static bool run_one(struct operation *op)
+{
+    struct emul_ctx *c = &op->ctx;
+    struct emul_result *r = &op->result;
+    if (op->platform->intr && (c->state->rflags & RFLAGS_IF) && !c->state->shadow) {
+        uint32_t vector = platform_intack(op->platform);
+        return vector > 0xff || !deliver(op, vector, EMUL_EVENT_INTERRUPT, false, 0);
+    }
+    switch (emul_execute(c, EMUL_MAY_ANY, r)) {
+    case EMUL_DONE:
+        if (r->halted) {
+            c->state->rip -= r->insn->length; /* ring 0 passes it */
+            return !intercepted(op, EMUL_CLASS_HLT);
+        }
+        if (!r->step)
+            return true;
+        r->vector = EMUL_VECTOR_DB;
+        r->dr6 = DR6_BS;
+        fault_registers(op);
+        return !deliver(op, EMUL_VECTOR_DB, EMUL_EVENT_TRAP, false, 0);
+    case EMUL_FAULT:
+        fault_registers(op);
+        if (r->vector != EMUL_VECTOR_DB)
+            c->state->rflags |= RFLAGS_RF; /* pushed, so that a breakpoint on it does not trap again (SDM 3B 17.3.1.1) */
+        return !deliver(op, r->vector, EMUL_EVENT_FAULT, r->has_error, r->error);
+    case EMUL_RETRY:
+        return true;
+    default:
+        if (get_xcr0(op))
+            return true;
+        if (!intercepted(op, emul_class(r->insn)))
+            refuse(op);
+        return false;
+    }
+}
+
+static void op_run(struct operation *op)
+{
+    struct abi_frame *f = op->frame;
+    struct platform *platform = op->platform;
+    uint32_t event = f->inject;
+    uint64_t deadline;
+    op->ctx.ops = &ops_all;
+    op->ctx.cache = &cache;
+    emul_cache_flush(&cache);
+    f->status = ABI_OK;
+    f->inject = 0;
+    deadline = platform->deadline;
+    if (!(event & ABI_INJECT_VALID) || !deliver(op, event & 0xff, EMUL_EVENT_FAULT, !!(event & ABI_INJECT_ERROR), f->inject_error)) {
+        for (unsigned n = 0; n < RUN_MAX && run_one(op); n += 1 + op->result.iterations) {
+            if (platform->life || platform->out_len || platform->deadline != deadline)
+                break;
+        }
+    }
+    f->state_out = op->ctx.changed;
 }
 
 void insn_operation(struct abi_frame *f, const struct abi_info *info, struct platform *platform, struct guestmem *mem)
 {
-    struct operation op = { platform, mem };
-    struct emul_result r;
-    struct emul_port_exit want;
-    struct emul_ctx c = {
-        .gpr = f->gpr, .rip = f->state.rip, .rsp = f->state.rsp, .rflags = f->state.rflags, .seg = (const struct emul_segment *)f->state.seg,
-        .cr0 = f->state.cr0, .cr3 = f->state.cr3, .cr4 = f->state.cr4, .efer = f->state.efer, .ops = &ops, .opaque = &op,
-        .byte_count = (uint8_t)(f->insn_bytes <= 15 ? f->insn_bytes : 0), .bytes = f->insn,
-    };
-    cpu_limits(&c);
-    if (f->op == ABI_OP_LENGTH) {
-        emul_length(&c, f->want, &r);
-        if (r.status == EMUL_RETRY && f->want == ABI_INSN_WBINVD && r.class == EMUL_CLASS_INVD)
-            r.status = EMUL_DONE; /* QEMU's TCG reports INVD with the exit code of WBINVD; both do nothing here */
-        f->length = r.insn.length;
-    } else if (f->op == ABI_OP_STRING) {
-        want = (struct emul_port_exit){ f->port, f->size, !!(f->flags & ABI_PORT_IN), !!(f->flags & ABI_PORT_REP) };
-        emul_string_io(&c, &want, &r);
-    } else {
-        emul_mmio(&c, f->gpa, &r);
+    struct operation op;
+    op.frame = f;
+    op.info = info;
+    op.platform = platform;
+    op.mem = mem;
+    begin(&op, f);
+    switch (f->op) {
+    case ABI_OP_LENGTH:
+        op_length(&op);
+        break;
+    case ABI_OP_STRING:
+        op_string(&op);
+        break;
+    case ABI_OP_FORCED:
+        op_forced(&op);
+        break;
+    case ABI_OP_TASK:
+        op_task(&op);
+        break;
+    case ABI_OP_RUN:
+        op_run(&op);
+        return;
+    case ABI_OP_MMIO:
+    default:
+        op_mmio(&op);
+        break;
     }
-    answer(f, &c, &r);
-    if (r.status == EMUL_DONE && r.step)
-        single_step(f, info);
+    answer(&op);
 }

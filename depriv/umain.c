@@ -1,5 +1,6 @@
 /* Ring 3: one operation, from the frame page to the device, loader or emulator that serves it, and back to the frame page.
  * Runs on the user stack of the vcpu that trapped, interrupts on, preemptible anywhere. Entered from ustart.asm. */
+#include "depriv/clock.h"
 #include "depriv/guestmem.h"
 #include "depriv/load/load.h"
 #include "depriv/runtime.h"
@@ -8,7 +9,8 @@
 
 void *memcpy(void *restrict to, const void *restrict from, size_t n);
 
-_Static_assert(offsetof(struct abi_info, domid) == 8 && offsetof(struct abi_info, cpu) == 20, "ustart.asm knows these");
+_Static_assert(offsetof(struct abi_info, domid) == 8 && offsetof(struct abi_info, cpu) == 20 &&
+               offsetof(struct abi_info, call) == 3816, "ustart.asm knows these");
 
 #define UART_COM1 0x3f8u /* its data register */
 
@@ -67,7 +69,7 @@ static void op_port(struct abi_frame *f)
 
 static void op_load(struct abi_frame *f, const struct abi_info *info)
 {
-    struct platform_config config = { info->tsc_khz, info->wall, info->ram_low, info->ram_high };
+    struct platform_config config = { info->tsc_khz, clock_seconds(info->clock), info->ram_low, info->ram_high };
     struct loader loader = { .info = info, .mem = &mem, .frame = f };
     uint64_t now = clock_tsc(&platform);
     config.wall += (int64_t)((now - info->boot_tsc) / (info->tsc_khz * 1000));
@@ -90,7 +92,7 @@ static __attribute__((noinline)) void pull_input(struct abi_frame *f, const stru
     input_left = true;
     if (!room)
         return;
-    n = abi_call(info, ABI_CALL_CONSOLE_READ, room < ABI_CONSOLE_BYTES ? room : ABI_CONSOLE_BYTES);
+    n = abi_console_read(info, room < ABI_CONSOLE_BYTES ? room : ABI_CONSOLE_BYTES);
     input_left = n == (long)room;
     if (n > 0)
         platform_input(&platform, (const uint8_t *)f->console, (unsigned)n);
@@ -133,6 +135,9 @@ static __attribute__((noinline)) void op_other(struct abi_frame *f, const struct
     case ABI_OP_STRING:
     case ABI_OP_LENGTH:
     case ABI_OP_MMIO:
+    case ABI_OP_FORCED:
+    case ABI_OP_TASK:
+    case ABI_OP_RUN:
         insn_operation(f, info, &platform, &mem);
         break;
     case ABI_OP_NULL:

@@ -3,32 +3,112 @@
 #define EMUL_ACCESS_H
 
 #include "emul.h"
+#include "state.h"
 #include "walk.h"
 
-/* A resolved operand of 1 to 8 bytes, in one page or on the seam of two. */
+/* A resolved operand of 1 to 64 bytes, in one page or on the seam of two. */
 struct emul_place {
     uint64_t gpa[2];
     unsigned size[2];    /* bytes in each page; size[1] is 0 if there is but one */
 };
 
-/* seg:offset to a linear address with the checks for `size` bytes (SDM 3A 5.3, 5.4; 3.3.7.1 canonical). access: EMUL_PF_W,
- * EMUL_PF_FETCH. EMUL_DONE, or EMUL_FAULT with #GP(0) or #SS(0). */
-int emul_linear(const struct emul_ctx *ctx, unsigned mode, unsigned seg, uint64_t offset, uint64_t size, unsigned access,
-                uint64_t *linear, struct emul_result *result);
+/* Fetches groups of the state that the caller left out (emul_ops.state_get). 0 or EMUL_UNHANDLED. */
+int emul_need_more(struct emul_ctx *ctx, uint32_t groups);
+static inline int emul_need(struct emul_ctx *ctx, uint32_t groups)
+{
+    return (ctx->have & groups) == groups ? 0 : emul_need_more(ctx, groups);
+}
 
-/* The whole way of an operand of 1, 2, 4 or 8 bytes: segment, alignment (#AC), page walk of each page. Answers of emul_walk(). */
-int emul_resolve(const struct emul_ctx *ctx, unsigned seg, uint64_t offset, unsigned size, unsigned access, struct emul_place *place,
-                 struct emul_result *result);
+/* Segment checks for `size` bytes at `offset` of segment register `seg` (SDM 3A 5.3, 5.4; 3.3.7.1 canonical). access: EMUL_PF_W,
+ * EMUL_PF_FETCH. EMUL_DONE and *linear, or EMUL_FAULT with #GP(0) or #SS(0). */
+int emul_linear(struct emul_ctx *ctx, unsigned mode, unsigned seg, uint64_t offset, uint64_t size, unsigned access, uint64_t *linear,
+                struct emul_result *result);
 
-/* Move a resolved operand; 0, or EMUL_UNHANDLED when a callback is missing. Bytes outside RAM go to the device callbacks. */
-int emul_load(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause);
-int emul_store(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause);
+/* The same of any segment in protected or real mode outside 64-bit code: 1 if the access is within type and limit. */
+int emul_segment_allows(const struct emul_state *s, const struct emul_segment *segment, uint64_t offset, uint64_t size, unsigned access);
 
-/* Fetches at CS:RIP and decodes into result->insn and ->bytes. EMUL_DONE; EMUL_FAULT: the fetch faults; EMUL_RETRY: the bytes are
- * no valid instruction (entered again, the guest takes its #UD or #GP from the CPU). */
-int emul_fetch(const struct emul_ctx *ctx, struct emul_result *result);
+/* Translates `size` bytes at `linear`, each page: EMUL_PF_W, EMUL_PF_U, EMUL_IMPLICIT in access. Answers of emul_walk(). */
+int emul_translate(struct emul_ctx *ctx, unsigned mode, uint64_t linear, unsigned size, unsigned access, struct emul_place *place,
+                   struct emul_result *result);
 
-/* Access bits of the current privilege. */
-unsigned emul_user(const struct emul_ctx *ctx);
+/* The whole way of an operand of 1 to 64 bytes: segment, alignment (#AC), page walk of each page, with the rights of the CPL. */
+int emul_resolve(struct emul_ctx *ctx, unsigned mode, unsigned seg, uint64_t offset, unsigned size, unsigned access,
+                 struct emul_place *place, struct emul_result *result);
+
+/* Guest RAM by pointer: one access where the size is one that a register can have, so that other vcpus never see half of it. */
+static inline uint64_t emul_load_direct(const volatile void *p, unsigned size)
+{
+    const volatile uint8_t *bytes = p;
+    uint64_t value = 0;
+
+    if (size == 8)
+        return *(const emul_loose64 *)p;
+    if (size == 4)
+        return *(const emul_loose32 *)p;
+    if (size == 1)
+        return *bytes;
+    if (size == 2)
+        return *(const emul_loose16 *)p;
+    for (unsigned i = 0; i < size; i++)
+        value |= (uint64_t)bytes[i] << i * 8;
+    return value;
+}
+
+static inline void emul_store_direct(volatile void *p, unsigned size, uint64_t value)
+{
+    volatile uint8_t *bytes = p;
+
+    if (size == 8) {
+        *(emul_loose64 *)p = value;
+    } else if (size == 4) {
+        *(emul_loose32 *)p = value;
+    } else if (size == 2) {
+        *(emul_loose16 *)p = value;
+    } else {
+        for (unsigned i = 0; i < size; i++)
+            bytes[i] = value >> i * 8;
+    }
+}
+
+/* Move a resolved operand of up to 8 bytes; 0, or EMUL_UNHANDLED when a callback is missing (nothing was moved). Bytes outside RAM
+ * go to the device callbacks in naturally aligned pieces, in rising order. */
+int emul_load_parts(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause);
+int emul_store_parts(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause);
+
+static inline int emul_load(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause)
+{
+    const void *p = !place->size[1] && ctx->ops->phys_map ? ctx->ops->phys_map(ctx->opaque, place->gpa[0], 0, cause) : 0;
+
+    if (!p)
+        return emul_load_parts(ctx, place, value, cause);
+    *value = emul_load_direct(p, place->size[0]);
+    return EMUL_DONE;
+}
+
+static inline int emul_store(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause)
+{
+    void *p = !place->size[1] && ctx->ops->phys_map ? ctx->ops->phys_map(ctx->opaque, place->gpa[0], 1, cause) : 0;
+
+    if (!p)
+        return emul_store_parts(ctx, place, value, cause);
+    emul_store_direct(p, place->size[0], value);
+    return EMUL_DONE;
+}
+
+/* The same of up to 64 bytes. */
+int emul_load_bytes(const struct emul_ctx *ctx, const struct emul_place *place, void *data, unsigned cause);
+int emul_store_bytes(const struct emul_ctx *ctx, const struct emul_place *place, const void *data, unsigned cause);
+
+/* Fetches at CS:RIP and decodes: result->insn, ->bytes. EMUL_DONE; EMUL_FAULT: the fetch faults; EMUL_RETRY: the bytes are
+ * no valid instruction; result->vector is then the fault that they are (#UD, #GP). */
+int emul_fetch(struct emul_ctx *ctx, struct emul_result *result);
+
+/* EMUL_PF_U at CPL 3, else 0: emul_cpl() in fewer steps. */
+static inline unsigned emul_user(const struct emul_ctx *ctx)
+{
+    const struct emul_state *s = ctx->state;
+
+    return ((s->seg[EMUL_SS].attr >> SEG_DPL & 3) == 3 || (s->rflags & RFLAGS_VM)) && (s->cr0 & CR0_PE) ? EMUL_PF_U : 0;
+}
 
 #endif

@@ -324,7 +324,7 @@ static inline __attribute__((always_inline)) int decode_plain(struct emul_insn *
         at += take_memory32(insn, bytes + at, rex);
     }
     if (attr & A_IMM) {
-        insn->imm_size = attr & A_IB ? 1 : insn->opsize == 2 ? 2 : 4;
+        insn->imm_size = attr & A_IB ? 1 : 4; /* no 66 */
         insn->imm = emul_read_signed(bytes + at, insn->imm_size);
         at += insn->imm_size;
     }

@@ -43,7 +43,7 @@ const struct emul_cell emul_legacy[4][256] = {
         [0x80] = REG(80), [0x81] = REG(81), [0x82] = REG(82), [0x83] = REG(83),
         [0x84] = C(TEST, Eb_Gb, 0), [0x85] = C(TEST, Ev_Gv, 0), [0x86] = C(XCHG, Eb_Gb, A_LOCK), [0x87] = C(XCHG, Ev_Gv, A_LOCK),
         [0x88] = C(MOV, Eb_Gb, 0), [0x89] = C(MOV, Ev_Gv, 0), [0x8a] = C(MOV, Gb_Eb, 0), [0x8b] = C(MOV, Gv_Ev, 0),
-        [0x8c] = C(MOV, Ev_Sw, 0), [0x8d] = C(LEA, Gv_M, 0), [0x8e] = C(MOV, Sw_Ew, 0), [0x8f] = REG(8F),
+        [0x8c] = C(MOVSEG, Ev_Sw, 0), [0x8d] = C(LEA, Gv_M, 0), [0x8e] = C(MOVSEG, Sw_Ew, 0), [0x8f] = REG(8F),
         [0x90] = PP(90), [0x91 ... 0x97] = C(XCHG, Zv_rAX, 0),
         [0x98] = C(CBW, none, 0), [0x99] = C(CWD, none, 0), [0x9a] = C(CALLF, Ap, 0), [0x9b] = C(WAIT, none, 0),
         [0x9c] = C(PUSHF, Fv, 0), [0x9d] = C(POPF, Fv, 0), [0x9e] = C(SAHF, none, 0), [0x9f] = C(LAHF, none, 0),

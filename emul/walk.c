@@ -14,7 +14,7 @@
 #define PTE_NX      (1ull << 63)
 #define PTE_KEY     59             /* protection key, bits 59 to 62 */
 #define PAE_RSVD    0x7ff0000000000000ull /* bits 52 to 62 of PAE entries, SDM 3A table 4-9 */
-#define PDPTE_RSVD  0x1c6ull       /* of PAE's four pointers, SDM 3A table 4-8 */
+#define PDPTE_RSVD  0x1c6ull       /* of PAE's four pointers, SDM 3A table 4-8; bit 5 too, but QEMU's TCG sets it as an accessed flag */
 #define ADDR_MASK   0x000ffffffffff000ull
 #define PSE36_RSVD  (1ull << 21)   /* SDM 3A table 4-4, with bits 13 to 20 as address bits 32 to 39 */
 
@@ -40,11 +40,11 @@ struct walk {
 
 static const struct format *format_of(const struct emul_ctx *ctx)
 {
-    if (ctx->efer & EFER_LMA)
-        return ctx->cr4 & CR4_LA57 ? &format_5 : &format_4;
-    if (ctx->cr4 & CR4_PAE)
+    if (ctx->state->efer & EFER_LMA)
+        return ctx->state->cr4 & CR4_LA57 ? &format_5 : &format_4;
+    if (ctx->state->cr4 & CR4_PAE)
         return &format_pae;
-    return ctx->cr4 & CR4_PSE ? &format32_pse : &format32;
+    return ctx->state->cr4 & CR4_PSE ? &format32_pse : &format32;
 }
 
 static uint64_t reserved_bits(const struct emul_ctx *ctx, const struct format *format)
@@ -54,7 +54,7 @@ static uint64_t reserved_bits(const struct emul_ctx *ctx, const struct format *f
     if (format->entry == 4)
         return 0;
     rsvd = ADDR_MASK & ~((1ull << ctx->phys_bits) - 1);
-    if (!(ctx->efer & EFER_NXE))
+    if (!(ctx->state->efer & EFER_NXE))
         rsvd |= PTE_NX;
     return format == &format_pae ? rsvd | PAE_RSVD : rsvd;
 }
@@ -92,7 +92,7 @@ enum { FOUND = 0x80 };
 /* The pointer that PAE has on top: no rights, no accessed flag (SDM 3A table 4-8). On FOUND, *table is the page directory. */
 static unsigned descend_pae(const struct walk *w, uint64_t *table)
 {
-    uint64_t entry = read_entry(w->ctx, (w->ctx->cr3 & 0xffffffe0) + (w->linear >> 30 & 3) * 8, 8);
+    uint64_t entry = read_entry(w->ctx, (w->ctx->state->cr3 & 0xffffffe0) + (w->linear >> 30 & 3) * 8, 8);
 
     if (!(entry & PTE_P))
         return 0;
@@ -106,7 +106,7 @@ static unsigned descend(struct walk *w)
     const struct format *f = w->format;
     unsigned shift = 12 + f->bits * (f->top - 1);
     uint64_t index_mask = (1ull << f->bits) - 1;
-    uint64_t table = w->ctx->cr3 & (f->entry == 4 ? 0xfffff000ull : ADDR_MASK);
+    uint64_t table = w->ctx->state->cr3 & (f->entry == 4 ? 0xfffff000ull : ADDR_MASK);
 
     w->all = ~0ull;
     w->any = 0;
@@ -149,9 +149,9 @@ static int key_denies(const struct walk *w, unsigned access)
     const struct emul_ctx *ctx = w->ctx;
     unsigned bits = ctx->pkru >> (w->entry[w->leaf] >> PTE_KEY & 0xf) * 2;
 
-    if (!(ctx->cr4 & CR4_PKE) || !(ctx->efer & EFER_LMA) || !(w->all & PTE_US) || (access & EMUL_PF_FETCH))
+    if (!(ctx->state->cr4 & CR4_PKE) || !(ctx->state->efer & EFER_LMA) || !(w->all & PTE_US) || (access & EMUL_PF_FETCH))
         return 0;
-    return (bits & 1) || ((bits & 2) && (access & EMUL_PF_W) && ((access & EMUL_PF_U) || (ctx->cr0 & CR0_WP)));
+    return (bits & 1) || ((bits & 2) && (access & EMUL_PF_W) && ((access & EMUL_PF_U) || (ctx->state->cr0 & CR0_WP)));
 }
 
 /* SDM 3A 4.6.1 */
@@ -159,7 +159,7 @@ static int rights_deny(const struct walk *w, unsigned access)
 {
     const struct emul_ctx *ctx = w->ctx;
 
-    if ((access & EMUL_PF_W) && !(w->all & PTE_RW) && ((access & EMUL_PF_U) || (ctx->cr0 & CR0_WP)))
+    if ((access & EMUL_PF_W) && !(w->all & PTE_RW) && ((access & EMUL_PF_U) || (ctx->state->cr0 & CR0_WP)))
         return 1;
     if ((access & EMUL_PF_FETCH) && (w->any & PTE_NX))
         return 1;
@@ -168,8 +168,8 @@ static int rights_deny(const struct walk *w, unsigned access)
     if (access & EMUL_PF_U)
         return 0;
     if (access & EMUL_PF_FETCH)
-        return !!(ctx->cr4 & CR4_SMEP);
-    return (ctx->cr4 & CR4_SMAP) && ((access & EMUL_IMPLICIT) || !(ctx->rflags & RFLAGS_AC));
+        return !!(ctx->state->cr4 & CR4_SMEP);
+    return (ctx->state->cr4 & CR4_SMAP) && ((access & EMUL_IMPLICIT) || !(ctx->state->rflags & RFLAGS_AC));
 }
 
 /* Accessed flags on the way, dirty on the page if written (SDM 3A 4.8). 0, 1: an entry changed meanwhile, negative: no callback. */
@@ -185,7 +185,7 @@ static int mark_used(const struct walk *w, unsigned access)
         uint64_t entry = w->entry[level];
         uint64_t want = entry | PTE_A | (level == w->leaf ? dirty : 0);
 
-        if (entry != want && w->ctx->ops->phys_cmpxchg(w->ctx->opaque, w->at[level], w->format->entry, entry, want) == 1)
+        if (entry != want && w->ctx->ops->phys_cmpxchg(w->ctx->opaque, w->at[level], w->format->entry, &entry, &want, EMUL_FOR_WALK) == 1)
             return 1;
     }
     return 0;
@@ -205,7 +205,7 @@ static uint64_t page_address(const struct walk *w)
 static int page_fault(const struct walk *w, unsigned access, unsigned error, struct emul_result *result)
 {
     const struct emul_ctx *ctx = w->ctx;
-    int shows_fetch = (ctx->cr4 & CR4_SMEP) || ((ctx->cr4 & CR4_PAE) && (ctx->efer & EFER_NXE));
+    int shows_fetch = (ctx->state->cr4 & CR4_SMEP) || ((ctx->state->cr4 & CR4_PAE) && (ctx->state->efer & EFER_NXE));
 
     error |= access & (EMUL_PF_W | EMUL_PF_U);
     if ((access & EMUL_PF_FETCH) && shows_fetch)
@@ -221,12 +221,12 @@ static int walk_quick(const struct emul_ctx *ctx, uint64_t linear, unsigned acce
 {
     void *(*map)(void *, uint64_t, int, unsigned) = ctx->ops->phys_map;
     uint64_t need = PTE_P | PTE_A | (access & EMUL_PF_W ? PTE_RW : 0) | (access & EMUL_PF_U ? PTE_US : 0);
-    uint64_t table = ctx->cr3 & ADDR_MASK;
+    uint64_t table = ctx->state->cr3 & ADDR_MASK;
     uint64_t all = ~0ull, above = 0, entry = 0;
     unsigned shift = 48;
     uint64_t offset;
 
-    if (!map || !(ctx->efer & EFER_LMA) || (ctx->cr4 & (CR4_LA57 | CR4_PKE)))
+    if (!map || !(ctx->state->efer & EFER_LMA) || (ctx->state->cr4 & (CR4_LA57 | CR4_PKE)))
         return 0;
     do {
         const volatile uint64_t *p;
@@ -245,7 +245,7 @@ static int walk_quick(const struct emul_ctx *ctx, uint64_t linear, unsigned acce
         return 0;
     if ((above | entry) & (reserved_bits(ctx, &format_4) | (access & EMUL_PF_FETCH ? PTE_NX : 0)))
         return 0;
-    if (!(access & EMUL_PF_U) && (all & PTE_US) && (ctx->cr4 & (CR4_SMEP | CR4_SMAP)))
+    if (!(access & EMUL_PF_U) && (all & PTE_US) && (ctx->state->cr4 & (CR4_SMEP | CR4_SMAP)))
         return 0;
     *gpa = (table & ~offset) | (linear & offset);
     return 1;
@@ -285,13 +285,24 @@ static __attribute__((noinline)) int walk_long(const struct emul_ctx *ctx, uint6
     return EMUL_RETRY;
 }
 
-int emul_walk(const struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa, struct emul_result *result)
+void emul_cache_flush(struct emul_cache *cache)
 {
-    if (!(ctx->cr0 & CR0_PG)) {
+    for (unsigned i = 0; i < EMUL_CACHE_PAGES; i++)
+        cache->page[0][i].tag = cache->page[1][i].tag = 0;
+}
+
+int emul_walk_tables(const struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa, struct emul_result *result)
+{
+    unsigned kind = access & EMUL_PF_W ? 1 : 0, slot = linear / PAGE_SIZE % EMUL_CACHE_PAGES;
+    int status = EMUL_DONE;
+
+    if (!(ctx->state->cr0 & CR0_PG))
         *gpa = linear;
-        return EMUL_DONE;
+    else if (!walk_quick(ctx, linear, access, gpa))
+        status = walk_long(ctx, linear, access, gpa, result);
+    if (!status && ctx->cache) {
+        ctx->cache->page[kind][slot].tag = (linear & ~(uint64_t)PAGE_MASK) | emul_walk_context(ctx) | access;
+        ctx->cache->page[kind][slot].gpa = *gpa & ~(uint64_t)PAGE_MASK;
     }
-    if (walk_quick(ctx, linear, access, gpa))
-        return EMUL_DONE;
-    return walk_long(ctx, linear, access, gpa, result);
+    return status;
 }

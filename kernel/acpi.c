@@ -7,17 +7,10 @@ struct acpi_machine acpi;
 
 struct header { char signature[4]; u32 length; u8 revision, checksum; char rest[26]; };
 _Static_assert(sizeof(struct header) == 36, "ACPI 6.4 table 5.4");
-#define TABLE_MAX    (1u * 1024 * 1024)
-#define BIOS_START   0xe0000ul
-#define BIOS_END     0x100000ul
-#define RSDP1_BYTES  20u
-#define RSDP2_BYTES  36u
+enum { TABLE_MAX = MIB, BIOS_START = 0xe0000, BIOS_BYTES = 0x20000, RSDP1_BYTES = 20, RSDP2_BYTES = 36 };
 
 #ifndef ACPI_PHYSICAL
-static const u8 *physical(u64 pa, u64 bytes)
-{
-    return paging_map_boot(pa, bytes) ? NULL : (const u8 *)(DEVICE_BASE + pa);
-}
+#define physical(pa, bytes) ((const u8 *)paging_map_boot(pa, bytes))
 #else
 const u8 *physical(u64 pa, u64 bytes); /* a test's memory */
 #endif
@@ -76,12 +69,9 @@ static void madt_entry(const u8 *e, u32 length)
     } else if (type == MADT_LAPIC_ADDRESS && length >= 12) {
         acpi.lapic = field(e + 4, 8);
     } else if (type == MADT_IOAPIC && length >= 12 && acpi.ioapic_count < ARRAY_SIZE(acpi.ioapic)) {
-        acpi.ioapic[acpi.ioapic_count].address = field(e + 4, 4);
-        acpi.ioapic[acpi.ioapic_count++].gsi = (u32)field(e + 8, 4);
+        acpi.ioapic[acpi.ioapic_count++] = (struct acpi_ioapic){ field(e + 4, 4), (u32)field(e + 8, 4) };
     } else if (type == MADT_OVERRIDE && length >= 10 && e[3] < ARRAY_SIZE(acpi.irq)) {
-        acpi.irq[e[3]].gsi = (u32)field(e + 4, 4);
-        acpi.irq[e[3]].flags = (u16)field(e + 8, 2);
-        acpi.irq[e[3]].valid = true;
+        acpi.irq[e[3]] = (struct acpi_override){ (u32)field(e + 4, 4), (u16)field(e + 8, 2), true };
     }
 }
 
@@ -97,12 +87,8 @@ static void madt_parse(const struct header *h)
 
 /* ---- FADT (5.2.9) and the \_S5 package in the DSDT ---------------------------------------------------------------------------- */
 
-#define FADT_DSDT     40u
-#define FADT_PM1A_CNT 64u
-#define FADT_X_DSDT   140u
-#define AML_PACKAGE   0x12
-#define AML_BYTE      0x0a
-#define SLP_TYP_MASK  7u
+enum { FADT_DSDT = 40, FADT_PM1A_CNT = 64, FADT_X_DSDT = 140 }; /* offsets */
+enum { AML_PACKAGE = 0x12, AML_BYTE = 0x0a, SLP_TYP_MASK = 7 };
 
 /* \_S5_ is Package () { SLP_TYPa, ... }; the first element is a byte constant, Zero or One. A short look, not an AML interpreter. */
 static void s5_find(const struct header *dsdt)
@@ -123,13 +109,11 @@ static void fadt_parse(const struct header *h)
 {
     const u8 *bytes = (const u8 *)h;
     const struct header *dsdt;
+    u64 x_dsdt = h->length >= FADT_X_DSDT + 8 ? field(bytes + FADT_X_DSDT, 8) : 0;
     if (h->length < FADT_PM1A_CNT + 4)
         return;
     acpi.pm1a_cnt = (u16)field(bytes + FADT_PM1A_CNT, 4);
-    if (h->length >= FADT_X_DSDT + 8 && field(bytes + FADT_X_DSDT, 8))
-        dsdt = table(field(bytes + FADT_X_DSDT, 8));
-    else
-        dsdt = table(field(bytes + FADT_DSDT, 4));
+    dsdt = table(x_dsdt ? x_dsdt : field(bytes + FADT_DSDT, 4));
     if (dsdt && is(dsdt, "DSDT"))
         s5_find(dsdt);
 }
@@ -143,8 +127,8 @@ static bool is_rsdp(const u8 *bytes)
 
 static const u8 *rsdp_search(void)
 {
-    const u8 *area = physical(BIOS_START, BIOS_END - BIOS_START);
-    for (u32 at = 0; area && at + RSDP2_BYTES <= BIOS_END - BIOS_START; at += 16)
+    const u8 *area = physical(BIOS_START, BIOS_BYTES);
+    for (u32 at = 0; area && at + RSDP2_BYTES <= BIOS_BYTES; at += 16)
         if (is_rsdp(area + at))
             return area + at;
     return NULL;

@@ -1,6 +1,5 @@
 /* What every ring-0 file needs: integer types, errors, bits, compiler words. */
-#ifndef KERNEL_BASE_H
-#define KERNEL_BASE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,6 +18,7 @@ enum error {
     E_RANGE,   /* out of range */
     E_NODEV,   /* hardware or feature absent */
     E_KILLED,  /* the domain ended meanwhile */
+    E_PENDING, /* method 1: unwind, ring 3 runs at the top of the exit path, come again */
 };
 
 #define BIT(n)            (1ul << (n))
@@ -36,7 +36,6 @@ enum error {
 #define READ_ONCE(x)      (*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v)  (*(volatile __typeof__(x) *)&(x) = (v))
 #define barrier()         __asm__ volatile("" ::: "memory")
-#define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
 
 static inline u64 min_u64(u64 a, u64 b) { return a < b ? a : b; }
 static inline u64 max_u64(u64 a, u64 b) { return a > b ? a : b; }
@@ -49,5 +48,3 @@ int memcmp(const void *a, const void *b, size_t n);
 size_t strlen(const char *s);
 bool str_equal(const char *a, const char *b);
 size_t str_copy(char *to, const char *from, size_t size); /* always ends with NUL; returns strlen(from) */
-
-#endif

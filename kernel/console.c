@@ -1,6 +1,7 @@
 /* COM1 carries the guests' consoles, COM1 or COM2 the log; the screen shows what stops the machine (16550 data sheet).
  * Output goes through a ring that the transmitter's interrupt empties; input goes to the ring of the domain in focus. */
 #include "kernel/console.h"
+#include "depriv/format.h"
 #include "kernel/acpi.h"
 #include "kernel/apic.h"
 #include "kernel/boot.h"
@@ -10,28 +11,21 @@
 #include "kernel/vcpu.h"
 
 enum { UART_DATA, UART_IER, UART_FCR, UART_LCR, UART_MCR, UART_LSR, UART_MSR, UART_SCR };
-#define IER_RX        0x01
-#define IER_TX        0x02
-#define FCR_ON        0x01 /* FIFOs on, trigger at one byte */
-#define LCR_8N1       0x03
-#define LCR_DLAB      0x80
-#define MCR_DTR       0x01
-#define MCR_RTS       0x02
-#define MCR_OUT2      0x08 /* connects the interrupt line */
-#define LSR_DATA      0x01
-#define LSR_THRE      0x20
-#define LSR_EMPTY     0x40
-#define FIFO_BYTES    16u
-#define TX_WAIT       1000000u /* polls until the port counts as stuck: a second, where a FIFO takes 1.4 ms */
-#define TX_RING       8192u
-#define FOCUS_KEY     0x1d /* Ctrl-], then a digit: that domain; twice: the key itself */
+enum { IER_RX = 0x01, IER_TX = 0x02 };
+enum { FCR_ON = 0x01 };                       /* FIFOs on, trigger at one byte */
+enum { LCR_8N1 = 0x03, LCR_DLAB = 0x80 };
+enum { MCR_DTR = 0x01, MCR_RTS = 0x02, MCR_OUT2 = 0x08 }; /* OUT2 connects the interrupt line */
+enum { LSR_DATA = 0x01, LSR_THRE = 0x20, LSR_EMPTY = 0x40 };
+#define FIFO_BYTES 16u
+#define TX_WAIT    1000000u /* polls until the port counts as stuck: a second, where a FIFO takes 1.4 ms */
+#define TX_RING    8192u
+#define FOCUS_KEY  0x1d /* Ctrl-], then a digit: that domain; twice: the key itself */
 
 struct uart_port {
     u16 base;
     bool present;
     bool irq;                   /* transmitter interrupts empty the ring */
     bool stuck;                 /* did not become empty in TX_WAIT polls: not waited for until it does */
-    bool receive;               /* the receiver's interrupt is wanted */
     u8 ier;                     /* as the port has it */
     u32 head, tail;
     u8 ring[TX_RING];
@@ -43,7 +37,7 @@ static u32 focus = 1;
 static bool focus_pending;
 static u32 line_owner;          /* domain whose line COM1 is in the middle of, 0: none */
 static u8 early[FIFO_BYTES];    /* what COM1 received before the FIFO was switched on, which empties it */
-static u32 early_count;
+static u32 early_count, early_taken;
 static bool booted;
 
 static u8 uart_in(const struct uart_port *p, u32 reg) { return in8((u16)(p->base + reg)); }
@@ -66,32 +60,21 @@ static void uart_init(struct uart_port *p)
     uart_out(p, UART_MCR, MCR_DTR | MCR_RTS | MCR_OUT2);
 }
 
-/* Interrupts for what is left to do: bytes to send, bytes that may come. */
-static void uart_ier(struct uart_port *p)
-{
-    u8 ier = (p->receive ? IER_RX : 0) | (p->head != p->tail ? IER_TX : 0);
-    if (p->ier != ier) {
-        p->ier = ier;
-        uart_out(p, UART_IER, ier);
-    }
-}
-
-/* Fills the transmitter's FIFO if it is empty. Bound: the FIFO. */
-static void uart_pump(struct uart_port *p)
+/* Fills the transmitter's FIFO if it is empty; true: something was sent. Bound: the FIFO. */
+static bool uart_pump(struct uart_port *p)
 {
     if (p->head == p->tail || !(uart_in(p, UART_LSR) & LSR_THRE))
-        return;
+        return false;
     for (u32 i = 0; i < FIFO_BYTES && p->head != p->tail; i++)
         uart_out(p, UART_DATA, p->ring[p->tail++ % TX_RING]);
+    return true;
 }
 
 /* Sends until at most `left` bytes are in the ring. A stuck port costs its bytes, not the machine. Bound: TX_WAIT polls for each FIFO. */
 static void uart_wait(struct uart_port *p, u32 left)
 {
-    for (u32 i = 0; p->head - p->tail > left && i < (p->stuck ? 1 : TX_WAIT); i++) {
-        u32 tail = p->tail;
-        uart_pump(p);
-        if (p->tail != tail) {
+    for (u32 i = p->stuck ? TX_WAIT - 1 : 0; p->head - p->tail > left && i < TX_WAIT; i++) {
+        if (uart_pump(p)) {
             p->stuck = false;
             i = 0;
         }
@@ -109,6 +92,32 @@ static void uart_put(struct uart_port *p, u8 c)
     p->ring[p->head++ % TX_RING] = c;
 }
 
+/* The domain in focus, or, when it is gone, the next that is left; NULL when none is. */
+static struct domain *focus_domain(void)
+{
+    for (u32 i = 0; !domains[focus] && i < DOMAINS_MAX; i++)
+        focus = focus % DOMAINS_MAX + 1;
+    return domains[focus];
+}
+
+static bool ring_full(const struct domain *d)
+{
+    return d && d->input.head - d->input.tail == sizeof(d->input.bytes);
+}
+
+/* Interrupts for what is left to do: bytes to send, bytes that may come. A full ring leaves bytes in the UART, takes RTS away and masks the
+ * receiver: the sender waits, nothing is lost. */
+static void uart_ier(struct uart_port *p)
+{
+    bool input = p == &com[0], full = input && ring_full(focus_domain());
+    u8 ier = (input && !full ? IER_RX : 0) | (p->head != p->tail ? IER_TX : 0);
+    if (p->ier == ier)
+        return;
+    p->ier = ier;
+    uart_out(p, UART_MCR, MCR_DTR | MCR_OUT2 | (full ? 0 : MCR_RTS));
+    uart_out(p, UART_IER, ier);
+}
+
 static void uart_flush(struct uart_port *p)
 {
     if (p->irq) {
@@ -121,9 +130,7 @@ static void uart_flush(struct uart_port *p)
 
 static void uart_write(struct uart_port *p, const char *bytes, u32 n)
 {
-    if (!p->present)
-        return;
-    for (u32 i = 0; i < n; i++)
+    for (u32 i = 0; p->present && i < n; i++)
         uart_put(p, (u8)bytes[i]);
     uart_flush(p);
 }
@@ -134,34 +141,28 @@ void console_early_init(void)
     uart_init(&com[1]);
 }
 
-void console_init(void)
-{
-    screen_init();
-}
-
 void console_irq_init(void)
 {
-    u32 apic = cpus[0].apic_id;
-    com[0].irq = com[0].present && !ioapic_route(4, VECTOR_SERIAL, apic);
-    com[1].irq = com[1].present && !ioapic_route(3, VECTOR_SERIAL, apic);
-    com[0].receive = com[0].irq;
+    com[0].irq = com[0].present && !ioapic_route(4, VECTOR_SERIAL, cpus[0].apic_id);
+    com[1].irq = com[1].present && !ioapic_route(3, VECTOR_SERIAL, cpus[0].apic_id);
     uart_flush(&com[0]);
     booted = true;
 }
 
-static struct uart_port *log_port(void)
+/* Ends the line that a domain has begun on COM1. */
+static void line_break(void)
 {
-    return options.log_port == 2 && com[1].present ? &com[1] : &com[0];
+    if (line_owner)
+        uart_write(&com[0], "\r\n", 2);
+    line_owner = 0;
 }
 
 void console_log(const char *bytes, u32 n, bool screen)
 {
-    struct uart_port *p = log_port();
+    struct uart_port *p = options.log_port == 2 && com[1].present ? &com[1] : &com[0];
     spin_lock(&lock);
-    if (p == &com[0] && line_owner) {
-        uart_write(p, "\r\n", 2);
-        line_owner = 0;
-    }
+    if (p == &com[0])
+        line_break();
     uart_write(p, bytes, n);
     if (screen || !booted)
         screen_write(bytes, n);
@@ -172,38 +173,29 @@ void console_log(const char *bytes, u32 n, bool screen)
  * fills its buffer, or until its domain has nothing to do (a prompt). */
 static void line_flush(struct domain *d)
 {
+    char name[DOMAIN_NAME + 4];
     if (!d->line_length)
         return;
-    if (line_owner && line_owner != d->id)
-        uart_write(&com[0], "\r\n", 2);
     if (line_owner != d->id) {
-        uart_write(&com[0], "[", 1);
-        uart_write(&com[0], d->name, (u32)strlen(d->name));
-        uart_write(&com[0], "] ", 2);
+        line_break();
+        if (domain_config_count > 1)
+            uart_write(&com[0], name, text_format(name, sizeof(name), "[%s] ", d->name));
     }
     line_owner = d->line[d->line_length - 1] == '\n' ? 0 : d->id;
     uart_write(&com[0], d->line, d->line_length);
     d->line_length = 0;
 }
 
-static void guest_byte(struct domain *d, char c)
-{
-    if (domain_config_count <= 1) {
-        line_owner = c == '\n' ? 0 : d->id;
-        uart_put(&com[0], (u8)c);
-        return;
-    }
-    d->line[d->line_length++] = c;
-    if (c == '\n' || d->line_length == sizeof(d->line))
-        line_flush(d);
-}
-
 void console_guest(struct domain *d, const char *bytes, u32 n)
 {
     spin_lock(&lock);
-    for (u32 i = 0; com[0].present && i < n; i++)
-        guest_byte(d, bytes[i]);
-    uart_flush(&com[0]);
+    for (u32 i = 0; i < n; i++) {
+        d->line[d->line_length++] = bytes[i];
+        if (bytes[i] == '\n' || d->line_length == sizeof(d->line))
+            line_flush(d);
+    }
+    if (domain_config_count <= 1)
+        line_flush(d);
     spin_unlock(&lock);
 }
 
@@ -223,103 +215,71 @@ u32 console_room(void)
 
 /* ---- Input ----------------------------------------------------------------------------------------------------------------- */
 
-/* The domain in focus, or, when it is gone, the next that is left; NULL when none is. */
-static struct domain *focus_domain(void)
-{
-    for (u32 i = 0; !domains[focus] && i < DOMAINS_MAX; i++)
-        focus = focus % DOMAINS_MAX + 1;
-    return domains[focus];
-}
-
-static void focus_set(u32 id)
-{
-    static const char text[] = "\r\nrung: console of ";
-    struct domain *d;
-    focus = id;
-    d = focus_domain();
-    uart_write(&com[0], text, sizeof(text) - 1);
-    uart_write(&com[0], d->name, (u32)strlen(d->name));
-    uart_write(&com[0], "\r\n", 2);
-    line_owner = 0;
-}
-
-static bool ring_full(const struct console_ring *r)
-{
-    return r->head - r->tail == sizeof(r->bytes);
-}
-
 /* Ctrl-] and a digit move the focus; Ctrl-] twice is one Ctrl-]; one before anything else is dropped. */
 static void input_byte(struct domain *d, u8 c)
 {
+    char text[DOMAIN_NAME + 32];
     bool was_pending = focus_pending;
     focus_pending = !was_pending && c == FOCUS_KEY;
     if (focus_pending)
         return;
-    if (was_pending && c >= '1' && c <= '9')
-        focus_set((u32)(c - '0'));
-    else
+    if (was_pending && c >= '1' && c <= '9') {
+        focus = c - '0';
+        uart_write(&com[0], text, text_format(text, sizeof(text), "\r\nrung: console of %s\r\n", focus_domain()->name));
+        line_owner = 0;
+    } else {
         d->input.bytes[d->input.head++ % sizeof(d->input.bytes)] = c;
+    }
 }
 
-/* A full ring leaves bytes in the UART, takes RTS away and masks the receiver: the sender waits, nothing is lost. */
-static void receiver(struct uart_port *p, bool on)
+/* The next byte that COM1 has received, or -1. */
+static int uart_get(struct uart_port *p)
 {
-    uart_out(p, UART_MCR, MCR_DTR | MCR_OUT2 | (on ? MCR_RTS : 0));
-    p->receive = on;
+    if (early_taken < early_count)
+        return early[early_taken++];
+    return uart_in(p, UART_LSR) & LSR_DATA ? uart_in(p, UART_DATA) : -1;
 }
 
 /* COM1's bytes go to the domain in focus; with none left they have no reader. Bound: what one interrupt may bring. */
 static void receive(struct uart_port *p)
 {
-    u32 taken = 0;
-    for (u32 i = 0; i < 4 * FIFO_BYTES && (taken < early_count || uart_in(p, UART_LSR) & LSR_DATA); i++) {
-        struct domain *d = focus_domain();
-        if (d && ring_full(&d->input)) {
-            receiver(p, false);
-            break;
-        }
-        u8 c = taken < early_count ? early[taken++] : uart_in(p, UART_DATA);
+    struct domain *d;
+    int c;
+    for (u32 i = 0; i < 4 * FIFO_BYTES; i++) {
+        d = focus_domain();
+        if (ring_full(d) || (c = uart_get(p)) < 0)
+            return;
         if (d)
-            input_byte(d, c);
+            input_byte(d, (u8)c);
         if (d && d->end == DOMAIN_RUNS)
             vcpu_event(d->vcpu[0], ABI_EVENT_INPUT);
     }
-    early_count = 0;
 }
 
 /* The ISA line is an edge: with every source masked for the while it is low, and a source that is left raises it anew at the end. */
-static void port_interrupt(struct uart_port *p)
-{
-    if (!p->irq)
-        return;
-    uart_out(p, UART_IER, 0);
-    p->ier = 0;
-    if (p == &com[0])
-        receive(p);
-    uart_pump(p);
-    uart_ier(p);
-}
-
 void console_interrupt(void)
 {
     spin_lock(&lock);
-    port_interrupt(&com[0]);
-    port_interrupt(&com[1]);
+    for (struct uart_port *p = com; p < com + ARRAY_SIZE(com); p++) {
+        if (!p->irq)
+            continue;
+        uart_out(p, UART_IER, 0);
+        p->ier = 0;
+        if (p == &com[0])
+            receive(p);
+        uart_pump(p);
+        uart_ier(p);
+    }
     spin_unlock(&lock);
 }
 
 u32 console_input(struct domain *d, u8 *to, u32 max)
 {
     u32 n = 0;
-    bool was_full;
     spin_lock(&lock);
-    was_full = ring_full(&d->input);
     while (n < max && d->input.head != d->input.tail)
         to[n++] = d->input.bytes[d->input.tail++ % sizeof(d->input.bytes)];
-    if (was_full && n && com[0].irq) {
-        receiver(&com[0], true);
-        uart_ier(&com[0]);
-    }
+    uart_flush(&com[0]);
     spin_unlock(&lock);
     return n;
 }
@@ -329,14 +289,9 @@ void console_forget(struct domain *d)
     spin_lock(&lock);
     if (domains[d->id] == d)
         domains[d->id] = NULL;
-    if (line_owner == d->id) {
-        uart_write(&com[0], "\r\n", 2);
-        line_owner = 0;
-    }
-    if (com[0].irq && !com[0].receive) { /* its ring may have been the full one */
-        receiver(&com[0], true);
-        uart_ier(&com[0]);
-    }
+    if (line_owner == d->id)
+        line_break();
+    uart_flush(&com[0]); /* its ring may have been the full one */
     spin_unlock(&lock);
 }
 
@@ -348,28 +303,19 @@ void console_force(void)
     com[0].irq = com[1].irq = false;
 }
 
-void console_drain(void)
+/* Waits until a port has sent everything. Bound: TX_WAIT polls for each FIFO. */
+static void uart_drain(struct uart_port *p)
 {
-    for (u32 p = 0; p < 2; p++) {
-        if (!com[p].present)
-            continue;
-        com[p].irq = false;
-        uart_flush(&com[p]);
-        for (u32 i = 0; i < TX_WAIT && !(uart_in(&com[p], UART_LSR) & LSR_EMPTY); i++)
-            ;
-    }
+    uart_wait(p, 0);
+    for (u32 i = 0; i < TX_WAIT && !(uart_in(p, UART_LSR) & LSR_EMPTY); i++)
+        ;
 }
 
-#define ISA_DEBUG_EXIT 0xf4
-#define ISA_SUCCESS    0x10
-#define ISA_FAILURE    0x11
-#define BOCHS_SHUTDOWN 0x8900
-#define RESET_CONTROL  0xcf9
+enum { BOCHS_SHUTDOWN = 0x8900, ISA_DEBUG_EXIT = 0xf4, KEYBOARD = 0x64, RESET_CONTROL = 0xcf9 }; /* ports */
+enum { ISA_SUCCESS = 0x10, ISA_FAILURE = 0x11, KEYBOARD_RESET = 0xfe, RESET_FULL = 0x6, PM1_SLP_EN = 0x2000, PM1_SLP_TYP = 10 };
 
-static void end_poweroff(void)
+static void bochs_shutdown(void)
 {
-    if (acpi.pm1a_cnt && acpi.slp_typ_s5 != 0xffff)
-        out16(acpi.pm1a_cnt, (u16)(acpi.slp_typ_s5 << 10 | 0x2000));
     for (const char *s = "Shutdown"; *s; s++)
         out8(BOCHS_SHUTDOWN, (u8)*s);
 }
@@ -378,7 +324,8 @@ void machine_end(bool success)
 {
     irq_disable();
     console_force();
-    console_drain();
+    uart_drain(&com[0]);
+    uart_drain(&com[1]);
     switch (options.end) {
     case END_ISA_DEBUG:
         out8(ISA_DEBUG_EXIT, success ? ISA_SUCCESS : ISA_FAILURE);
@@ -386,21 +333,20 @@ void machine_end(bool success)
     case END_BOCHS:
         if (success)
             __asm__ volatile("xchg %bx, %bx"); /* Bochs: stop in the debugger, which then quits with status 0 */
-        for (const char *s = "Shutdown"; *s; s++)
-            out8(BOCHS_SHUTDOWN, (u8)*s);
+        bochs_shutdown();
         break;
     case END_REBOOT:
-        out8(RESET_CONTROL, 6);
-        out8(0x64, 0xfe);
+        out8(RESET_CONTROL, RESET_FULL);
+        out8(KEYBOARD, KEYBOARD_RESET);
         break;
     case END_POWEROFF:
+        if (success && acpi.pm1a_cnt && acpi.slp_typ_s5 != 0xffff)
+            out16(acpi.pm1a_cnt, (u16)(acpi.slp_typ_s5 << PM1_SLP_TYP | PM1_SLP_EN));
         if (success)
-            end_poweroff();
+            bochs_shutdown();
         break;
-    case END_HALT:
-    default:
+    default: /* END_HALT */
         break;
     }
-    for (;;)
-        __asm__ volatile("cli; hlt");
+    cpu_halt();
 }

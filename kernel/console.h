@@ -1,12 +1,10 @@
 /* Serial ports and screen: the guests' consoles, the log, input to the domain in focus. */
-#ifndef KERNEL_CONSOLE_H
-#define KERNEL_CONSOLE_H
+#pragma once
 
 #include "kernel/base.h"
 #include "kernel/domain.h"
 
 void console_early_init(void);       /* both ports, polled, before anything else */
-void console_init(void);             /* the screen, after paging_init; before, it is reached through the boot tables */
 void console_irq_init(void);         /* from now on the ports' interrupts do the work, after ioapic_init */
 void console_interrupt(void);        /* VECTOR_SERIAL: moves bytes to the focus domain's ring, wakes it */
 
@@ -17,7 +15,4 @@ u32 console_room(void);              /* bytes that a guest may write now without
 u32 console_input(struct domain *d, u8 *to, u32 max); /* takes input bytes; re-enables the receiver when the ring had been full */
 void console_forget(struct domain *d); /* d has ended: no more input or event for it; before any of its vcpus is freed */
 void console_force(void);            /* panic: take the ports whoever holds them */
-void console_drain(void);            /* wait until the ports have sent everything; bounded */
 void machine_end(bool success) __attribute__((noreturn)); /* by options.end; success decides the exit status of the emulator */
-
-#endif

@@ -1,6 +1,5 @@
 /* Counts of the events that cost hardware time (VMREAD, WRMSR, CR3 writes ...), kept only in a build with COUNT=1. */
-#ifndef KERNEL_COUNT_H
-#define KERNEL_COUNT_H
+#pragma once
 
 #include "kernel/base.h"
 
@@ -15,5 +14,3 @@ static inline void count_event(enum count c)
     (void)c;
 #endif
 }
-
-#endif

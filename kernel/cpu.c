@@ -10,51 +10,44 @@ struct cpu_features features;
 
 enum { CPUID_EAX, CPUID_EBX, CPUID_ECX, CPUID_EDX };
 
-/* One row per feature: where CPUID tells, where it is kept, whether Rung can do without. */
+/* One row per feature, but for those that long mode implies: where CPUID tells, whether Rung can do without, where it is kept, the CR4 bit
+ * that comes with it. */
 static const struct feature_row {
-    u32 leaf, subleaf;
+    u32 leaf;
     u8 reg, bit;
     bool required;
     bool *have;
+    u64 cr4;
     const char *name;
 } feature_rows[] = {
-    { 0x00000001, 0, CPUID_EDX, 5,  true,  NULL, "MSR" },
-    { 0x00000001, 0, CPUID_EDX, 9,  true,  NULL, "local APIC" },
-    { 0x00000001, 0, CPUID_EDX, 16, true,  NULL, "PAT" },
-    { 0x00000001, 0, CPUID_EDX, 24, true,  NULL, "FXSR" },
-    { 0x80000001, 0, CPUID_EDX, 20, true,  &features.nx, "NX" },
-    { 0x80000001, 0, CPUID_EDX, 29, true,  NULL, "long mode" },
-    { 0x00000001, 0, CPUID_EDX, 13, false, &features.pge, "PGE" },
-    { 0x00000001, 0, CPUID_ECX, 5,  false, &features.vmx, "VMX" },
-    { 0x80000001, 0, CPUID_ECX, 2,  false, &features.svm, "SVM" },
-    { 0x00000001, 0, CPUID_ECX, 17, false, &features.pcid, "PCID" },
-    { 0x00000001, 0, CPUID_ECX, 21, false, &features.x2apic, "x2APIC" },
-    { 0x00000001, 0, CPUID_ECX, 24, false, &features.tsc_deadline, "TSC-deadline" },
-    { 0x00000001, 0, CPUID_ECX, 26, false, &features.xsave, "XSAVE" },
-    { 0x00000007, 0, CPUID_EBX, 0,  false, &features.fsgsbase, "FSGSBASE" },
-    { 0x00000007, 0, CPUID_EBX, 7,  false, &features.smep, "SMEP" },
-    { 0x00000007, 0, CPUID_EBX, 10, false, &features.invpcid, "INVPCID" },
-    { 0x00000007, 0, CPUID_EBX, 20, false, &features.smap, "SMAP" },
-    { 0x00000007, 0, CPUID_ECX, 2,  false, &features.umip, "UMIP" },
-    { 0x00000007, 0, CPUID_ECX, 16, false, &features.la57, "LA57" },
-    { 0x80000001, 0, CPUID_EDX, 26, false, &features.page_1g, "1G pages" },
-    { 0x80000001, 0, CPUID_EDX, 27, false, &features.rdtscp, "RDTSCP" },
-    { 0x80000007, 0, CPUID_EDX, 8,  false, &features.invariant_tsc, "invariant TSC" },
+    { 0x00000001, CPUID_EDX, 9,  true,  NULL, 0, "local APIC" },
+    { 0x80000001, CPUID_EDX, 20, true,  NULL, 0, "NX" },
+    { 0x00000001, CPUID_EDX, 13, false, &features.pge, CR4_PGE, "PGE" },
+    { 0x00000001, CPUID_ECX, 5,  false, &features.vmx, 0, "VMX" },
+    { 0x80000001, CPUID_ECX, 2,  false, &features.svm, 0, "SVM" },
+    { 0x00000001, CPUID_ECX, 17, false, &features.pcid, CR4_PCIDE, "PCID" },
+    { 0x00000001, CPUID_ECX, 21, false, &features.x2apic, 0, "x2APIC" },
+    { 0x00000001, CPUID_ECX, 24, false, &features.tsc_deadline, 0, "TSC-deadline" },
+    { 0x00000001, CPUID_ECX, 26, false, &features.xsave, CR4_OSXSAVE, "XSAVE" },
+    { 0x00000007, CPUID_EBX, 0,  false, NULL, CR4_FSGSBASE, "FSGSBASE" },
+    { 0x00000007, CPUID_EBX, 7,  false, NULL, CR4_SMEP, "SMEP" },
+    { 0x00000007, CPUID_EBX, 10, false, &features.invpcid, 0, "INVPCID" },
+    { 0x00000007, CPUID_EBX, 20, false, NULL, CR4_SMAP, "SMAP" },
+    { 0x00000007, CPUID_ECX, 2,  false, NULL, CR4_UMIP, "UMIP" },
+    { 0x00000007, CPUID_ECX, 3,  false, NULL, CR4_PKE, "PKU" },
+    { 0x00000007, CPUID_ECX, 16, false, &features.la57, CR4_LA57, "LA57" },
+    { 0x80000001, CPUID_EDX, 27, false, &features.rdtscp, 0, "RDTSCP" },
 };
 
-static u32 cpuid_reg(u32 leaf, u32 subleaf, unsigned reg)
+static u32 cpuid_reg(u32 leaf, unsigned reg)
 {
-    struct cpuid r = cpuid(leaf, subleaf);
+    struct cpuid r = cpuid(leaf, 0);
     const u32 regs[] = { r.eax, r.ebx, r.ecx, r.edx };
     return cpuid(leaf & 0x80000000, 0).eax < leaf ? 0 : regs[reg];
 }
 
-static void features_names(void)
+static void features_brand(void)
 {
-    struct cpuid v = cpuid(0, 0);
-    memcpy(features.vendor, &v.ebx, 4);
-    memcpy(features.vendor + 4, &v.edx, 4);
-    memcpy(features.vendor + 8, &v.ecx, 4);
     for (u32 i = 0; i < 3 && cpuid(0x80000000, 0).eax >= 0x80000004; i++) {
         struct cpuid r = cpuid(0x80000002 + i, 0);
         memcpy(features.brand + 16 * i, &r, 16);
@@ -63,14 +56,11 @@ static void features_names(void)
 
 static void features_xsave(void)
 {
-    struct cpuid r;
     features.xsave_size = 512;
     if (!features.xsave)
         return;
     write_cr4(read_cr4() | CR4_OSXSAVE);
-    r = cpuid(0xd, 0);
-    features.xcr0_all = (u64)r.edx << 32 | r.eax;
-    features.xcr0_all &= 0x2e7; /* x87, SSE, AVX, AVX-512, PKRU: what the guests are offered (no MPX, no AMX) */
+    features.xcr0_all = cpuid(0xd, 0).eax & 0x2e7; /* x87, SSE, AVX, AVX-512, PKRU: what the guests are offered (no MPX, no AMX) */
     xsetbv0(features.xcr0_all);
     features.xsave_size = cpuid(0xd, 0).ebx;
 }
@@ -78,18 +68,19 @@ static void features_xsave(void)
 void cpu_features_init(void)
 {
     static const char *const reg_name[] = { "EAX", "EBX", "ECX", "EDX" };
-    features_names();
+    features_brand();
     for (u32 i = 0; i < ARRAY_SIZE(feature_rows); i++) {
         const struct feature_row *f = &feature_rows[i];
-        bool have = cpuid_reg(f->leaf, f->subleaf, f->reg) & BIT(f->bit);
+        bool have = cpuid_reg(f->leaf, f->reg) & BIT(f->bit);
         if (f->have)
             *f->have = have;
+        features.cr4 |= have ? f->cr4 : 0;
         if (f->required && !have)
             stop("this CPU lacks %s (CPUID.%xh:%s[%u]), which Rung needs", f->name, f->leaf, reg_name[f->reg], f->bit);
     }
     if (!features.vmx && !features.svm)
         stop("this CPU offers neither VMX (CPUID.1h:ECX[5]) nor SVM (CPUID.80000001h:ECX[2]): enable virtualization, or nesting in the outer hypervisor");
-    features.physical_bits = cpuid_reg(0x80000008, 0, CPUID_EAX) & 0xff;
+    features.physical_bits = cpuid_reg(0x80000008, CPUID_EAX) & 0xff;
     features_xsave();
 }
 
@@ -116,28 +107,30 @@ static void gdt_load(struct cpu *cpu)
                      : : "m"(gdtr), "i"(SEL_KCODE), "r"(SEL_KDATA), "r"(0), "r"(SEL_TSS) : "rax", "memory");
 }
 
+u64 cpu_stack(struct cpu *cpu, u32 n, unsigned pages)
+{
+    struct stack_head *head = kstack_alloc(KSTACK_CPU(cpu->id, n), pages);
+    if (!head)
+        stop("too little memory for the stacks of CPU %u", cpu->id);
+    *--head = (struct stack_head){ .cpu = cpu };
+    return (u64)head;
+}
+
 /* IST stacks: the vectors that can arrive where RSP is not to be trusted (SYSENTER and SYSCALL entry, ATTACKS K6), each its own. */
 static void ist_init(struct cpu *cpu)
 {
-    for (unsigned i = 0; i < TRAP_ISTS; i++) {
-        char *top = kstack_alloc(1);
-        if (!top)
-            stop("too little memory for the stacks of CPU %u", cpu->id);
-        *(struct stack_head *)(top - sizeof(struct stack_head)) = (struct stack_head){ .cpu = cpu };
-        cpu->tss.ist[i] = (u64)top - sizeof(struct stack_head);
-    }
+    for (u32 i = 0; i < TRAP_ISTS; i++)
+        cpu->tss.ist[i] = cpu_stack(cpu, i, 1);
     cpu->tss.iomap = sizeof(struct tss);
 }
 
 /* CR4.FSGSBASE and CR4.PCE stay clear: ring 3 must not set segment bases or read counters (ATTACKS K9, K10). */
 static void control_registers(void)
 {
-    u64 cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_MCE;
-    cr4 |= (features.pge ? CR4_PGE : 0) | (features.smep ? CR4_SMEP : 0) | (features.smap ? CR4_SMAP : 0) | (features.umip ? CR4_UMIP : 0);
-    cr4 |= (features.xsave ? CR4_OSXSAVE : 0) | (features.pcid ? CR4_PCIDE : 0);
+    u64 offered = features.cr4 & (CR4_PGE | CR4_SMEP | CR4_SMAP | CR4_UMIP | CR4_OSXSAVE | CR4_PCIDE);
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
     write_cr0((read_cr0() | CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG) & ~(CR0_EM | CR0_TS | CR0_NW | CR0_CD));
-    write_cr4(cr4);
+    write_cr4(CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_MCE | offered);
     if (features.xsave)
         xsetbv0(features.xcr0_all);
 }

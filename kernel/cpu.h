@@ -1,6 +1,5 @@
 /* Physical CPUs: their private data, their features by name. */
-#ifndef KERNEL_CPU_H
-#define KERNEL_CPU_H
+#pragma once
 
 #include "kernel/arch.h"
 #include "kernel/sched.h"
@@ -10,13 +9,8 @@
 
 /* Global descriptor table. SYSEXIT takes CS = SYSENTER_CS + 32 and SS = + 40; SYSRET takes CS = STAR[63:48] + 16 and SS = + 8
  * (SDM 2B SYSEXIT, SYSRET), so one order serves both. */
-#define SEL_KCODE   0x08
-#define SEL_KDATA   0x10
-#define SEL_UCODE32 0x18 /* never entered: not present */
-#define SEL_UDATA   0x20
-#define SEL_UCODE   0x28
-#define SEL_UDATA64 0x30
-#define SEL_TSS     0x38
+enum { SEL_KCODE = 0x08, SEL_KDATA = 0x10, SEL_UCODE32 = 0x18 /* never entered: not present */, SEL_UDATA = 0x20, SEL_UCODE = 0x28,
+       SEL_UDATA64 = 0x30, SEL_TSS = 0x38 };
 
 struct tss {                    /* SDM 3A 7.7; packed because rsp0 is at offset 4 */
     u32 reserved0;
@@ -69,8 +63,8 @@ static inline struct cpu *this_cpu(void) { return stack_head()->cpu; }
 
 /* Features of this machine that change what ring 0 does; read once on the boot CPU, required to be the same on the others. */
 struct cpu_features {
-    bool vmx, svm, nx, smep, smap, umip, pcid, x2apic, tsc_deadline, xsave, fsgsbase, pge, la57, page_1g, invariant_tsc, rdtscp, invpcid;
-    char vendor[13];
+    bool vmx, svm, pcid, x2apic, tsc_deadline, xsave, pge, la57, rdtscp, invpcid;
+    u64 cr4;                    /* bits of CR4 that this CPU has beyond those that every CPU has */
     char brand[49];
     u64 xcr0_all;               /* state components that XCR0 allows (CPUID 0Dh), 0 without XSAVE */
     u32 xsave_size;             /* bytes for xcr0_all, 512 without XSAVE */
@@ -80,6 +74,5 @@ struct cpu_features {
 extern struct cpu_features features;
 
 void cpu_features_init(void);   /* stops with the feature's name and CPUID bit when one that Rung needs is missing */
+u64 cpu_stack(struct cpu *cpu, u32 n, unsigned pages); /* RSP of a new stack: n below TRAP_ISTS for IST, TRAP_ISTS for its idle thread */
 void cpu_init(struct cpu *cpu); /* GDT, TSS, IDT, CR0, CR4, EFER of the CPU that runs it */
-
-#endif

@@ -1,13 +1,18 @@
 /* Building and ending domains: memory, nested table, information page, component, vcpus; the report at the end. */
 #include "kernel/domain.h"
 #include "depriv/component.h"
+#include "depriv/format.h"
+#include "depriv/gate.h"
 #include "kernel/console.h"
 #include "kernel/frames.h"
 #include "kernel/log.h"
+#include "kernel/policy.h"
 #include "kernel/options.h"
 #include "kernel/paging.h"
 #include "kernel/time.h"
 #include "kernel/vcpu.h"
+
+#define DOMAIN_PAGES ((sizeof(struct domain) + PAGE_SIZE - 1) / PAGE_SIZE)
 
 struct domain *domains[DOMAINS_MAX + 1];
 static u32 domains_alive = 1; /* and one for the boot CPU while it builds them */
@@ -35,7 +40,7 @@ static int memory_alloc(struct domain *d, u64 mem)
     for (u32 i = 0; i < d->frame_count; i++) {
         d->frames[i] = guest_frame_alloc();
         if (!d->frames[i]) {
-            log_domain(d->name, "refused: too little memory: mem=%lu MiB, %lu MiB are free", mem / MIB, (guest_frames_free() + i) * 2);
+            log_domain(d->name, "refused: too little memory: mem=%lu MiB, %lu MiB are free", mem / MIB, (guest_frames_free + i) * 2);
             return -E_NOMEM;
         }
     }
@@ -50,167 +55,132 @@ static void memory_free(struct domain *d)
     pool_free(d->frames, (unsigned)frames_pages(d));
 }
 
-static int nested_map(struct domain *d, u64 gpa, u64 pa, u64 size)
-{
-    return paging_map(d->nested_root, gpa, pa, size, hvm->nested_entry(true, true), hvm->nested_entry(false, true));
-}
-
 /* 2 MiB pages, but for the first one, which has the hole below 1 MiB. */
 static int nested_build(struct domain *d)
 {
+    int rc = 0;
     for (u64 gpa = 0; gpa < PAGE_2M; gpa += PAGE_SIZE)
-        if ((gpa < ABI_HOLE_START || gpa >= ABI_HOLE_END) && nested_map(d, gpa, d->frames[0] + gpa, PAGE_SIZE))
-            return -E_NOMEM;
-    for (u32 i = 1; i < d->frame_count; i++) {
-        u64 gpa = i * PAGE_2M;
-        if (nested_map(d, gpa < d->ram_low ? gpa : gpa - d->ram_low + ABI_HIGH_BASE, d->frames[i], PAGE_2M))
-            return -E_NOMEM;
-    }
-    return 0;
+        if (gpa < ABI_HOLE_START || gpa >= ABI_HOLE_END)
+            rc |= paging_map(d->nested_root, gpa, d->frames[0] + gpa, PAGE_SIZE, hvm->nested_page, hvm->nested_table);
+    for (u32 i = 1; i < d->frame_count; i++)
+        rc |= paging_map(d->nested_root, domain_frame_gpa(d, i), d->frames[i], PAGE_2M, hvm->nested_page, hvm->nested_table);
+    return rc ? -E_NOMEM : 0;
 }
 
 /* ---- Information page ------------------------------------------------------------------------------------------------------ */
 
+/* Offset 0 is the empty string. *used beyond the end says that they did not fit. */
 static u32 info_string(struct abi_info *info, u32 *used, const char *s)
 {
-    u32 at = *used;
-    size_t n = strlen(s) + 1;
-    if (n > sizeof(info->strings) - at)
-        return 0;
-    memcpy(info->strings + at, s, n);
-    *used += (u32)n;
-    return at;
+    u32 at = *used, n = s && *s ? (u32)strlen(s) + 1 : 0;
+    *used += n;
+    if (n && *used <= sizeof(info->strings))
+        memcpy(info->strings + at, s, n);
+    return n ? at : 0;
 }
 
 static int info_fill(struct domain *d, const struct domain_config *c)
 {
     struct abi_info *info = d->info;
     u32 used = 1;
-    *info = (struct abi_info){ .magic = ABI_INFO_MAGIC, .version = ABI_VERSION, .domid = d->id, .vcpus = d->vcpus, .kind = c->kind };
-    info->cpu = features.vmx ? ABI_CALL_BY_SYSENTER : 0;
-    info->tsc_khz = features.tsc_khz;
-    info->boot_tsc = time_wall_tsc;
-    info->wall = time_wall;
-    info->ram_low = d->ram_low;
-    info->ram_high = d->ram_high;
-    info->load = c->load;
-    info->entry = c->entry;
-    info->bits = c->bits;
-    info->modules = c->modules;
-    info->has_initrd = c->has_initrd;
+    *info = (struct abi_info){
+        .magic = ABI_INFO_MAGIC, .version = ABI_VERSION, .domid = d->id, .vcpus = d->vcpus, .kind = c->kind,
+        .cpu = (features.vmx ? ABI_CALL_BY_SYSENTER : 0) | (d->method == 0 ? ABI_CALL_DIRECT : 0),
+        .call = d->method == 0 ? method0_entry() : 0, .tsc_khz = features.tsc_khz, .boot_tsc = time_clock_tsc,
+        .ram_low = d->ram_low, .ram_high = d->ram_high, .load = c->load, .entry = c->entry, .bits = c->bits,
+        .cr4 = policy_cr4_guest(), .modules = c->modules, .has_initrd = c->has_initrd,
+    };
+    memcpy(info->clock, time_clock, sizeof(info->clock));
     info->name = info_string(info, &used, d->name);
     info->cmdline = info_string(info, &used, c->cmdline);
-    if (c->cmdline[0] && !info->cmdline)
-        goto too_long;
-    for (u32 i = 0; i < c->modules; i++) {
-        info->module[i].size = c->module[i].size;
-        info->module[i].line = info_string(info, &used, c->module[i].line ? c->module[i].line : "");
-        if (c->module[i].line && c->module[i].line[0] && !info->module[i].line)
-            goto too_long;
-    }
-    return 0;
-too_long:
+    for (u32 i = 0; i < c->modules; i++)
+        info->module[i] = (struct abi_module){ .size = c->module[i].size, .line = info_string(info, &used, c->module[i].line) };
+    if (used <= sizeof(info->strings))
+        return 0;
     log_domain(d->name, "refused: its command lines are longer than %lu bytes in all", sizeof(info->strings));
     return -E_INVAL;
 }
 
 /* ---- Build ----------------------------------------------------------------------------------------------------------------- */
 
+static u32 ids; /* bit n: taken. Only the boot CPU takes */
+
 static void domain_free(struct domain *d)
 {
+    u32 id = d->id;
+    for (u32 i = 0; i < d->vcpus; i++)
+        vcpu_free(d->vcpu[i]);
     component_unmap(d);
-    if (d->hvm)
-        hvm->domain_free(d);
     if (d->nested_root) {
-        paging_free_half(d->nested_root);
+        paging_free(d->nested_root, 0, LOWER_HALF);
         pool_free(d->nested_root, 1);
     }
     memory_free(d);
     pool_free(d->info, 1);
-    domains[d->id] = NULL;
-    pool_free(d, (sizeof(*d) + PAGE_SIZE - 1) / PAGE_SIZE);
-}
-
-static struct cpu *least_loaded(u32 wanted)
-{
-    struct cpu *best = &cpus[0];
-    u32 best_load = ~0u;
-    for (u32 i = 0; i < cpus_online; i++) {
-        u32 load = 0;
-        for (struct vcpu *v = cpus[i].queue.vcpus; v; v = v->on_cpu)
-            load++;
-        if (wanted == i)
-            return &cpus[i];
-        if (load < best_load) {
-            best_load = load;
-            best = &cpus[i];
-        }
-    }
-    return best;
+    pool_free(d, DOMAIN_PAGES);
+    __atomic_and_fetch(&ids, ~BIT(id), __ATOMIC_SEQ_CST); /* last: its stacks' addresses and its PCID are the next one's from here */
 }
 
 static struct domain *domain_new(const struct domain_config *c)
 {
-    struct domain *d = pool_alloc((sizeof(*d) + PAGE_SIZE - 1) / PAGE_SIZE);
-    u32 id = 1;
+    struct domain *d = pool_alloc(DOMAIN_PAGES);
     if (!d)
         return NULL;
-    while (id < DOMAINS_MAX && domains[id])
-        id++;
-    d->id = d->asid = id;
+    d->id = d->asid = (u32)__builtin_ctz(~READ_ONCE(ids) & ~1u);
+    __atomic_or_fetch(&ids, BIT(d->id), __ATOMIC_SEQ_CST);
     str_copy(d->name, c->name, sizeof(d->name));
     d->vcpus = c->vcpus;
-    d->modules = c->modules;
-    memcpy(d->module, c->module, sizeof(d->module));
-    d->component_pa = c->component_pa;
-    d->component_size = c->component_size;
-    domains[id] = d;
+    d->method = c->depriv;
+    d->emulate = c->emulate;
+    d->config = c;
+    domains[d->id] = d;
     return d;
 }
 
 static int domain_build(struct domain *d, const struct domain_config *c)
 {
     int rc = memory_alloc(d, c->mem);
-    if (rc)
-        return rc;
     d->nested_root = pool_alloc(1);
     d->info = pool_alloc(1);
-    if (!d->nested_root || !d->info)
-        return -E_NOMEM;
-    rc = info_fill(d, c);
+    if (!rc)
+        rc = d->nested_root && d->info ? info_fill(d, c) : -E_NOMEM;
     if (!rc)
         rc = nested_build(d);
     if (!rc)
-        rc = hvm->domain_init(d);
-    if (!rc)
         rc = component_map(d);
-    for (u32 i = 0; !rc && i < d->vcpus; i++) {
-        d->vcpu[i] = vcpu_create(d, i);
-        rc = d->vcpu[i] ? 0 : -E_NOMEM;
+    for (u32 i = 0; !rc && i < d->vcpus; i++)
+        rc = vcpu_create(d, i);
+    return rc;
+}
+
+static int domain_refuse(const struct domain_config *c, struct domain *d, int rc)
+{
+    log_domain(c->name, "refused: %s", rc == -E_NOMEM ? "too little memory (hypervisor's pool: option pool=MiB)" : "see above");
+    if (d) {
+        console_forget(d);
+        domain_free(d);
     }
+    all_clean = false;
     return rc;
 }
 
 int domain_create(const struct domain_config *c)
 {
+    static u32 turn;
     struct domain *d = domain_new(c);
-    u64 before = pool_free_pages();
+    u64 before = pool_free_pages;
     int rc = d ? domain_build(d, c) : -E_NOMEM;
-    if (rc) {
-        log_domain(c->name, "refused: %s", rc == -E_NOMEM ? "too little memory (hypervisor's pool: option pool=MiB)" : "see above");
-        for (u32 i = 0; d && i < d->vcpus; i++)
-            if (d->vcpu[i])
-                vcpu_free(d->vcpu[i]);
-        if (d)
-            domain_free(d);
-        all_clean = false;
-        return rc;
-    }
-    d->vcpus_alive = d->vcpus_left = d->vcpus;
+    if (rc)
+        return domain_refuse(c, d, rc);
+    paging_audit_user(d->user_root, d->method != 0);
+    if (d->method == 0)
+        log_domain(d->name, "depriv=0, the control: ring 0 runs its component and maps its memory; invariants 1, 2 and 5 do not hold for it");
+    d->vcpus_left = d->vcpus;
     __atomic_add_fetch(&domains_alive, 1, __ATOMIC_SEQ_CST);
-    log_domain(d->name, "domain %u: %lu MiB, %u vcpu, %lu pool pages", d->id, c->mem / MIB, d->vcpus, before - pool_free_pages());
+    log_domain(d->name, "domain %u: %lu MiB, %u vcpu, %lu pool pages", d->id, c->mem / MIB, d->vcpus, before - pool_free_pages);
+    vcpu_print_memory(d->vcpu[0]);
     for (u32 i = 0; i < d->vcpus; i++)
-        vcpu_start(d->vcpu[i], least_loaded(c->cpu));
+        sched_start(&d->vcpu[i]->thread, &cpus[c->cpu < cpus_online ? c->cpu : turn++ % cpus_online]);
     return 0;
 }
 
@@ -221,7 +191,7 @@ void domain_end(struct domain *d, enum domain_end how)
     u32 runs = DOMAIN_RUNS;
     __atomic_compare_exchange_n(&d->end, &runs, how, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
     for (u32 i = 0; i < d->vcpus; i++) {
-        __atomic_or_fetch(&d->vcpu[i]->hazards, HAZARD_KILL, __ATOMIC_SEQ_CST);
+        hazard_set(d->vcpu[i], HAZARD_KILL);
         __atomic_or_fetch(&d->vcpu[i]->events, ABI_EVENT_INPUT, __ATOMIC_SEQ_CST); /* so that it does not go to sleep */
         sched_wake(&d->vcpu[i]->thread);
     }
@@ -234,7 +204,7 @@ void domain_kill(struct domain *d, const char *format, ...)
     if (!__atomic_compare_exchange_n(&d->end, &runs, DOMAIN_KILLED, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
         return;
     va_start(args, format);
-    log_format(d->kill_reason, sizeof(d->kill_reason), format, args);
+    text_vformat(d->kill_reason, sizeof(d->kill_reason), format, args);
     va_end(args);
     log_domain(d->name, "killed: %s", d->kill_reason);
     domain_end(d, DOMAIN_KILLED);
@@ -262,14 +232,10 @@ static void report(struct domain *d)
         if (d->exits[k])
             log_domain(d->name, "exits: %s %lu", exit_name(k), d->exits[k]);
     }
+    if (d->log_left_out)
+        log_domain(d->name, "%u lines of ring 3 left out", d->log_left_out);
     log_domain(d->name, "exits: total %lu", total);
     log_domain(d->name, "ended: %s%s%s", end_name[d->end], d->end == DOMAIN_KILLED ? ": " : "", d->kill_reason);
-}
-
-void domain_vcpu_gone(struct domain *d)
-{
-    if (__atomic_sub_fetch(&d->vcpus_alive, 1, __ATOMIC_SEQ_CST) == 0)
-        report(d);
 }
 
 static void count_report(void)
@@ -290,18 +256,17 @@ static void domain_count_down(void)
     machine_end(all_clean);
 }
 
-/* The idle thread: the dead vcpus of this CPU are freed, with the last one its domain, with the last domain the machine ends. */
+/* The idle thread: nobody stands on a dead vcpu's stack any more. With its last one a domain goes, with the last domain the machine. */
 void domain_reap(void)
 {
     struct cpu *cpu = this_cpu();
     while (cpu->dead) {
-        struct vcpu *v = cpu->dead;
-        struct domain *d = v->domain;
-        cpu->dead = v->on_cpu;
-        console_forget(d);
-        vcpu_free(v);
+        struct domain *d = cpu->dead->domain;
+        cpu->dead = cpu->dead->on_cpu;
         if (__atomic_sub_fetch(&d->vcpus_left, 1, __ATOMIC_SEQ_CST))
             continue;
+        report(d);
+        console_forget(d);
         if (d->end == DOMAIN_KILLED)
             all_clean = false;
         domain_free(d);

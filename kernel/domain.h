@@ -1,6 +1,5 @@
 /* A domain: guest memory, nested table, ring-3 address space, console, vcpus. */
-#ifndef KERNEL_DOMAIN_H
-#define KERNEL_DOMAIN_H
+#pragma once
 
 #include "depriv/abi.h"
 #include "kernel/base.h"
@@ -8,6 +7,9 @@
 
 #define DOMAINS_MAX 16u
 #define DOMAIN_NAME 32u
+
+/* Which instructions ring 3 emulates: those of exits; behind a forced-emulation prefix too; every one. */
+enum domain_emulate { EMULATE_EXITS, EMULATE_FORCED, EMULATE_ALL };
 
 enum domain_end { DOMAIN_RUNS, DOMAIN_POWEROFF, DOMAIN_REBOOT, DOMAIN_KILLED };
 
@@ -32,25 +34,31 @@ struct domain {
     void *data;                 /* pool: the component's data and bss */
     u32 data_pages;
     u64 entry;                  /* of its component, in ring 3 */
-    u64 component_pa, component_size; /* a component of its own, from a module; 0: the built-in one */
-    void *hvm;                  /* vendor's bitmaps, pool */
+    u32 method;                 /* depriv=0..3: how an operation reaches its component */
+    u32 emulate;                /* enum domain_emulate */
     u32 asid;                   /* ASID or VPID tag base, = id */
 
-    struct module_range module[ABI_MODULES_MAX];
-    u32 modules;
-
+    const struct domain_config *config; /* stays while the machine runs */
     struct console_ring input;  /* bytes for CONSOLE_READ, under console.c's lock */
     char line[256];             /* of its console, not yet out; console.c */
     u32 line_length;
+    u64 log_since;              /* TSC: ring 3's lines are counted from here */
+    u32 log_lines, log_left_out;
     char kill_reason[ABI_TEXT_BYTES];
     u64 exits[32];              /* by neutral cause, enum exit_kind */
-    u32 vcpus_alive;            /* threads that still run */
-    u32 vcpus_left;             /* not yet freed */
+    u32 vcpus_left;             /* whose threads have not left their stacks for ever */
     u64 booted;                 /* TSC when its vcpu 0 was first entered */
 };
 
 struct domain_config;           /* options.h */
 extern struct domain *domains[DOMAINS_MAX + 1]; /* by id; NULL: none */
+
+/* Where its frame i is for the guest: RAM goes on at 4 GiB. */
+static inline u64 domain_frame_gpa(const struct domain *d, u32 i)
+{
+    u64 gpa = i * PAGE_2M;
+    return gpa < d->ram_low ? gpa : gpa - d->ram_low + ABI_HIGH_BASE;
+}
 
 /* Builds a domain and makes its vcpus ready. A bad configuration or too little memory is one line naming it and an error; nothing is left behind. */
 int domain_create(const struct domain_config *config);
@@ -60,6 +68,3 @@ void domain_kill_text(struct vcpu *v, const char *prefix); /* with the reason th
 void domain_end(struct domain *d, enum domain_end how);
 void domain_reap(void);         /* idle threads: frees what domains that have ended still hold */
 void domains_built(void);       /* boot: all configured domains were tried; the machine ends when none runs */
-void domain_vcpu_gone(struct domain *d); /* its thread is about to exit; the last one prints the report and frees the domain */
-
-#endif

@@ -7,14 +7,18 @@
 #include "kernel/vcpu.h"
 
 #define STATE_INSN    (ABI_STATE_RIP | ABI_STATE_CS | ABI_STATE_SEGS | ABI_STATE_CR) /* what decoding and addressing take */
-#define STATE_NONE    0u
+#define STATE_MMIO    (ABI_STATE_RIP | ABI_STATE_CS | ABI_STATE_CR) /* the rest by ABI_CALL_STATE_GET, if the instruction needs it */
 #define RETRIES_MAX   1000u /* exits in a row on which ring 3 made no progress (ATTACKS E22) */
+#define LENGTH_MAX    15u   /* of an instruction (SDM 2A 2.3.11) */
 
 struct exit_row {
     const char *name;
     enum exit_action (*handle)(struct vcpu *v);
-    u32 state_in;
+    u8 insn;                    /* INSN() of the instruction whose length the handler needs, or 0 */
+    u8 pair;                    /* 1: or, when exit.flags says so, of the next one in the enum */
+    u8 vector;                  /* of exit_raise() */
 };
+#define INSN(name) (ABI_INSN_##name + 1)
 static const struct exit_row exit_table[EXIT_KINDS];
 
 /* What an instruction can raise, and which of it has an error code (SDM 3A table 6-1): VM entry takes no other combination. */
@@ -30,32 +34,40 @@ static bool inject_legal(u32 inject)
            !(inject & ABI_INJECT_ERROR) == !(FAULTS_CODE >> vector & 1);
 }
 
-enum exit_action exit_answer(struct vcpu *v, int status)
+static void answer_fault(struct vcpu *v)
 {
     u32 inject = READ_ONCE(v->frame->inject);
+    if (!inject_legal(inject))
+        domain_kill(v->domain, "ring 3: bad reply: inject %x", inject);
+    else
+        inject_exception(v, inject & 0x1f, inject & ABI_INJECT_ERROR, READ_ONCE(v->frame->inject_error) & 0xffff);
+}
+
+enum exit_action exit_answer(struct vcpu *v, int status)
+{
     switch (status) {
     case ABI_OK:
         v->retries = 0;
-        return EXIT_RESUME;
+        break;
     case ABI_FAULT:
-        if (!inject_legal(inject))
-            domain_kill(v->domain, "ring 3: bad reply: inject %x", inject);
-        else
-            inject_exception(v, inject & 0x1f, inject & ABI_INJECT_ERROR, READ_ONCE(v->frame->inject_error) & 0xffff);
-        return EXIT_RESUME;
+        answer_fault(v);
+        break;
     case ABI_RETRY:
         if (++v->retries > RETRIES_MAX)
             domain_kill(v->domain, "no progress: %u exits on an instruction that keeps changing", RETRIES_MAX);
-        return EXIT_RESUME;
+        break;
     case ABI_REFUSE:
         domain_kill_text(v, "");
-        return EXIT_RESUME;
+        break;
     case -E_KILLED:
-        return EXIT_RESUME;
+        break;
+    case -E_PENDING:
+        return EXIT_PENDING;
     default:
         domain_kill(v->domain, "ring 3: bad reply: status %d", status);
-        return EXIT_RESUME;
+        break;
     }
+    return EXIT_RESUME;
 }
 
 static void give_insn_bytes(struct vcpu *v)
@@ -66,28 +78,27 @@ static void give_insn_bytes(struct vcpu *v)
 }
 
 /* Where the CPU does not report the instruction's length (SVM without NRIPS), ring 3 decodes it and checks that it is what was intercepted.
- * True: v->exit.length is valid, or the answer was something else and *action says what to do. */
-static bool insn_length(struct vcpu *v, enum abi_insn want, enum exit_action *action)
+ * ABI_OK: v->exit.length is valid. Else as depriv_call. */
+static int insn_length(struct vcpu *v, enum abi_insn want)
 {
     int status;
-    u32 length;
     if (likely(v->exit.length))
-        return true;
+        return ABI_OK;
     v->frame->want = want;
     give_insn_bytes(v);
     status = depriv_call(v, ABI_OP_LENGTH, STATE_INSN);
-    *action = EXIT_RESUME;
-    if (status != ABI_OK) {
-        *action = exit_answer(v, status);
-        return false;
-    }
-    length = READ_ONCE(v->frame->length);
-    if (length < 1 || length > 15) {
-        domain_kill(v->domain, "ring 3: bad reply: length %u", length);
-        return false;
-    }
-    v->exit.length = length;
-    return true;
+    if (status != ABI_OK)
+        return status;
+    v->exit.length = READ_ONCE(v->frame->length);
+    if (v->exit.length - 1 < LENGTH_MAX)
+        return ABI_OK;
+    domain_kill(v->domain, "ring 3: bad reply: length %u", v->exit.length);
+    return -E_KILLED;
+}
+
+static enum exit_action exit_port_again(struct vcpu *v)
+{
+    return exit_port(v, gate_of_cpu());
 }
 
 /* INS or OUTS: ring 3 decodes the instruction and moves its registers itself. */
@@ -100,31 +111,30 @@ static enum exit_action exit_string(struct vcpu *v)
 
 static enum exit_action exit_cpuid(struct vcpu *v)
 {
-    enum exit_action action;
-    if (!insn_length(v, ABI_INSN_CPUID, &action))
-        return action;
     policy_cpuid(v);
     return EXIT_ADVANCE;
 }
 
+static enum exit_action exit_raise(struct vcpu *v)
+{
+    u8 vector = exit_table[v->exit.kind].vector;
+    inject_exception(v, vector, FAULTS_CODE >> vector & 1, 0);
+    return EXIT_RESUME;
+}
+
 static enum exit_action exit_msr(struct vcpu *v)
 {
-    enum exit_action action;
-    bool write = v->exit.flags & 1;
-    if (!insn_length(v, write ? ABI_INSN_WRMSR : ABI_INSN_RDMSR, &action))
-        return action;
-    if (policy_msr(v, write))
-        return EXIT_ADVANCE;
-    inject_exception(v, VEC_GP, true, 0);
-    return EXIT_RESUME;
+    return policy_msr(v, v->exit.flags & 1) ? EXIT_ADVANCE : exit_raise(v);
+}
+
+static enum exit_action exit_xsetbv(struct vcpu *v)
+{
+    return policy_xsetbv(v) ? EXIT_ADVANCE : exit_raise(v);
 }
 
 static enum exit_action exit_hlt(struct vcpu *v)
 {
-    enum exit_action action;
-    if (!insn_length(v, ABI_INSN_HLT, &action))
-        return action;
-    __atomic_or_fetch(&v->hazards, HAZARD_HALT | (v->intr ? HAZARD_INTR : 0), __ATOMIC_SEQ_CST);
+    hazard_set(v, HAZARD_HALT | (v->intr ? HAZARD_INTR : 0));
     return EXIT_ADVANCE;
 }
 
@@ -132,7 +142,7 @@ static enum exit_action exit_window(struct vcpu *v)
 {
     hvm->intr_window(v, false);
     if (v->intr)
-        v->hazards |= HAZARD_INTR;
+        hazard_set(v, HAZARD_INTR);
     return EXIT_RESUME;
 }
 
@@ -149,60 +159,33 @@ static enum exit_action exit_nested(struct vcpu *v)
     if (gpa_is_ram(v->domain, v->exit.gpa))
         return exit_answer(v, ABI_RETRY);
     v->frame->gpa = v->exit.gpa;
+    v->frame->flags = v->exit.flags;
     give_insn_bytes(v);
-    return exit_answer(v, depriv_call(v, ABI_OP_MMIO, STATE_INSN));
-}
-
-/* A write to a control-register bit that the host owns: checked and set as a whole (SDM 3C 25.3). */
-static enum exit_action exit_cr(struct vcpu *v)
-{
-    struct abi_state s;
-    hvm->state_get(v, &s, ABI_STATE_CR);
-    if (v->exit.cr == 0)
-        s.cr0 = v->exit.value;
-    else
-        s.cr4 = v->exit.value;
-    if (hvm->state_set(v, &s, ABI_STATE_CR)) {
-        inject_exception(v, VEC_GP, true, 0);
-        return EXIT_RESUME;
-    }
-    return EXIT_ADVANCE;
-}
-
-static enum exit_action exit_xsetbv(struct vcpu *v)
-{
-    enum exit_action action;
-    if (!insn_length(v, ABI_INSN_XSETBV, &action))
-        return action;
-    if (policy_xsetbv(v))
-        return EXIT_ADVANCE;
-    inject_exception(v, VEC_GP, true, 0);
-    return EXIT_RESUME;
-}
-
-/* Guest memory is always WB and coherent: INVD and WBINVD have nothing to do that the guest could see. INVD drops no data (SDM 2A INVD). */
-static enum exit_action exit_invd(struct vcpu *v)
-{
-    enum exit_action action;
-    return insn_length(v, v->exit.flags & 1 ? ABI_INSN_WBINVD : ABI_INSN_INVD, &action) ? EXIT_ADVANCE : action;
+    return exit_answer(v, depriv_call(v, ABI_OP_MMIO, STATE_MMIO));
 }
 
 static enum exit_action exit_exception(struct vcpu *v)
 {
+    if (v->exit.vector == VEC_UD) /* intercepted with emulate=forced alone */
+        return exit_answer(v, depriv_call(v, ABI_OP_FORCED, ABI_STATE_ALL));
     inject_exception(v, v->exit.vector, v->exit.error_valid, v->exit.error);
     return EXIT_RESUME;
 }
 
-static enum exit_action exit_undefined(struct vcpu *v)
+/* The CPU has checked the selector's descriptor and leaves the switch to us (SDM 3C 25.4.2). */
+static enum exit_action exit_task(struct vcpu *v)
 {
-    inject_exception(v, VEC_UD, false, 0);
-    return EXIT_RESUME;
+    v->frame->gpa = v->exit.gpa;
+    v->frame->length = v->exit.length;
+    v->frame->inject_error = v->exit.error;
+    return exit_answer(v, depriv_call(v, ABI_OP_TASK, ABI_STATE_ALL));
 }
 
-static enum exit_action exit_privileged(struct vcpu *v)
+/* Guest memory is always WB and coherent: INVD and WBINVD have nothing to do that the guest could see. INVD drops no data (SDM 2A INVD). */
+static enum exit_action exit_done(struct vcpu *v)
 {
-    inject_exception(v, VEC_GP, true, 0);
-    return EXIT_RESUME;
+    (void)v;
+    return EXIT_ADVANCE;
 }
 
 static enum exit_action exit_again(struct vcpu *v)
@@ -219,28 +202,26 @@ static enum exit_action exit_fatal(struct vcpu *v)
 }
 
 static const struct exit_row exit_table[EXIT_KINDS] = {
-    /*                   name                         handler          state that ring 3 is given at most */
-    [EXIT_PORT]       = { "port I/O",                 exit_port,       STATE_NONE },
-    [EXIT_STRING]     = { "string I/O",               exit_string,     STATE_INSN },
-    [EXIT_CPUID]      = { "CPUID",                    exit_cpuid,      STATE_INSN },
-    [EXIT_INTERRUPT]  = { "host interrupt",           exit_again,      STATE_NONE },
-    [EXIT_WINDOW]     = { "interrupt window",         exit_window,     STATE_NONE },
-    [EXIT_HLT]        = { "HLT",                      exit_hlt,        STATE_INSN },
-    [EXIT_MSR]        = { "RDMSR or WRMSR",           exit_msr,        STATE_INSN },
-    [EXIT_NESTED]     = { "nested page fault",        exit_nested,     STATE_INSN },
-    [EXIT_CR]         = { "control register",         exit_cr,         STATE_NONE },
-    [EXIT_XSETBV]     = { "XSETBV",                   exit_xsetbv,     STATE_INSN },
-    [EXIT_INVD]       = { "INVD or WBINVD",           exit_invd,       STATE_INSN },
-    [EXIT_EXCEPTION]  = { "exception",                exit_exception,  STATE_NONE },
-    [EXIT_UNDEFINED]  = { "undefined instruction",    exit_undefined,  STATE_NONE },
-    [EXIT_PRIVILEGED] = { "refused instruction",      exit_privileged, STATE_NONE },
-    [EXIT_CALL]       = { "hypervisor call",          exit_undefined,  STATE_NONE },
-    [EXIT_RETRY]      = { "retry",                    exit_again,      STATE_NONE },
-    [EXIT_TASK]       = { "task switch",              exit_fatal,      STATE_NONE },
-    [EXIT_TRIPLE]     = { "triple fault",             exit_fatal,      STATE_NONE },
-    [EXIT_NMI]        = { "host NMI",                 exit_again,      STATE_NONE },
-    [EXIT_FAILED]     = { "VM entry failed",          exit_fatal,      STATE_NONE },
-    [EXIT_UNEXPECTED] = { "unexpected exit",          exit_fatal,      STATE_NONE },
+    [EXIT_PORT]       = { "port I/O",                 exit_port_again, 0, 0, 0 },
+    [EXIT_STRING]     = { "string I/O",               exit_string,     0, 0, 0 },
+    [EXIT_CPUID]      = { "CPUID",                    exit_cpuid,      INSN(CPUID), 0, 0 },
+    [EXIT_INTERRUPT]  = { "host interrupt",           exit_again,      0, 0, 0 },
+    [EXIT_WINDOW]     = { "interrupt window",         exit_window,     0, 0, 0 },
+    [EXIT_HLT]        = { "HLT",                      exit_hlt,        INSN(HLT), 0, 0 },
+    [EXIT_MSR]        = { "RDMSR or WRMSR",           exit_msr,        INSN(RDMSR), 1, VEC_GP },
+    [EXIT_NESTED]     = { "nested page fault",        exit_nested,     0, 0, 0 },
+    [EXIT_XSETBV]     = { "XSETBV",                   exit_xsetbv,     INSN(XSETBV), 0, VEC_GP },
+    [EXIT_INVD]       = { "INVD or WBINVD",           exit_done,       INSN(INVD), 1, 0 },
+    [EXIT_EXCEPTION]  = { "exception",                exit_exception,  0, 0, 0 },
+    [EXIT_UNDEFINED]  = { "undefined instruction",    exit_raise,      0, 0, VEC_UD },
+    [EXIT_PRIVILEGED] = { "refused instruction",      exit_raise,      0, 0, VEC_GP },
+    [EXIT_CALL]       = { "hypervisor call",          exit_raise,      0, 0, VEC_UD },
+    [EXIT_RETRY]      = { "retry",                    exit_again,      0, 0, 0 },
+    [EXIT_TASK]       = { "task switch",              exit_task,       0, 0, 0 },
+    [EXIT_TRIPLE]     = { "triple fault",             exit_fatal,      0, 0, 0 },
+    [EXIT_NMI]        = { "host NMI",                 exit_again,      0, 0, 0 },
+    [EXIT_FAILED]     = { "VM entry failed",          exit_fatal,      0, 0, 0 },
+    [EXIT_UNEXPECTED] = { "unexpected exit",          exit_fatal,      0, 0, 0 },
 };
 
 const char *exit_name(u32 kind)
@@ -250,7 +231,67 @@ const char *exit_name(u32 kind)
 
 enum exit_action exit_by_table(struct vcpu *v)
 {
+    const struct exit_row *row = &exit_table[v->exit.kind];
+    int status = row->insn ? insn_length(v, row->insn - INSN(CPUID) + (v->exit.flags & row->pair)) : ABI_OK;
+    return likely(status == ABI_OK) ? row->handle(v) : exit_answer(v, status);
+}
+
+/* Bound: a handler asks once. */
+enum exit_action exit_pending(struct vcpu *v)
+{
+    enum exit_action action;
+    do {
+        method1_run(v);
+        action = exit_by_table(v);
+    } while (action == EXIT_PENDING);
+    return action;
+}
+
+/* ---- emulate=all ------------------------------------------------------------------------------------------------------- */
+
+/* The exit that the CPU would have made, by the class of the instruction; 0 (EXIT_PORT, which ring 3 does itself): it would have made none. */
+static const struct { u8 kind, flags; } intercept_exit[ABI_INSNS] = {
+    [ABI_INSN_CPUID] = { EXIT_CPUID, 0 }, [ABI_INSN_RDMSR] = { EXIT_MSR, 0 }, [ABI_INSN_WRMSR] = { EXIT_MSR, 1 }, [ABI_INSN_HLT] = { EXIT_HLT, 0 },
+    [ABI_INSN_XSETBV] = { EXIT_XSETBV, 0 }, [ABI_INSN_VMMCALL] = { EXIT_CALL, 0 }, [ABI_INSN_MONITOR] = { EXIT_UNDEFINED, 0 },
+    [ABI_INSN_MWAIT] = { EXIT_UNDEFINED, 0 }, [ABI_INSN_RDPMC] = { EXIT_PRIVILEGED, 0 },
+};
+
+/* An instruction that ring 0 decides about, where the CPU would have left the guest. */
+static void intercept(struct vcpu *v)
+{
+    u32 class = READ_ONCE(v->frame->want), length = READ_ONCE(v->frame->length);
+    struct abi_state s;
+    if (class >= ABI_INSNS || !intercept_exit[class].kind || length < 1 || length > 15) {
+        domain_kill(v->domain, "ring 3: bad reply: intercept of class %u, length %u", class, length);
+        return;
+    }
+    v->exit.kind = intercept_exit[class].kind;
+    v->exit.flags = intercept_exit[class].flags;
+    v->exit.length = length;
+    vcpu_record(v, class, v->exit.kind, 0);
     v->domain->exits[v->exit.kind]++;
-    count_event(COUNT_EXIT);
-    return exit_table[v->exit.kind].handle(v);
+    if (exit_by_table(v) != EXIT_ADVANCE)
+        return;
+    hvm->state_get(v, &s, ABI_STATE_RIP);
+    s.rip += length;
+    s.shadow = 0;
+    hvm->state_set(v, &s, ABI_STATE_RIP);
+}
+
+/* Bound: ring 3 executes RUN_MAX instructions a turn, interruptible throughout; vcpu_ready() commits the state that it left. */
+void exit_run_emulated(struct vcpu *v)
+{
+    while (vcpu_ready(v)) {
+        int status;
+        v->frame->inject = v->event;
+        v->frame->inject_error = v->event_error;
+        v->event = 0;
+        v->frame->gpa = v->tsc_offset;
+        v->frame->insn_bytes = 0;
+        status = depriv_call_top(v, ABI_OP_RUN, ABI_STATE_ALL);
+        if (status != ABI_INTERCEPT)
+            exit_answer(v, status);
+        else if (vcpu_ready(v))
+            intercept(v);
+    }
 }

@@ -1,11 +1,14 @@
 /* From the vendor's run loop to the exit table; the hot cause, port I/O, goes inline all the way to the crossing. */
-#ifndef KERNEL_EXIT_H
-#define KERNEL_EXIT_H
+#pragma once
 
 #include "depriv/gate.h"
 #include "kernel/vcpu.h"
 
 enum exit_action exit_by_table(struct vcpu *v);
+enum exit_action exit_pending(struct vcpu *v); /* method 1: ring 3 runs, then the handler again */
+
+/* emulate=all: runs v in ring 3, instruction by instruction, until its domain ends. */
+void exit_run_emulated(struct vcpu *v);
 
 /* Ring 3's answer to an operation: injects, ends the domain, or nothing. status: of depriv_call. */
 enum exit_action exit_answer(struct vcpu *v, int status);
@@ -20,20 +23,20 @@ static inline void exit_give_port(struct vcpu *v)
 }
 
 /* IN and OUT: the data is in the frame's RAX, and ring 3 owns every port. */
-static inline enum exit_action exit_port(struct vcpu *v)
+static inline enum exit_action exit_port(struct vcpu *v, enum gate gate)
 {
     int status;
-    v->domain->exits[EXIT_PORT]++;
-    count_event(COUNT_EXIT);
     exit_give_port(v);
-    status = depriv_call(v, ABI_OP_PORT, 0);
+    status = depriv_call_by(v, ABI_OP_PORT, 0, gate);
     return likely(status == ABI_OK) ? EXIT_ADVANCE : exit_answer(v, status);
 }
 
-/* v->exit and, in the frame, the general registers are filled; the vendor advances RIP when told. */
-static inline enum exit_action exit_dispatch(struct vcpu *v)
+/* The top of the exit path. v->exit and, in the frame, the general registers are filled; the vendor advances RIP when told. */
+static inline enum exit_action exit_dispatch(struct vcpu *v, u32 kind, enum gate gate)
 {
-    return likely(v->exit.kind == EXIT_PORT) ? exit_port(v) : exit_by_table(v);
+    enum exit_action action;
+    v->domain->exits[kind]++;
+    count_event(COUNT_EXIT);
+    action = likely(kind == EXIT_PORT) ? exit_port(v, gate) : exit_by_table(v);
+    return unlikely(action == EXIT_PENDING) ? exit_pending(v) : action;
 }
-
-#endif

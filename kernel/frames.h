@@ -1,6 +1,5 @@
 /* Physical memory: a pool that ring 0 maps (kernel data, page tables, pages shared with ring 3), and guest memory, which it never maps. */
-#ifndef KERNEL_FRAMES_H
-#define KERNEL_FRAMES_H
+#pragma once
 
 #include "kernel/base.h"
 
@@ -13,18 +12,16 @@ static inline u64 pool_phys(const void *va) { return (u64)va - POOL_BASE; }
 /* Page-aligned, zeroed, physically contiguous pool pages; NULL when none is left. pages: 1..512. Locks: takes the pool's. */
 void *pool_alloc(unsigned pages);
 void pool_free(void *va, unsigned pages);
-u64 pool_free_pages(void);
 
 /* Guest memory: 2 MiB frames, aligned. Returns the physical address, or 0 when none is left. */
 u64 guest_frame_alloc(void);
 void guest_frame_free(u64 pa);
-u64 guest_frames_free(void);
 bool frames_is_guest(u64 pa, u64 size);        /* any part of [pa, pa + size) is a guest frame, free or in use */
+
+/* Where the pool is, and what is free: read only. */
+extern u64 pool_start, pool_end, pool_free_pages, guest_frames_free;
 
 /* Boot only: memory of the machine as the boot loader reports it; reserve what is in use, then split the rest. */
 void frames_add(u64 start, u64 end);
 void frames_reserve(u64 start, u64 end);
 void frames_init(u64 pool_bytes);
-bool frames_pool_range(u64 *start, u64 *end); /* after frames_init: what to map */
-
-#endif

@@ -1,12 +1,10 @@
 /* What the two vendors have in common: one exit as neutral data, one set of operations. Nothing outside vmx/ and svm/ names a VMCS field or a VMCB offset. */
-#ifndef KERNEL_HVM_H
-#define KERNEL_HVM_H
+#pragma once
 
 #include "depriv/abi.h"
 #include "kernel/base.h"
 
 struct vcpu;
-struct domain;
 struct cpu;
 
 /* Neutral causes of an exit; each vendor maps every hardware reason to one of them in a table. kernel/exit.c has a row for each. */
@@ -18,8 +16,7 @@ enum exit_kind {
     EXIT_WINDOW,        /* the guest can take an interrupt now */
     EXIT_HLT,
     EXIT_MSR,           /* write: 0 RDMSR, 1 WRMSR; number and value in gpr */
-    EXIT_NESTED,        /* gpa not mapped, or access refused; access: HVM_ACCESS_* */
-    EXIT_CR,            /* a bit that the host owns: cr, gpr, write; see exit_info */
+    EXIT_NESTED,        /* gpa not mapped, or access refused */
     EXIT_XSETBV,
     EXIT_INVD,          /* INVD and WBINVD: nothing to do, memory types are WB */
     EXIT_EXCEPTION,     /* intercepted: vector, error; state such as DR6 already made as delivery would */
@@ -35,35 +32,29 @@ enum exit_kind {
     EXIT_KINDS
 };
 
-#define HVM_ACCESS_READ  1u
-#define HVM_ACCESS_WRITE 2u
-#define HVM_ACCESS_FETCH 4u
-
 struct exit_info {
     u32 kind;
     u32 reason;         /* the hardware's number */
     u32 length;         /* of the instruction, 0: the CPU does not say (SVM without NRIPS); ring 3 decodes */
     u16 port;
     u8 size;
-    u8 flags;           /* EXIT_PORT: ABI_PORT_*; others: 1 = write */
-    u64 gpa;            /* EXIT_NESTED */
-    u32 access;
+    u8 flags;           /* EXIT_PORT: ABI_PORT_*; EXIT_NESTED: ABI_MMIO_*; others: 1 = write */
+    u64 gpa;            /* EXIT_NESTED; EXIT_TASK: as for ABI_OP_TASK */
     u32 vector;         /* EXIT_EXCEPTION */
     u32 error;          /* likewise; with ABI_INJECT_ERROR in error_valid */
     u32 error_valid;
-    u32 cr;             /* EXIT_CR: 0 or 4 */
-    u32 gpr;            /* its source or destination, ABI_RAX... */
-    u64 value;          /* EXIT_CR write: the value, LMSW and CLTS already merged */
     const char *text;   /* EXIT_FAILED: the broken rule; EXIT_UNEXPECTED: name of the reason */
     u8 insn[16];        /* decode assist */
     u32 insn_bytes;
 };
 
 /* What an exit handler tells the vendor's loop. */
-enum exit_action { EXIT_RESUME, EXIT_ADVANCE };
+enum exit_action { EXIT_RESUME, EXIT_ADVANCE, EXIT_PENDING }; /* PENDING never reaches the loop: see exit_dispatch() */
 
 /* vcpu.event type bits, over ABI_INJECT_VALID, ABI_INJECT_ERROR and the vector: as in the VMX interruption-information field (SDM 3C 24.8.3). */
+#define HVM_EVENT_VECTOR    0xffu
 #define HVM_EVENT_TYPE      0x700u
+#define HVM_EVENT_FIELDS    (ABI_INJECT_VALID | ABI_INJECT_ERROR | HVM_EVENT_TYPE | HVM_EVENT_VECTOR)
 #define HVM_EVENT_EXTERNAL  0x000u
 #define HVM_EVENT_NMI       0x200u
 #define HVM_EVENT_EXCEPTION 0x300u
@@ -76,10 +67,8 @@ struct hvm_ops {
     const char *name;                              /* "vmx" or "svm" */
     const char *(*probe)(void);                    /* NULL, or the missing feature with its CPUID bit or MSR */
     int (*cpu_enable)(struct cpu *cpu);            /* each CPU, once: VMXON, or EFER.SVME and VM_HSAVE_PA */
-    int (*domain_init)(struct domain *d);          /* bitmaps; d->nested_root exists */
-    void (*domain_free)(struct domain *d);
-    int (*vcpu_init)(struct vcpu *v);              /* VMCS/VMCB in the reset state of a CPU; on any CPU */
-    void (*vcpu_free)(struct vcpu *v);
+    u32 vcpu_pages;                                /* pool pages at v->hvm, the VMCS or VMCB first */
+    void (*vcpu_init)(struct vcpu *v);             /* VMCS/VMCB in the reset state of a CPU; on any CPU */
     void (*vcpu_load)(struct vcpu *v);             /* on this CPU from now on: VMPTRLD, live MSRs */
     void (*vcpu_save)(struct vcpu *v);             /* off this CPU: VMCLEAR, live MSRs; must leave it loadable anywhere */
     void (*run)(struct vcpu *v);                   /* enters the guest until vcpu_ready() says no */
@@ -88,12 +77,10 @@ struct hvm_ops {
     bool (*intr_ready)(struct vcpu *v);            /* RFLAGS.IF, no shadow, no event pending: an external interrupt can be injected */
     void (*intr_window)(struct vcpu *v, bool on);  /* exit with EXIT_WINDOW as soon as intr_ready */
     void (*sync)(struct vcpu *v);                  /* v->tsc_offset, v->pat changed */
-    u64 (*nested_entry)(bool leaf, bool write);    /* bits of an EPT or NPT entry: table, or leaf of guest RAM (WB, user, executable) */
+    u64 nested_table, nested_page;                 /* bits of an EPT or NPT entry: of a table, of guest RAM (WB, user, writable, executable) */
 };
 
 extern const struct hvm_ops vmx_ops, svm_ops;
 extern const struct hvm_ops *hvm;
 
 const char *exit_name(u32 kind);
-
-#endif

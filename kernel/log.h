@@ -1,29 +1,20 @@
 /* The hypervisor's own messages: one line each, to the log port and, when it stops, to the screen. */
-#ifndef KERNEL_LOG_H
-#define KERNEL_LOG_H
+#pragma once
 
-#include <stdarg.h>
-
-#include "kernel/base.h"
+#include "kernel/options.h"
 
 /* Prints "rung: " + text + newline; control characters become '?', so that no guest's text can look like another line.
- * Formats: %s %c %d %u %x %lu %lx %ld %p with
- * width and 0; no floating point. Any context, NMI excepted. */
+ * Formats: depriv/format.h. Any context, NMI excepted. */
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The same, for progress that option quiet leaves out. */
-void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
+#define log_info(...) (options.quiet ? (void)0 : log_line(__VA_ARGS__))
 
 /* A line that is one domain's: "rung: [name] " + text. */
 void log_domain(const char *domain, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* The formatter itself: fills buf, always NUL ended; returns the length. */
-u32 log_format(char *buf, u32 size, const char *format, va_list args);
 
 /* Ring 0 found itself wrong: prints CPU, stack and build, stops every CPU, ends the machine with failure. */
 void panic(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 /* The machine or the configuration cannot be used: one line on serial and screen, then the machine ends with failure. */
 void stop(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
-
-#endif

@@ -8,6 +8,7 @@
 #include "kernel/log.h"
 #include "kernel/options.h"
 #include "kernel/paging.h"
+#include "kernel/policy.h"
 #include "kernel/screen.h"
 #include "kernel/smp.h"
 #include "kernel/time.h"
@@ -18,7 +19,7 @@ const struct hvm_ops *hvm;
 u64 counts[COUNTS];
 extern u8 image_start[], image_end[]; /* linker.ld; image_end is physical */
 
-void boot_main(u32 magic, u64 info);
+void boot_main(u32 magic, u32 info);
 
 /* The pool holds ring 0's data, all page tables and what is shared with ring 3: 16 MiB, and a 32nd of a larger memory. */
 static void memory_init(void)
@@ -32,12 +33,13 @@ static void memory_init(void)
     for (u32 i = 0; i < boot.modules; i++)
         frames_reserve(boot.module[i].start, boot.module[i].end);
     frames_init(options.pool ? options.pool : min_u64(max_u64(16 * MIB, total / 32), 256 * MIB));
-    log_info("memory: %lu MiB, %lu MiB for guests", total / MIB, guest_frames_free() * 2);
+    log_info("memory: %lu MiB, %lu MiB for guests", total / MIB, guest_frames_free * 2);
 }
 
 static void hvm_init(void)
 {
     const char *missing;
+    policy_init();
     hvm = features.vmx ? &vmx_ops : &svm_ops;
     missing = hvm->probe();
     if (missing)
@@ -54,19 +56,19 @@ static void domains_init(void)
     domains_built();
 }
 
-void boot_main(u32 magic, u64 info)
+void boot_main(u32 magic, u32 info)
 {
     stack_head()->cpu = &cpus[0];
     console_early_init();
     boot_parse(magic, info);
-    screen_early_init();
+    screen_init(false);
     options_parse();
     log_info("build %s, %s", RUNG_BUILD, boot.loader);
     cpu_features_init();
     memory_init();
     smp_reserve();
     paging_init();
-    console_init();
+    screen_init(true);
     idt_init();
     cpu_init(&cpus[0]);
     component_init();

@@ -2,196 +2,142 @@
 #include "kernel/policy.h"
 #include "kernel/vcpu.h"
 
-typedef bool (*msr_read)(struct vcpu *v, u32 msr, u64 *value);
-typedef bool (*msr_write)(struct vcpu *v, u32 msr, u64 value);
+struct msr_access {
+    struct vcpu *v;
+    const struct msr_row *row;
+    u32 msr;
+    bool write;
+    u64 value;                  /* written, or read */
+};
 
-static bool read_zero(struct vcpu *v, u32 msr, u64 *value)
+/* What an access does, one function for both directions; false: #GP(0). */
+struct msr_row {
+    u32 first, last;
+    bool (*access)(struct msr_access *a);
+    u64 value;                  /* constants: what is read; stored: offset of the first in struct vcpu */
+    const char *reason;
+};
+
+static bool constant(struct msr_access *a) /* writes are ignored */
 {
-    (void)v;
-    (void)msr;
-    *value = 0;
+    a->value = a->row->value;
     return true;
 }
 
-static bool read_one(struct vcpu *v, u32 msr, u64 *value)
+static bool read_only(struct msr_access *a)
 {
-    (void)v;
-    (void)msr;
-    *value = 1;
+    return !a->write && constant(a);
+}
+
+static bool write_only(struct msr_access *a)
+{
+    return a->write;
+}
+
+static bool stored(struct msr_access *a)
+{
+    u64 *slot = (u64 *)((char *)a->v + a->row->value) + (a->msr - a->row->first);
+    if (a->write)
+        *slot = a->value;
+    a->value = *slot;
     return true;
 }
 
-static bool write_ignored(struct vcpu *v, u32 msr, u64 value)
+/* Eight memory types; 2, 3 and those above 7 do not exist (SDM 3A 11.12.2). */
+static bool pat(struct msr_access *a)
 {
-    (void)v;
-    (void)msr;
-    (void)value;
+    for (u64 types = a->value, i = 0; a->write && i < sizeof(types); i++, types >>= 8)
+        if ((types & 0xff) > 7 || (types & 0xfe) == 2)
+            return false;
+    stored(a);
+    if (a->write)
+        hvm->sync(a->v);
     return true;
 }
 
-static bool read_tsc(struct vcpu *v, u32 msr, u64 *value)
+static bool tsc(struct msr_access *a)
 {
-    (void)msr;
-    *value = rdtsc() + v->tsc_offset;
+    u64 now = rdtsc();
+    if (a->write) {
+        a->v->tsc_offset = a->value - now;
+        hvm->sync(a->v);
+    }
+    a->value = now + a->v->tsc_offset;
     return true;
 }
 
-static bool write_tsc(struct vcpu *v, u32 msr, u64 value)
+static bool tsc_aux(struct msr_access *a)
 {
-    (void)msr;
-    v->tsc_offset = value - rdtsc();
-    hvm->sync(v);
-    return true;
-}
-
-static bool read_efer(struct vcpu *v, u32 msr, u64 *value)
-{
-    struct abi_state s;
-    (void)msr;
-    hvm->state_get(v, &s, ABI_STATE_CR);
-    *value = s.efer;
+    if (!features.rdtscp || (a->write && a->value >> 32))
+        return false;
+    if (a->write)
+        wrmsr(a->msr, a->value);
+    else
+        a->value = rdmsr(a->msr);
     return true;
 }
 
 /* LMA is read-only; LME cannot change while paging is on (SDM 3A 2.2.1). Reserved bits are refused by state_set. */
-static bool write_efer(struct vcpu *v, u32 msr, u64 value)
+static bool efer(struct msr_access *a)
 {
     struct abi_state s;
-    (void)msr;
-    hvm->state_get(v, &s, ABI_STATE_CR);
-    if (value & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
+    hvm->state_get(a->v, &s, ABI_STATE_CR);
+    if (!a->write) {
+        a->value = s.efer;
+        return true;
+    }
+    if (a->value & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE) || (s.cr0 & CR0_PG && (s.efer ^ a->value) & EFER_LME))
         return false;
-    if (s.cr0 & CR0_PG && (s.efer ^ value) & EFER_LME)
-        return false;
-    s.efer = (value & ~EFER_LMA) | (s.efer & EFER_LMA);
-    return hvm->state_set(v, &s, ABI_STATE_CR) == NULL;
+    s.efer = (a->value & ~EFER_LMA) | (s.efer & EFER_LMA);
+    return hvm->state_set(a->v, &s, ABI_STATE_CR) == NULL;
 }
 
-static bool pat_valid(u64 pat)
-{
-    for (u32 i = 0; i < 8; i++, pat >>= 8)
-        if ((pat & 0xff) > 7 || (pat & 0xff) == 2 || (pat & 0xff) == 3)
-            return false;
-    return true;
-}
+#define MTRR_VARIABLE 8u
+#define MTRRCAP       (MTRR_VARIABLE | BIT(8) | BIT(10)) /* fixed ranges, write combining */
+#define ROWS_USED     21u
+#define ROWS          32u /* a power of two */
+#define SLOT(member)  offsetof(struct vcpu, member)
 
-static bool read_pat(struct vcpu *v, u32 msr, u64 *value)
-{
-    (void)msr;
-    *value = v->pat;
-    return true;
-}
-
-static bool write_pat(struct vcpu *v, u32 msr, u64 value)
-{
-    (void)msr;
-    if (!pat_valid(value))
-        return false;
-    v->pat = value;
-    hvm->sync(v);
-    return true;
-}
-
-#define MTRR_VARIABLE  8u
-#define MTRRCAP        (MTRR_VARIABLE | BIT(8) | BIT(10)) /* fixed ranges, write combining */
-#define MSR_MTRR_PHYS0 0x200u
-#define MSR_MTRR_DEF   0x2ffu
-
-static u64 *mtrr_slot(struct vcpu *v, u32 msr)
-{
-    static const u16 fixed[11] = { 0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f };
-    if (msr == MSR_MTRR_DEF)
-        return &v->mtrr_def_type;
-    if (msr >= MSR_MTRR_PHYS0 && msr < MSR_MTRR_PHYS0 + 2 * MTRR_VARIABLE)
-        return &v->mtrr_var[msr - MSR_MTRR_PHYS0];
-    for (u32 i = 0; i < ARRAY_SIZE(fixed); i++)
-        if (fixed[i] == msr)
-            return &v->mtrr_fixed[i];
-    return NULL;
-}
-
-static bool read_mtrrcap(struct vcpu *v, u32 msr, u64 *value)
-{
-    (void)v;
-    (void)msr;
-    *value = MTRRCAP;
-    return true;
-}
-
-static bool read_mtrr(struct vcpu *v, u32 msr, u64 *value)
-{
-    const u64 *slot = mtrr_slot(v, msr);
-    *value = slot ? *slot : 0;
-    return slot != NULL;
-}
-
-static bool write_mtrr(struct vcpu *v, u32 msr, u64 value)
-{
-    u64 *slot = mtrr_slot(v, msr);
-    if (slot)
-        *slot = value;
-    return slot != NULL;
-}
-
-static bool read_tsc_aux(struct vcpu *v, u32 msr, u64 *value)
-{
-    (void)v;
-    *value = features.rdtscp ? rdmsr(msr) : 0;
-    return features.rdtscp;
-}
-
-static bool write_tsc_aux(struct vcpu *v, u32 msr, u64 value)
-{
-    (void)v;
-    if (!features.rdtscp || value >> 32)
-        return false;
-    wrmsr(msr, value);
-    return true;
-}
-
-static const struct msr_row {
-    u32 first, last;
-    msr_read read;
-    msr_write write;            /* NULL: #GP(0) */
-    const char *reason;
-} rows[] = {
-    { MSR_TSC, MSR_TSC, read_tsc, write_tsc, "the offset's other half" },
-    { 0x17, 0x17, read_zero, NULL, "platform ID: none" },
-    { MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, read_one, NULL, "locked, nothing enabled: no VMX for the guest" },
-    { 0x8b, 0x8b, read_zero, write_ignored, "microcode revision: updates are the host's" },
-    { 0x79, 0x79, NULL, write_ignored, "microcode update: ignored" },
-    { 0xfe, 0xfe, read_mtrrcap, NULL, "MTRRs as storage: guest memory is WB whatever they say" },
-    { 0x200, 0x20f, read_mtrr, write_mtrr, "likewise" },
-    { 0x250, 0x26f, read_mtrr, write_mtrr, "likewise" },
-    { MSR_MTRR_DEF, MSR_MTRR_DEF, read_mtrr, write_mtrr, "likewise" },
-    { 0x1a0, 0x1a0, read_one, write_ignored, "IA32_MISC_ENABLE: fast strings; the rest is the host's" },
-    { MSR_DEBUGCTL, MSR_DEBUGCTL, read_zero, write_ignored, "no branch records, no BTF" },
-    { MSR_PAT, MSR_PAT, read_pat, write_pat, "the guest's own, loaded at entry" },
-    { MSR_EFER, MSR_EFER, read_efer, write_efer, "checked, without SVME" },
-    { MSR_TSC_AUX, MSR_TSC_AUX, read_tsc_aux, write_tsc_aux, "live while the vcpu is loaded" },
-    { 0xc0010015, 0xc0010015, read_zero, write_ignored, "HWCR: the host's" },
-    { 0xc001001f, 0xc001001f, read_zero, write_ignored, "NB_CFG: the host's" },
-    { 0xc0010055, 0xc0010055, read_zero, write_ignored, "interrupt pending message: none" },
-    { 0xc0011029, 0xc0011029, read_zero, write_ignored, "DE_CFG: the host's" },
-    { 0xc001102c, 0xc001102c, read_zero, write_ignored, "EX_CFG: the host's" },
+static const struct msr_row rows[ROWS] = { /* in order of number: searched by halves */
+    { MSR_TSC, MSR_TSC, tsc, 0, "the offset's other half" },
+    { 0x17, 0x17, read_only, 0, "platform ID: none" },
+    { MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, read_only, 1, "locked, nothing enabled: no VMX for the guest" },
+    { 0x79, 0x79, write_only, 0, "microcode update: ignored" },
+    { 0x8b, 0x8b, constant, 0, "microcode revision: updates are the host's" },
+    { 0xfe, 0xfe, read_only, MTRRCAP, "MTRRs as storage: guest memory is WB whatever they say" },
+    { 0x1a0, 0x1a0, constant, 1, "IA32_MISC_ENABLE: fast strings; the rest is the host's" },
+    { MSR_DEBUGCTL, MSR_DEBUGCTL, constant, 0, "no branch records, no BTF" },
+    { 0x200, 0x200 + 2 * MTRR_VARIABLE - 1, stored, SLOT(mtrr_var), "MTRRs of variable ranges" },
+    { 0x250, 0x250, stored, SLOT(mtrr_fixed[0]), "MTRR of 64 KiB ranges" },
+    { 0x258, 0x259, stored, SLOT(mtrr_fixed[1]), "MTRRs of 16 KiB ranges" },
+    { 0x268, 0x26f, stored, SLOT(mtrr_fixed[3]), "MTRRs of 4 KiB ranges" },
+    { MSR_PAT, MSR_PAT, pat, SLOT(pat), "the guest's own, loaded at entry" },
+    { 0x2ff, 0x2ff, stored, SLOT(mtrr_def_type), "MTRR default type" },
+    { MSR_EFER, MSR_EFER, efer, 0, "checked, without SVME" },
+    { MSR_TSC_AUX, MSR_TSC_AUX, tsc_aux, 0, "live while the vcpu is loaded" },
+    { 0xc0010015, 0xc0010015, constant, 0, "HWCR: the host's" },
+    { 0xc001001f, 0xc001001f, constant, 0, "NB_CFG: the host's" },
+    { 0xc0010055, 0xc0010055, constant, 0, "interrupt pending message: none" },
+    { 0xc0011029, 0xc0011029, constant, 0, "DE_CFG: the host's" },
+    { 0xc001102c, 0xc001102c, constant, 0, "EX_CFG: the host's" },
+    [ROWS_USED ... ROWS - 1] = { ~0u, 0, NULL, 0, "no MSR" },
 };
 
+/* Bound: the halvings of the table. */
 bool policy_msr(struct vcpu *v, bool write)
 {
     u64 *g = v->frame->gpr;
-    u32 msr = (u32)g[ABI_RCX];
-    u64 value;
-    for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
-        const struct msr_row *row = &rows[i];
-        if (msr < row->first || msr > row->last)
-            continue;
-        if (write)
-            return row->write && row->write(v, msr, g[ABI_RDX] << 32 | (u32)g[ABI_RAX]);
-        if (!row->read || !row->read(v, msr, &value))
-            return false;
-        g[ABI_RAX] = (u32)value;
-        g[ABI_RDX] = value >> 32;
-        return true;
+    struct msr_access a = { v, NULL, (u32)g[ABI_RCX], write, g[ABI_RDX] << 32 | (u32)g[ABI_RAX] };
+    const struct msr_row *row = rows;
+#pragma GCC unroll 5 /* steps become constants */
+    for (u32 step = ROWS / 2; step; step /= 2)
+        row += row[step].first <= a.msr ? step : 0;
+    a.row = row;
+    if (a.msr < row->first || a.msr > row->last || !row->access(&a))
+        return false;
+    if (!write) {
+        g[ABI_RAX] = (u32)a.value;
+        g[ABI_RDX] = a.value >> 32;
     }
-    return false;
+    return true;
 }

@@ -1,4 +1,5 @@
 /* Offsets and sizes that assembly uses, taken from C: compiled to assembly and turned into build/offsets.inc. */
+#include "kernel/trap.h"
 #include "kernel/vcpu.h"
 
 #define DEFINE(name, value) __asm__ volatile("\n==> %%define " #name " %c0" : : "i"((u64)(value)))
@@ -13,6 +14,11 @@ void offsets(void)
     DEFINE(VCPU_USER_STACK, offsetof(struct vcpu, user_stack));
     DEFINE(VCPU_USER_ENTRY, offsetof(struct vcpu, user_entry));
     DEFINE(VCPU_USER_INFO, offsetof(struct vcpu, user_info));
+    DEFINE(VCPU_STACK_TOP, offsetof(struct vcpu, stack_top));
+    DEFINE(VCPU_COPY, offsetof(struct vcpu, stack_copy));
+    DEFINE(VCPU_COPY_SIZE, sizeof(((struct vcpu *)0)->stack_copy));
+    DEFINE(VCPU_COPY_RSP, offsetof(struct vcpu, stack_copy_rsp));
+    DEFINE(FEATURES_VMX, offsetof(struct cpu_features, vmx));
     DEFINE(VCPU_DOMID, offsetof(struct vcpu, domid));
     DEFINE(VCPU_CPU, offsetof(struct vcpu, thread.cpu));
     DEFINE(VCPU_VMCB_PA, offsetof(struct vcpu, vmcb_pa));
@@ -23,5 +29,6 @@ void offsets(void)
     DEFINE(CPU_LOADED, offsetof(struct cpu, loaded));
     DEFINE(CPU_RSP0, offsetof(struct cpu, tss) + offsetof(struct tss, rsp));
     DEFINE(CPUS_MAX, CPUS_MAX);
+    DEFINE(TRAP_STUB, TRAP_STUB);
     DEFINE(STACK_HEAD, sizeof(struct stack_head));
 }

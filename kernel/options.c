@@ -2,57 +2,52 @@
 #include "kernel/options.h"
 #include "kernel/log.h"
 
-struct options options = { .log_port = 1 };
+struct options options = { .log_port = 1, .depriv = 3, .quanta = 100 };
 struct domain_config domain_configs[DOMAINS_MAX];
 u32 domain_config_count;
 
 enum role { ROLE_IMAGE, ROLE_INITRD, ROLE_MODULE, ROLE_COMPONENT };
+#define KIND_NONE ~0u
 
 struct module_words { /* what one module line says */
     struct domain_config config;
     u32 role;
-    bool has_kind;
-    char image_word[48];        /* the last of the words that only an image may have */
+    const char *image_word;     /* the last of the words that only an image may have */
     const char *rest;           /* behind "--", or NULL */
 };
 
-struct choice { const char *name; u32 value; };
-static const struct choice log_choices[] = { { "com1", 1 }, { "com2", 2 }, { NULL, 0 } };
-static const struct choice end_choices[] = {
-    { "poweroff", END_POWEROFF }, { "halt", END_HALT }, { "reboot", END_REBOOT }, { "isa-debug", END_ISA_DEBUG }, { "bochs", END_BOCHS }, { NULL, 0 } };
-static const struct choice role_choices[] = {
-    { "image", ROLE_IMAGE }, { "initrd", ROLE_INITRD }, { "module", ROLE_MODULE }, { "component", ROLE_COMPONENT }, { NULL, 0 } };
-static const struct choice kind_choices[] = {
-    { "linux", ABI_KIND_LINUX }, { "multiboot", ABI_KIND_MULTIBOOT }, { "pvh", ABI_KIND_PVH }, { "flat", ABI_KIND_FLAT },
-    { "firmware", ABI_KIND_FIRMWARE }, { NULL, 0 } };
-
-/* One word of the form name=value: a number in [low, high], or one of the choices. bytes: size of the field at offset. */
+/* One word of the form name=value: a number of a base in [low, high], or one of some names, by its place counted from low. */
 struct word_row {
     const char *name;
-    const struct choice *choices;
+    const char *names;          /* in the order of their enum, a blank between; NULL: a number */
     u64 low, high;
     u32 base;
-    u32 offset, bytes;
+    u32 offset, bytes;          /* of the field */
 };
+#define FIELD(type, member) offsetof(struct type, member), sizeof(((struct type *)0)->member)
 
 static const struct word_row option_words[] = {
-    { "log",  log_choices, 0, 0, 0, offsetof(struct options, log_port), 4 },
-    { "end",  end_choices, 0, 0, 0, offsetof(struct options, end), sizeof(options.end) },
-    { "cpus", NULL, 1, CPUS_MAX_OPTION, 10, offsetof(struct options, cpus), 4 },
-    { "pool", NULL, 4, 256, 10, offsetof(struct options, pool), 8 },
+    { "log",  "com1 com2", 1, 0, 0, FIELD(options, log_port) },
+    { "end",  "poweroff halt reboot isa-debug bochs", END_POWEROFF, 0, 0, FIELD(options, end) },
+    { "cpus", NULL, 1, CPUS_MAX_OPTION, 10, FIELD(options, cpus) },
+    { "pool", NULL, 4, 256, 10, FIELD(options, pool) },
+    { "depriv", NULL, 0, 3, 10, FIELD(options, depriv) },
+    { "emulate", "exits forced all", EMULATE_EXITS, 0, 0, FIELD(options, emulate) },
+    { "depriv.quanta", NULL, 1, 1000000, 10, FIELD(options, quanta) },
 };
-
 #define OPTIONS_FIRST 2u /* log and end: they say where a complaint about the others goes, and how it ends */
 
 static const struct word_row module_words[] = {
-    { "role",  role_choices, 0, 0, 0, offsetof(struct module_words, role), 4 },
-    { "kind",  kind_choices, 0, 0, 0, offsetof(struct module_words, config.kind), 4 },
-    { "mem",   NULL, 2, 16384, 10, offsetof(struct module_words, config.mem), 8 },
-    { "vcpus", NULL, 1, ABI_VCPUS_MAX, 10, offsetof(struct module_words, config.vcpus), 4 },
-    { "load",  NULL, 0, 0xffffffff, 16, offsetof(struct module_words, config.load), 8 },
-    { "entry", NULL, 0, 0xffffffff, 16, offsetof(struct module_words, config.entry), 8 },
-    { "bits",  NULL, 16, 64, 10, offsetof(struct module_words, config.bits), 4 },
-    { "cpu",   NULL, 0, CPUS_MAX_OPTION - 1, 10, offsetof(struct module_words, config.cpu), 4 },
+    { "role",  "image initrd module component", ROLE_IMAGE, 0, 0, FIELD(module_words, role) },
+    { "kind",  "linux multiboot pvh flat firmware", ABI_KIND_LINUX, 0, 0, FIELD(module_words, config.kind) },
+    { "mem",   NULL, 2, 16384, 10, FIELD(module_words, config.mem) },
+    { "vcpus", NULL, 1, ABI_VCPUS_MAX, 10, FIELD(module_words, config.vcpus) },
+    { "load",  NULL, 0, 0xffffffff, 16, FIELD(module_words, config.load) },
+    { "entry", NULL, 0, 0xffffffff, 16, FIELD(module_words, config.entry) },
+    { "bits",  NULL, 16, 64, 10, FIELD(module_words, config.bits) },
+    { "cpu",   NULL, 0, CPUS_MAX_OPTION - 1, 10, FIELD(module_words, config.cpu) },
+    { "depriv", NULL, 0, 3, 10, FIELD(module_words, config.depriv) },
+    { "emulate", "exits forced all", EMULATE_EXITS, 0, 0, FIELD(module_words, config.emulate) },
 };
 
 /* Cuts the next word off *at: blanks end it, double quotes group, a backslash takes the next character as it is. NULL at the end. */
@@ -79,62 +74,71 @@ static char *next_word(char **at)
     return word;
 }
 
-static bool starts(const char *word, const char *name)
+/* What follows "name=", or NULL when the word is another. */
+static const char *value_of(const char *word, const char *name)
 {
-    size_t n = strlen(name);
-    return !memcmp(word, name, n < strlen(word) ? n : strlen(word) + 1) && word[n] == '=';
+    while (*name && *name == *word) {
+        name++;
+        word++;
+    }
+    return !*name && *word == '=' ? word + 1 : NULL;
+}
+
+static u32 digit(char c)
+{
+    return c >= '0' && c <= '9' ? (u32)(c - '0') : (c | 32) >= 'a' && (c | 32) <= 'f' ? (u32)((c | 32) - 'a' + 10) : 99;
 }
 
 static u64 number(const char *word, const char *digits, const struct word_row *row)
 {
     u64 v = 0;
-    const char *d = digits, *first;
-    if (row->base == 16 && d[0] == '0' && (d[1] == 'x' || d[1] == 'X'))
-        d += 2;
-    first = d;
-    for (; *d && v < BIT(40); d++) {
-        u32 digit = *d >= '0' && *d <= '9' ? (u32)(*d - '0') : (*d | 32) >= 'a' && (*d | 32) <= 'f' ? (u32)((*d | 32) - 'a' + 10) : 99;
-        if (digit >= row->base)
+    if (row->base == 16 && digits[0] == '0' && (digits[1] | 32) == 'x')
+        digits += 2;
+    for (const char *d = digits; *d && v < BIT(40); d++) {
+        if (digit(*d) >= row->base)
             stop("%s: not a number of base %u", word, row->base);
-        v = v * row->base + digit;
+        v = v * row->base + digit(*d);
     }
-    if (d == first || v < row->low || v > row->high)
+    if (!*digits || v < row->low || v > row->high)
         stop(row->base == 16 ? "%s: a number from %lx to %lx is needed" : "%s: a number from %lu to %lu is needed", word, row->low, row->high);
     return v;
 }
 
-static u64 chosen(const char *word, const char *value, const struct choice *choices)
+static u64 chosen(const char *word, const char *value, const struct word_row *row)
 {
-    char names[128] = "";
-    size_t n = 0;
-    for (const struct choice *c = choices; c->name; c++) {
-        if (str_equal(value, c->name))
-            return c->value;
-        n += str_copy(names + n, " ", sizeof(names) - n);
-        n += str_copy(names + n, c->name, sizeof(names) - n);
+    u64 v = row->low;
+    size_t n;
+    for (const char *name = row->names; *name; name += n + (name[n] == ' '), v++) {
+        for (n = 0; name[n] && name[n] != ' '; n++)
+            ;
+        if (n == strlen(value) && !memcmp(name, value, n))
+            return v;
     }
-    stop("%s: one of%s is needed", word, names);
+    stop("%s: one of %s is needed", word, row->names);
 }
 
 /* Stores the word's value if a row of the table knows it. */
 static const struct word_row *word_take(const char *word, const struct word_row *rows, u32 count, void *to)
 {
-    for (u32 i = 0; i < count; i++) {
-        const char *value = word + strlen(rows[i].name) + 1;
+    for (const struct word_row *row = rows; row < rows + count; row++) {
+        const char *value = value_of(word, row->name);
         u64 v;
-        if (!starts(word, rows[i].name))
+        if (!value)
             continue;
-        v = rows[i].choices ? chosen(word, value, rows[i].choices) : number(word, value, &rows[i]);
-        memcpy((char *)to + rows[i].offset, &v, rows[i].bytes);
-        return &rows[i];
+        v = row->names ? chosen(word, value, row) : number(word, value, row);
+        memcpy((char *)to + row->offset, &v, row->bytes);
+        return row;
     }
     return NULL;
 }
 
-/* Some put the file's name before the words, as Linux's boot loaders do; multiboot 1 does it always, and boot/mbi.c takes it away. */
-static bool is_path(const char *word)
+/* The next word of a line. Some put the file's name before the words, as Linux's boot loaders do: it is passed over. (Multiboot 1 does it
+ * always, and boot/mbi.c takes it away.) */
+static char *line_word(char **at, const char *line)
 {
-    return word[0] == '/';
+    bool first = *at == line;
+    char *word = next_word(at);
+    return word && first && word[0] == '/' ? next_word(at) : word;
 }
 
 /* Takes the words that the first `rows` rows know, and unless all of them are asked for leaves the others alone. */
@@ -143,13 +147,11 @@ static void options_words(u32 rows)
     static char line[BOOT_LINE_MAX];
     char *at = line, *word;
     str_copy(line, boot.line, sizeof(line));
-    for (bool first = true; (word = next_word(&at)) != NULL; first = false) {
-        if (first && is_path(word))
-            continue;
+    while ((word = line_word(&at, line)) != NULL) {
         if (str_equal(word, "quiet"))
             options.quiet = true;
         else if (!word_take(word, option_words, rows, &options) && rows == ARRAY_SIZE(option_words))
-            stop("unknown option %s: log= end= cpus= pool= and quiet are known", word);
+            stop("unknown option %s: log= end= cpus= pool= depriv= depriv.quanta= and quiet are known", word);
     }
 }
 
@@ -161,9 +163,8 @@ static struct domain_config *find_config(const char *name)
     return NULL;
 }
 
-static void module_name(struct domain_config *c, const char *word)
+static void module_name(struct domain_config *c, const char *word, const char *name)
 {
-    const char *name = word + strlen("domain=");
     if (!*name || strlen(name) >= DOMAIN_NAME)
         stop("%s: a name of 1 to %u characters is needed", word, DOMAIN_NAME - 1);
     for (const char *n = name; *n; n++)
@@ -174,34 +175,30 @@ static void module_name(struct domain_config *c, const char *word)
 
 static void module_word(struct module_words *m, const char *word)
 {
-    const struct word_row *row;
-    if (starts(word, "domain")) {
-        module_name(&m->config, word);
-        return;
-    }
-    row = word_take(word, module_words, ARRAY_SIZE(module_words), m);
-    if (!row)
-        stop("unknown module option %s: domain= role= kind= mem= vcpus= load= entry= bits= cpu= and -- are known", word);
-    m->has_kind |= row->offset == offsetof(struct module_words, config.kind);
-    if (row->offset != offsetof(struct module_words, role))
-        str_copy(m->image_word, word, sizeof(m->image_word));
+    const struct word_row *row = word_take(word, module_words, ARRAY_SIZE(module_words), m);
+    const char *name = value_of(word, "domain");
+    if (name)
+        module_name(&m->config, word, name);
+    else if (!row)
+        stop("unknown module option %s: domain= role= kind= mem= vcpus= load= entry= bits= cpu= depriv= emulate= and -- are known", word);
+    else if (row->offset != offsetof(struct module_words, role))
+        m->image_word = word;
 }
 
 /* Cuts the words of a line, up to "--" or its end. */
 static void module_line(char *line, struct module_words *m)
 {
     char *at = line, *word;
-    *m = (struct module_words){ .config = { .mem = 256, .vcpus = 1, .load = 0x100000, .entry = ~0ul, .bits = 64, .cpu = ~0u } };
-    for (bool first = true; (word = next_word(&at)) != NULL; first = false) {
-        if (str_equal(word, "--")) {
-            while (*at == ' ')
-                at++;
-            m->rest = at;
-            return;
-        }
-        if (!first || !is_path(word))
-            module_word(m, word);
-    }
+    *m = (struct module_words){
+        .config = { .kind = KIND_NONE, .mem = 256, .vcpus = 1, .load = 0x100000, .entry = ~0ul, .bits = 64, .cpu = ~0u,
+        .depriv = options.depriv, .emulate = options.emulate } };
+    while ((word = line_word(&at, line)) != NULL && !str_equal(word, "--"))
+        module_word(m, word);
+    if (!word)
+        return;
+    while (*at == ' ')
+        at++;
+    m->rest = at;
 }
 
 static void add_image(const struct module_words *m, const struct boot_module *b)
@@ -209,7 +206,7 @@ static void add_image(const struct module_words *m, const struct boot_module *b)
     struct domain_config *c;
     if (find_config(m->config.name))
         stop("domain=%s: two images have this name", m->config.name);
-    if (!m->has_kind)
+    if (m->config.kind == KIND_NONE)
         stop("domain=%s: kind= is missing: linux multiboot pvh flat firmware", m->config.name);
     if (domain_config_count == DOMAINS_MAX)
         stop("domain=%s: more than %u domains", m->config.name, DOMAINS_MAX);
@@ -233,12 +230,15 @@ static void attach(const struct module_words *m, const struct boot_module *b, co
 {
     struct domain_config *c = find_config(m->config.name);
     struct module_range r = { b->start, b->end - b->start, rest };
+    u32 at;
     if (!c)
         stop("domain=%s: no module with role=image has this name", m->config.name);
-    if (m->image_word[0])
+    if (m->image_word)
         stop("%s: domain %s has it in the line of a module without role=image, where it has no meaning", m->image_word, c->name);
     if (m->role == ROLE_COMPONENT && c->component_size)
         stop("domain=%s: two modules with role=component", c->name);
+    if (m->role == ROLE_COMPONENT && c->depriv == 0)
+        stop("domain=%s: depriv=0 would run its own component in ring 0", c->name);
     if (m->role == ROLE_COMPONENT) {
         c->component_pa = r.start;
         c->component_size = r.size;
@@ -248,13 +248,10 @@ static void attach(const struct module_words *m, const struct boot_module *b, co
         stop("domain=%s: more than %u modules", c->name, ABI_MODULES_MAX);
     if (m->role == ROLE_INITRD && c->has_initrd)
         stop("domain=%s: two modules with role=initrd", c->name);
-    if (m->role == ROLE_INITRD) { /* the initrd is module 1 */
-        memmove(&c->module[2], &c->module[1], (c->modules - 1) * sizeof(r));
-        c->module[1] = r;
-        c->has_initrd = true;
-    } else {
-        c->module[c->modules] = r;
-    }
+    at = m->role == ROLE_INITRD ? 1 : c->modules; /* the initrd is module 1 */
+    memmove(&c->module[at + 1], &c->module[at], (c->modules - at) * sizeof(r));
+    c->module[at] = r;
+    c->has_initrd |= m->role == ROLE_INITRD;
     c->modules++;
 }
 

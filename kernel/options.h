@@ -1,6 +1,5 @@
 /* The hypervisor's options and the domains' configurations, from the command line and the module lines. */
-#ifndef KERNEL_OPTIONS_H
-#define KERNEL_OPTIONS_H
+#pragma once
 
 #include "kernel/boot.h"
 #include "kernel/domain.h"
@@ -12,6 +11,9 @@ struct options {
     u32 cpus;                        /* at most this many are used; 0: all */
     u64 pool;                        /* bytes, 0: by size of memory */
     enum end_action end;             /* when the last domain is gone */
+    u32 emulate;                     /* of domains that do not say */
+    u32 depriv;                      /* method of domains that do not name theirs */
+    u32 quanta;                      /* depriv.quanta: of an operation of ring 3 */
     bool quiet;                      /* errors and domain ends only */
 };
 extern struct options options;
@@ -23,7 +25,9 @@ struct domain_config {
     u32 vcpus;
     u64 load, entry;
     u32 bits;
-    u32 cpu;                         /* CPU to start on, ~0: the least loaded */
+    u32 depriv;                      /* 3: ring 3, two stacks; 2, 1: see depriv/; 0: the component in ring 0 */
+    u32 emulate;                     /* enum domain_emulate */
+    u32 cpu;                         /* CPU to start on, ~0: the next in turn */
     char cmdline[BOOT_LINE_MAX];
     u32 modules;                     /* [0] the image, [1] the initrd if has_initrd, then others */
     bool has_initrd;
@@ -35,5 +39,3 @@ struct domain_config {
 void options_parse(void);
 extern struct domain_config domain_configs[DOMAINS_MAX];
 extern u32 domain_config_count;
-
-#endif

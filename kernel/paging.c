@@ -1,21 +1,18 @@
 /* Four-level page tables: the kernel's W^X half, ring-3 tables that share it, and nested tables by the vendor's entry bits (SDM 3A 4.5). */
 #include "kernel/paging.h"
-#include "kernel/arch.h"
-#include "kernel/cpu.h"
 #include "kernel/frames.h"
 #include "kernel/log.h"
 
 #define ENTRIES      512u
 #define KERNEL_SLOT  256u /* first PML4 entry of the kernel's half */
-#define KSTACKS_MAX  1024u
+#define BOOT_BYTES_MAX (64 * MIB)
 
 extern u8 text_start[], text_end[], rodata_start[], rodata_end[], data_start[], data_end[]; /* linker.ld */
 extern u8 boot_stack[]; /* boot/multiboot2.asm: page aligned */
 
 u64 *kernel_root;
 u32 paging_generation;
-static u64 kstack_used[KSTACKS_MAX / 64];
-static struct spinlock kstack_lock;
+static void *kstacks[KSTACKS]; /* the pages of each that exists */
 
 static unsigned slot(u64 va, unsigned level) /* level 3: PML4 ... 0: page table */
 {
@@ -42,52 +39,46 @@ int paging_map(u64 *root, u64 va, u64 pa, u64 size, u64 leaf, u64 table)
     return 0;
 }
 
-u64 paging_lookup(const u64 *root, u64 va, u64 *size)
+/* Frees the tables that entries [first, end) of a table name, and those below. Depth is at most four, each level at most 512 entries. */
+static void tables_free(u64 *t, unsigned level, unsigned first, unsigned end)
 {
-    const u64 *t = root;
-    for (unsigned level = 3;; level--) {
-        u64 e = t[slot(va, level)];
-        *size = 1ull << (12 + 9 * level);
-        if (!(e & PTE_P) || level == 0 || (e & PTE_PS && level < 3))
-            return e & PTE_P ? e : 0;
-        t = pool_virt(e & PTE_ADDRESS);
+    for (unsigned i = first; i < end; i++) {
+        u64 *below = pool_virt(t[i] & PTE_ADDRESS);
+        if (!(t[i] & PTE_P) || (level < 3 && t[i] & PTE_PS))
+            continue;
+        if (level > 1)
+            tables_free(below, level - 1, 0, ENTRIES);
+        pool_free(below, 1);
+        t[i] = 0;
     }
 }
 
-/* Frees a table and the tables below it. Depth is at most four, each level at most 512 entries. */
-static void table_free(u64 *t, unsigned level, unsigned entries)
+void paging_free(u64 *root, u64 start, u64 end)
 {
-    for (unsigned i = 0; level > 0 && i < entries; i++)
-        if (t[i] & PTE_P && !(level < 3 && t[i] & PTE_PS))
-            table_free(pool_virt(t[i] & PTE_ADDRESS), level - 1, ENTRIES);
-    if (level < 3)
-        pool_free(t, 1);
+    tables_free(root, 3, slot(start, 3), slot(end - 1, 3) + 1);
 }
 
-void paging_free_half(u64 *root)
+/* Into the kernel's half, with pages of size `page`. Whoever maps or unmaps drops its own CPU's old translation: others see the generation. */
+static int map_range(u64 va, u64 pa, u64 bytes, u64 page, u64 leaf)
 {
-    table_free(root, 3, KERNEL_SLOT);
-    memset(root, 0, KERNEL_SLOT * sizeof(*root));
+    for (u64 at = 0; at < bytes; at += page) {
+        if (paging_map(kernel_root, va + at, pa + at, page, leaf, PTE_P | PTE_W))
+            return -E_NOMEM;
+        invlpg((void *)(va + at));
+    }
+    return 0;
 }
 
-void paging_free_slot(u64 *root, u64 va)
+static void *kernel_map(u64 va, u64 pa, u64 bytes, u64 page, u64 leaf)
 {
-    u64 *e = &root[slot(va, 3)];
-    if (*e & PTE_P)
-        table_free(pool_virt(*e & PTE_ADDRESS), 2, ENTRIES);
-    *e = 0;
-}
-
-static void kernel_map(u64 va, u64 pa, u64 size, u64 leaf)
-{
-    if (paging_map(kernel_root, va, pa, size, leaf | PTE_P | (features.pge ? PTE_G : 0), PTE_P | PTE_W))
+    if (map_range(va, pa, bytes, page, leaf | PTE_P | (features.pge ? PTE_G : 0)))
         panic("the pool is too small for the kernel's own tables");
+    return (void *)va;
 }
 
 static void image_map(const u8 *from, const u8 *to, u64 leaf)
 {
-    for (u64 va = (u64)from; va < (u64)to; va += PAGE_SIZE)
-        kernel_map(va, va - KERNEL_IMAGE, PAGE_SIZE, leaf);
+    kernel_map((u64)from, (u64)from - KERNEL_IMAGE, (u64)(to - from), PAGE_SIZE, leaf);
 }
 
 /* Every PML4 entry of the kernel's half gets its table now, so that tables made later by copying them see what is mapped later still.
@@ -95,20 +86,15 @@ static void image_map(const u8 *from, const u8 *to, u64 leaf)
  * with the boot loader's view of POOL_BASE, which boot/multiboot2.asm maps to the first 4 GiB as well. */
 void paging_init(void)
 {
-    u64 start, end;
-    frames_pool_range(&start, &end);
+    static const u64 windows[] = { POOL_BASE, KSTACK_BASE, DEVICE_BASE, KERNEL_IMAGE };
     kernel_root = pool_alloc(1);
-    for (unsigned i = KERNEL_SLOT; i < ENTRIES; i++) {
-        u64 va = 0xffff000000000000ull | (u64)i << 39;
-        if (i == slot(POOL_BASE, 3) || i == slot(KSTACK_BASE, 3) || i == slot(DEVICE_BASE, 3) || i == slot(KERNEL_IMAGE, 3))
-            kernel_root[slot(va, 3)] = pool_phys(pool_alloc(1)) | PTE_P | PTE_W;
-    }
+    for (unsigned i = 0; i < ARRAY_SIZE(windows); i++)
+        kernel_root[slot(windows[i], 3)] = pool_phys(pool_alloc(1)) | PTE_P | PTE_W;
     image_map(text_start, text_end, 0);
     image_map(rodata_start, rodata_end, PTE_NX);
     image_map(data_start, boot_stack, PTE_W | PTE_NX);
     image_map(boot_stack + PAGE_SIZE, data_end, PTE_W | PTE_NX); /* its lowest page is the guard of the boot CPU's stack */
-    for (u64 pa = start; pa < end; pa += PAGE_2M)
-        kernel_map(POOL_BASE + pa, pa, PAGE_2M, PTE_W | PTE_NX);
+    kernel_map(POOL_BASE + pool_start, pool_start, pool_end - pool_start, PAGE_2M, PTE_W | PTE_NX);
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
     write_cr3(pool_phys(kernel_root));
 }
@@ -123,11 +109,8 @@ u64 *paging_new_root(void)
 
 static void *map_physical(u64 pa, u64 bytes, u64 leaf)
 {
-    for (u64 p = ALIGN_DOWN(pa, PAGE_SIZE); p < pa + bytes; p += PAGE_SIZE) {
-        kernel_map(DEVICE_BASE + p, p, PAGE_SIZE, leaf | PTE_NX);
-        invlpg((void *)(DEVICE_BASE + p));
-    }
-    return (void *)(DEVICE_BASE + pa);
+    u64 offset = pa & (PAGE_SIZE - 1);
+    return (u8 *)kernel_map(DEVICE_BASE + pa - offset, pa - offset, bytes + offset, PAGE_SIZE, leaf | PTE_NX) + offset;
 }
 
 void *paging_map_device(u64 pa, u64 bytes)
@@ -135,86 +118,68 @@ void *paging_map_device(u64 pa, u64 bytes)
     return map_physical(pa, bytes, PTE_W | PTE_PCD | PTE_PWT);
 }
 
-int paging_map_boot(u64 pa, u64 bytes)
+void *paging_map_boot(u64 pa, u64 bytes)
 {
-    if (pa + bytes < pa || pa + bytes > BIT(39) || bytes > 64 * MIB)
-        return -E_RANGE;
-    map_physical(pa, bytes, 0);
-    return 0;
+    bool fits = pa + bytes >= pa && pa + bytes <= DEVICE_BYTES && bytes <= BOOT_BYTES_MAX;
+    return fits ? map_physical(pa, bytes, 0) : NULL;
 }
 
-void *kstack_alloc(unsigned pages)
+static u64 kstack_top(u32 n)
 {
-    u64 n, top;
-    spin_lock(&kstack_lock);
-    for (n = 0; n < KSTACKS_MAX && kstack_used[n / 64] & BIT(n % 64); n++)
-        ;
-    if (n < KSTACKS_MAX)
-        kstack_used[n / 64] |= BIT(n % 64);
-    spin_unlock(&kstack_lock);
-    if (n == KSTACKS_MAX)
-        return NULL;
-    top = KSTACK_BASE + (n + 1) * KSTACK_STRIDE;
-    for (unsigned i = 1; i <= pages; i++) {
-        void *page = pool_alloc(1);
-        if (!page || paging_map(kernel_root, top - i * PAGE_SIZE, pool_phys(page), PAGE_SIZE, PTE_P | PTE_W | PTE_NX, PTE_P | PTE_W)) {
-            pool_free(page, 1);
-            kstack_free((void *)top, i - 1);
-            return NULL;
-        }
-        invlpg((void *)(top - i * PAGE_SIZE)); /* the slot's former owner may have died on another CPU: this one writes the first frame */
-    }
-    return (void *)top;
+    return KSTACK_BASE + (n + 1) * KSTACK_STRIDE;
+}
+
+void *kstack_alloc(u32 n, unsigned pages)
+{
+    u64 bytes = pages * PAGE_SIZE;
+    kstacks[n] = pool_alloc(pages);
+    if (kstacks[n] && !map_range(kstack_top(n) - bytes, pool_phys(kstacks[n]), bytes, PAGE_SIZE, PTE_P | PTE_W | PTE_NX))
+        return (void *)kstack_top(n);
+    kstack_free(n, pages);
+    return NULL;
 }
 
 /* Other CPUs may hold the old translation: they see the generation and flush before they run the slot's next owner. */
-void kstack_free(void *top, unsigned pages)
+void kstack_free(u32 n, unsigned pages)
 {
-    u64 n = ((u64)top - KSTACK_BASE) / KSTACK_STRIDE - 1, size;
-    if (!top)
+    if (!kstacks[n])
         return;
-    for (unsigned i = 1; i <= pages; i++) {
-        u64 va = (u64)top - i * PAGE_SIZE, e = paging_lookup(kernel_root, va, &size);
-        if (e)
-            pool_free(pool_virt(e & PTE_ADDRESS), 1);
-        paging_map(kernel_root, va, 0, PAGE_SIZE, 0, PTE_P | PTE_W);
-        invlpg((void *)va);
-    }
+    map_range(kstack_top(n) - pages * PAGE_SIZE, 0, pages * PAGE_SIZE, PAGE_SIZE, 0);
+    pool_free(kstacks[n], pages);
+    kstacks[n] = NULL;
     __atomic_add_fetch(&paging_generation, 1, __ATOMIC_SEQ_CST);
-    spin_lock(&kstack_lock);
-    kstack_used[n / 64] &= ~BIT(n % 64);
-    spin_unlock(&kstack_lock);
 }
 
-static void audit_leaf(u64 va, u64 e, u64 size)
+static void audit_leaf(u64 va, u64 e, u64 size, u64 user)
 {
-    u64 pa = e & PTE_ADDRESS & ~(size - 1), start, end;
-    bool device = va >= DEVICE_BASE && va < DEVICE_BASE + BIT(39);
-    frames_pool_range(&start, &end);
+    u64 pa = e & PTE_ADDRESS & ~(size - 1);
+    bool device = va >= DEVICE_BASE && va < DEVICE_BASE + DEVICE_BYTES;
     if (e & PTE_W && !(e & PTE_NX))
         panic("audit: %lx is writable and executable", va);
-    if (e & PTE_U)
-        panic("audit: %lx of the kernel's half is open to ring 3", va);
-    if (!device && !(pa >= start && pa + size <= end) && !(pa >= (u64)text_start - KERNEL_IMAGE && pa < (u64)data_end - KERNEL_IMAGE))
+    if ((e & PTE_U) != user)
+        panic("audit: %lx is %s ring 3's", va, user ? "not" : "unduly");
+    if (va < POOL_BASE)
+        return;
+    if (!device && !(pa >= pool_start && pa + size <= pool_end) && !(pa >= (u64)text_start - KERNEL_IMAGE && pa < (u64)data_end - KERNEL_IMAGE))
         panic("audit: %lx maps %lx, neither pool nor image", va, pa);
     if (frames_is_guest(pa, size))
         panic("audit: %lx maps guest memory %lx", va, pa);
 }
 
-static u64 audit_table(const u64 *t, unsigned level, u64 base, unsigned first)
+static u64 audit_table(const u64 *t, unsigned level, u64 base, unsigned first, unsigned end, u64 user)
 {
     u64 n = 0;
-    for (unsigned i = first; i < ENTRIES; i++) {
+    for (unsigned i = first; i < end; i++) {
         u64 size = 1ull << (12 + 9 * level), va = base + i * size;
         if (!(t[i] & PTE_P))
             continue;
-        if (level == 3)
+        if (first == KERNEL_SLOT)
             va |= 0xffff000000000000ull;
         if (level == 0 || (level < 3 && t[i] & PTE_PS)) {
-            audit_leaf(va, t[i], size);
+            audit_leaf(va, t[i], size, user);
             n++;
         } else {
-            n += audit_table(pool_virt(t[i] & PTE_ADDRESS), level - 1, va, 0);
+            n += audit_table(pool_virt(t[i] & PTE_ADDRESS), level - 1, va, 0, ENTRIES, user);
         }
     }
     return n;
@@ -222,5 +187,10 @@ static u64 audit_table(const u64 *t, unsigned level, u64 base, unsigned first)
 
 u64 paging_audit(void)
 {
-    return audit_table(kernel_root, 3, 0, KERNEL_SLOT);
+    return audit_table(kernel_root, 3, 0, KERNEL_SLOT, ENTRIES, 0);
+}
+
+void paging_audit_user(const u64 *root, bool ring3)
+{
+    audit_table(root, 3, 0, 0, KERNEL_SLOT, ring3 ? PTE_U : 0);
 }

@@ -1,44 +1,45 @@
 /* Four-level tables: the kernel's own, each domain's ring-3 table, and, with the vendor's entry bits, the nested tables. */
-#ifndef KERNEL_PAGING_H
-#define KERNEL_PAGING_H
+#pragma once
 
-#include "kernel/base.h"
+#include "kernel/cpu.h"
+#include "kernel/domain.h"
 
-#define PTE_P   BIT(0)
-#define PTE_W   BIT(1)
-#define PTE_U   BIT(2)
-#define PTE_PWT BIT(3)
-#define PTE_PCD BIT(4)
-#define PTE_PS  BIT(7)
-#define PTE_G   BIT(8)
+enum { PTE_P = BIT(0), PTE_W = BIT(1), PTE_U = BIT(2), PTE_PWT = BIT(3), PTE_PCD = BIT(4), PTE_PS = BIT(7), PTE_G = BIT(8) };
 #define PTE_NX  BIT(63)
 #define PTE_ADDRESS 0x000ffffffffff000ull
+
+#define LOWER_HALF     (1ull << 47) /* where it ends */
 
 /* Kernel half of every table. */
 #define KERNEL_IMAGE   0xffffffff80000000ull /* + physical address of the image */
 #define KSTACK_BASE    0xffffc00000000000ull /* supervisor and IST stacks, one a stride, guard below each */
 #define KSTACK_STRIDE  0x4000ull
 #define DEVICE_BASE    0xffffd00000000000ull /* + physical address: memory-mapped devices, uncached */
+#define DEVICE_BYTES   BIT(39)
 
 /* Maps one page: size PAGE_SIZE or PAGE_2M; leaf and table are the entry bits besides the address. -E_NOMEM when the pool is empty.
  * The caller owns the table and its locking; a mapping that exists is replaced, the caller flushes. */
 int paging_map(u64 *root, u64 va, u64 pa, u64 size, u64 leaf, u64 table);
-u64 paging_lookup(const u64 *root, u64 va, u64 *size); /* the leaf entry, or 0 */
-void paging_free_half(u64 *root);                      /* frees the tables of the lower half, not what they map */
-void paging_free_slot(u64 *root, u64 va);              /* the same for the 512 GiB that va is in; the caller flushes */
+/* Frees the tables of [start, end), rounded to 512 GiB, not what they map; the caller flushes. */
+void paging_free(u64 *root, u64 start, u64 end);
 
 extern u64 *kernel_root;           /* virtual address of the kernel's PML4 */
 void paging_init(void);            /* builds W^X tables and switches to them */
 u64 *paging_new_root(void);        /* a new PML4 that shares the kernel's half; NULL when the pool is empty */
 void *paging_map_device(u64 pa, u64 bytes); /* uncached; boot only; panics when it cannot */
-int paging_map_boot(u64 pa, u64 bytes);     /* boot only: make firmware tables or the boot information readable at DEVICE_BASE + pa */
-void *kstack_alloc(unsigned pages);         /* top of a stack of 1..3 pages with a guard below, or NULL */
-void kstack_free(void *top, unsigned pages);
+void *paging_map_boot(u64 pa, u64 bytes);   /* boot only: firmware tables or modules, read-only; NULL when out of reach */
+
+/* Each stack has its number and its place: those of CPUs (five each) first, then those of vcpus, by domain. */
+#define KSTACK_CPU(cpu, n)        ((cpu) * 8 + (n))
+#define KSTACK_VCPU(domid, index) (KSTACK_CPU(CPUS_MAX, 0) + (domid) * ABI_VCPUS_MAX + (index))
+#define KSTACKS                   KSTACK_VCPU(DOMAINS_MAX + 1, 0)
+void *kstack_alloc(u32 n, unsigned pages); /* top of stack n, of 1..3 pages with a guard below, or NULL */
+void kstack_free(u32 n, unsigned pages);
 
 extern u32 paging_generation;      /* grows when a kernel mapping was taken away: a CPU that has seen less flushes before it runs a thread */
 
 /* Walks the kernel's half and proves the invariants: no page both writable and executable, none of guest memory. Returns the number
  * of mappings; panics on a violation. */
 u64 paging_audit(void);
-
-#endif
+/* The same for the lower half of a domain's table: no page writable and executable, all of them ring 3's, or with method 0 none. */
+void paging_audit_user(const u64 *root, bool ring3);

@@ -10,21 +10,17 @@ static void queue_push(struct run_queue *q, struct thread *t)
 {
     t->state = THREAD_READY;
     t->next = NULL;
-    if (q->head)
-        q->tail->next = t;
-    else
-        q->head = t;
+    *(q->head ? &q->tail->next : &q->head) = t;
     q->tail = t;
-    q->ready++;
 }
 
-static struct thread *queue_pop(struct run_queue *q)
+/* The next ready thread, or the idle one. */
+static struct thread *queue_pop(struct cpu *cpu)
 {
-    struct thread *t = q->head;
-    if (t) {
-        q->head = t->next;
-        q->ready--;
-    }
+    struct thread *t = cpu->queue.head;
+    if (!t)
+        return &cpu->idle;
+    cpu->queue.head = t->next;
     return t;
 }
 
@@ -52,9 +48,7 @@ void sched_init(struct cpu *cpu)
 {
     cpu->idle.cpu = cpu;
     cpu->idle.state = THREAD_RUNNING;
-    cpu->idle.since = rdtsc();
     cpu->current = &cpu->idle;
-    cpu->timer_at = ~0ull;
 }
 
 /* Sleeps in HLT whenever nothing is ready: an idle guest leaves the CPU idle. Frees domains whose last vcpu left from here. */
@@ -62,16 +56,14 @@ void sched_idle(void)
 {
     struct cpu *cpu = this_cpu();
     for (;;) {
-        struct thread *t;
         domain_reap();
         spin_lock(&cpu->queue.lock);
-        t = queue_pop(&cpu->queue);
-        if (t) {
-            switch_to(cpu, t);
-            continue;
+        if (cpu->queue.head) {
+            switch_to(cpu, queue_pop(cpu));
+        } else {
+            spin_unlock(&cpu->queue.lock);
+            cpu_halt_wait();
         }
-        spin_unlock(&cpu->queue.lock);
-        cpu_halt_wait();
     }
 }
 
@@ -102,11 +94,6 @@ void sched_wake(struct thread *t)
         sched_timer_update();
 }
 
-void sched_wake_ipi(void)
-{
-    sched_timer_update();
-}
-
 void sched_yield(void)
 {
     struct cpu *cpu = this_cpu();
@@ -116,38 +103,33 @@ void sched_yield(void)
         return;
     }
     queue_push(&cpu->queue, cpu->current);
-    switch_to(cpu, queue_pop(&cpu->queue));
+    switch_to(cpu, queue_pop(cpu));
 }
 
 void sched_block(const u32 *events)
 {
     struct cpu *cpu = this_cpu();
-    struct thread *next;
     spin_lock(&cpu->queue.lock);
     if (READ_ONCE(*events)) {
         spin_unlock(&cpu->queue.lock);
         return;
     }
     cpu->current->state = THREAD_BLOCKED;
-    next = queue_pop(&cpu->queue);
-    switch_to(cpu, next ? next : &cpu->idle);
+    switch_to(cpu, queue_pop(cpu));
 }
 
 /* Always to the idle thread: it frees what the dead one stood on. */
 void sched_exit(void)
 {
     struct cpu *cpu = this_cpu();
-    struct vcpu **link;
+    struct vcpu *v = cpu->current->vcpu, **link;
     spin_lock(&cpu->queue.lock);
-    for (link = &cpu->queue.vcpus; *link; link = &(*link)->on_cpu) { /* bound: the vcpus of this CPU */
-        if (&(*link)->thread == cpu->current) {
-            *link = (*link)->on_cpu;
-            break;
-        }
-    }
-    cpu->current->state = THREAD_DEAD;
-    cpu->current->vcpu->on_cpu = cpu->dead;
-    cpu->dead = cpu->current->vcpu;
+    for (link = &cpu->queue.vcpus; *link != v; link = &(*link)->on_cpu) /* bound: the vcpus of this CPU */
+        ;
+    *link = v->on_cpu;
+    v->thread.state = THREAD_DEAD;
+    v->on_cpu = cpu->dead;
+    cpu->dead = v;
     switch_to(cpu, &cpu->idle);
     panic("a dead thread ran on");
 }
@@ -156,7 +138,7 @@ void sched_exit(void)
 void sched_timer_update(void)
 {
     struct cpu *cpu = this_cpu();
-    u64 next = cpu->queue.ready && cpu->current->vcpu ? cpu->quantum_end : ~0ull;
+    u64 next = cpu->current->vcpu ? cpu->quantum_end : ~0ull;
     for (struct vcpu *v = cpu->queue.vcpus; v; v = v->on_cpu)
         next = min_u64(next, v->timer);
     if (next == cpu->timer_at)
@@ -177,9 +159,10 @@ void sched_tick(void)
             vcpu_event(w, ABI_EVENT_TIMER);
         }
     }
-    if (v && cpu->queue.ready && cpu->quantum_end <= now) {
+    if (v && cpu->quantum_end <= now) {
         cpu->quantum_end = now + time_us_to_tsc(SCHED_QUANTUM_US, features.tsc_khz);
-        __atomic_or_fetch(&v->hazards, HAZARD_YIELD, __ATOMIC_SEQ_CST);
+        if (READ_ONCE(cpu->queue.head))
+            hazard_set(v, HAZARD_YIELD);
     }
     sched_timer_update();
 }

@@ -1,6 +1,5 @@
 /* Threads (a vcpu, or a CPU's idle loop), run queues, the quantum. */
-#ifndef KERNEL_SCHED_H
-#define KERNEL_SCHED_H
+#pragma once
 
 #include "kernel/base.h"
 #include "kernel/spinlock.h"
@@ -15,7 +14,6 @@ struct thread {
     struct cpu *cpu;            /* 0x10 where it runs; changes only while it is not RUNNING */
     struct vcpu *vcpu;          /* 0x18 NULL: idle */
     u32 state;                  /* enum thread_state, under the queue's lock */
-    u32 pad;
     u64 ran;                    /* TSC time it has run */
     u64 since;                  /* TSC at which it was last switched to */
 };
@@ -23,7 +21,6 @@ struct thread {
 struct run_queue {
     struct spinlock lock;
     struct thread *head, *tail; /* ready, in order of arrival */
-    u32 ready;
     struct vcpu *vcpus;         /* all that live on this CPU (vcpu.on_cpu links), for timers */
 };
 
@@ -39,9 +36,6 @@ void sched_exit(void) __attribute__((noreturn));
 /* Sleeps unless *events is nonzero; events are set before sched_wake, so none is lost. */
 void sched_block(const u32 *events);
 void sched_tick(void);                            /* local APIC timer: due vcpu timers, end of quantum */
-void sched_wake_ipi(void);                        /* another CPU made a thread ready here */
 void sched_timer_update(void);                    /* program the local APIC timer for the next of them */
 
 void thread_switch(struct thread *from, struct thread *to); /* switch.asm */
-
-#endif

@@ -9,16 +9,15 @@
 #include "kernel/options.h"
 #include "kernel/paging.h"
 #include "kernel/time.h"
+#include "kernel/trap.h"
 
 #define XAPIC_BROADCAST 0xffu /* xAPIC IDs have 8 bits (SDM 3A 10.6.2.1) */
-#define LOW_START  0x1000ul
-#define LOW_END    0x9f000ul
+enum { LOW_START = 0x1000, LOW_END = 0x9f000 };
 #define ANSWER_MS  500u
 
 extern const u8 ap_trampoline[], ap_trampoline_end[];
 
 u64 smp_ap_cr3, smp_ap_stack;
-struct cpu *smp_ap_cpu;
 static u64 trampoline_page;
 
 /* The last usable page below 640 KiB: what the boot loader left is mostly at the other end. */
@@ -33,21 +32,22 @@ void smp_reserve(void)
         memcpy((void *)trampoline_page, ap_trampoline, (size_t)(ap_trampoline_end - ap_trampoline));
 }
 
+/* INIT, SIPI, SIPI (SDM 3A 8.4.4.1). */
 static bool start_one(struct cpu *cpu)
 {
-    char *top = kstack_alloc(2);
-    if (!top)
-        return false;
-    *(struct stack_head *)(top - sizeof(struct stack_head)) = (struct stack_head){ .cpu = cpu };
-    smp_ap_stack = (u64)top - sizeof(struct stack_head);
+    smp_ap_stack = cpu_stack(cpu, TRAP_ISTS, 2);
     smp_ap_cr3 = pool_phys(kernel_root);
-    smp_ap_cpu = cpu;
     barrier();
-    apic_start(cpu->apic_id, (u8)(trampoline_page >> 12));
+    apic_ipi(cpu->apic_id, IPI_INIT);
+    time_delay_us(10000);
+    for (u32 i = 0; i < 2; i++) {
+        apic_ipi(cpu->apic_id, IPI_STARTUP | (u32)(trampoline_page >> 12));
+        time_delay_us(200);
+    }
     for (u32 ms = 0; ms < ANSWER_MS && !READ_ONCE(cpu->online); ms++)
         time_delay_us(1000);
     if (!READ_ONCE(cpu->online))
-        apic_stop(cpu->apic_id); /* one that would come late must not meet the next one's stack */
+        apic_ipi(cpu->apic_id, IPI_INIT); /* one that would come late must not meet the next one's stack */
     return cpu->online;
 }
 

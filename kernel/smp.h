@@ -1,6 +1,5 @@
 /* The other CPUs. */
-#ifndef KERNEL_SMP_H
-#define KERNEL_SMP_H
+#pragma once
 
 #include "kernel/cpu.h"
 
@@ -9,6 +8,3 @@ void smp_start(void);           /* starts the CPUs of the MADT, one by one; one 
 void smp_ap_main(struct cpu *cpu) __attribute__((noreturn)); /* boot/ap.asm */
 
 extern u64 smp_ap_cr3, smp_ap_stack;
-extern struct cpu *smp_ap_cpu;
-
-#endif

@@ -1,6 +1,5 @@
 /* A ticket-free test-and-set lock. Ring 0 runs with interrupts off, so a lock is never taken from an interrupt that found it held here. */
-#ifndef KERNEL_SPINLOCK_H
-#define KERNEL_SPINLOCK_H
+#pragma once
 
 #include "kernel/arch.h"
 
@@ -13,7 +12,4 @@ static inline void spin_lock(struct spinlock *l)
             cpu_relax();
 }
 
-static inline bool spin_try(struct spinlock *l) { return !__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE); }
 static inline void spin_unlock(struct spinlock *l) { __atomic_store_n(&l->held, 0, __ATOMIC_RELEASE); }
-
-#endif

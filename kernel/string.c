@@ -3,11 +3,7 @@
 
 bool str_equal(const char *a, const char *b)
 {
-    while (*a && *a == *b) {
-        a++;
-        b++;
-    }
-    return *a == *b;
+    return strlen(a) == strlen(b) && !memcmp(a, b, strlen(a));
 }
 
 size_t str_copy(char *to, const char *from, size_t size)

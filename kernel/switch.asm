@@ -2,26 +2,17 @@
 ; Ring 0, interrupts off, on the stack of the thread that leaves.
 
 %include "offsets.inc"
+%include "kernel/gprs.inc"
 bits 64
 section .text
 global thread_switch, thread_start
 
 ; rdi: from, rsi: to. Saves what the C ABI says a callee keeps; flags and everything else are dead at a call.
 thread_switch:
-    push    rbx
-    push    rbp
-    push    r12
-    push    r13
-    push    r14
-    push    r15
+    PUSHES  rbx, rbp, r12, r13, r14, r15
     mov     [rdi + THREAD_RSP], rsp
     mov     rsp, [rsi + THREAD_RSP]
-    pop     r15
-    pop     r14
-    pop     r13
-    pop     r12
-    pop     rbp
-    pop     rbx
+    POPS    r15, r14, r13, r12, rbp, rbx
     ret
 
 ; First code of a new thread: vcpu_create() left rbx = function, r12 = argument on its stack.

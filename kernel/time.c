@@ -1,35 +1,18 @@
-/* TSC frequency against the 8254's channel 2, and the wall clock of the MC146818, both read once at boot. */
+/* TSC frequency against the 8254's channel 2, and the registers of the MC146818's clock, both read once at boot. */
 #include "kernel/time.h"
 #include "kernel/cpu.h"
 #include "kernel/log.h"
 
-#define PIT_HZ       1193182u
-#define PIT_CH2      0x42
-#define PIT_CONTROL  0x43
-#define PORT_61      0x61
-#define P61_GATE2    0x01
-#define P61_SPEAKER  0x02
-#define P61_OUT2     0x20
-#define PIT_LATCH2    0x80
-#define PIT_MODE0_2   0xb0        /* channel 2, both bytes, mode 0 */
+#define PIT_HZ        1193182u
+enum { PIT_CH2 = 0x42, PIT_CONTROL = 0x43, PORT_61 = 0x61, CMOS_INDEX = 0x70, CMOS_DATA = 0x71 }; /* ports */
+enum { P61_GATE2 = 0x01, P61_SPEAKER = 0x02, P61_OUT2 = 0x20 };
+enum { PIT_LATCH2 = 0x80, PIT_MODE0_2 = 0xb0 }; /* channel 2; both bytes, mode 0 */
 #define MEASURE_TICKS (PIT_HZ / 33)
-#define MEASURE_POLLS 100000u
-#define MEASURE_TRIES 16u
-#define SAMPLE_TRIES  8u
-#define CMOS_INDEX   0x70
-#define CMOS_DATA    0x71
-#define CMOS_TRIES   100000u
-#define CMOS_CLOCK   10u    /* registers of time and date, alarms included */
-#define CMOS_A       0x0a
-#define CMOS_A_UPDATE 0x80u
-#define CMOS_B       0x0b
-#define CMOS_B_BINARY 0x04u
-#define CMOS_B_24H   0x02u
-#define CMOS_PM      0x80u
-#define CMOS_CENTURY 0x32   /* where PC firmware keeps it */
+enum { MEASURE_POLLS = 100000, MEASURE_TRIES = 16, SAMPLE_TRIES = 8, CMOS_TRIES = 100000 };
+enum { CMOS_A = 0x0a, CMOS_A_UPDATE = 0x80 };
 
-u64 time_wall_tsc;
-long long time_wall;
+u64 time_clock_tsc;
+u8 time_clock[ABI_CLOCK_BYTES];
 
 struct sample { u64 tsc, width; u32 count; }; /* width: how long it took */
 
@@ -75,47 +58,21 @@ static u8 cmos(u8 index)
     return in8(CMOS_DATA);
 }
 
-static u32 from_bcd(u32 v, bool binary)
+/* What tells time and date, until it is the same twice outside an update (MC146818 data sheet, "update cycle"). Ring 3 makes sense of it. */
+static void clock_read(void)
 {
-    return binary ? v : (v >> 4) * 10 + (v & 15);
-}
-
-/* Days since 1970-01-01 of a Gregorian date, months counted from March so that the leap day is the last. */
-static long long days(u32 year, u32 month, u32 day)
-{
-    long long y = month <= 2 ? year - 1ll : year, m = month <= 2 ? month + 9ll : month - 3ll;
-    return 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
-}
-
-/* Registers 0 to 9 and the century, read until they are the same twice outside an update (MC146818 data sheet, "update cycle"). */
-static void cmos_read(u8 r[CMOS_CLOCK + 1])
-{
-    u8 before[CMOS_CLOCK + 1] = { 0 };
+    static const u8 from[ABI_CLOCK_BYTES] = ABI_CLOCK_REGISTERS;
+    u8 before[ABI_CLOCK_BYTES] = { 0 };
     for (u32 i = 0; i < CMOS_TRIES; i++) {
         if (cmos(CMOS_A) & CMOS_A_UPDATE)
             continue;
-        for (u8 k = 0; k < CMOS_CLOCK; k++)
-            r[k] = cmos(k);
-        r[CMOS_CLOCK] = cmos(CMOS_CENTURY);
-        if (!memcmp(r, before, sizeof(before)))
-            return;
-        memcpy(before, r, sizeof(before));
+        for (u32 k = 0; k < ABI_CLOCK_BYTES; k++)
+            time_clock[k] = cmos(from[k]);
+        if (!memcmp(time_clock, before, sizeof(before)))
+            break;
+        memcpy(before, time_clock, sizeof(before));
     }
-}
-
-static long long read_clock(void)
-{
-    u8 r[CMOS_CLOCK + 1] = { 0 }, b = cmos(CMOS_B);
-    bool binary = b & CMOS_B_BINARY;
-    u32 hour, year, month, day;
-    cmos_read(r);
-    hour = from_bcd(r[4] & 0x7f, binary);
-    if (!(b & CMOS_B_24H))
-        hour = hour % 12 + (r[4] & CMOS_PM ? 12 : 0);
-    day = from_bcd(r[7], binary);
-    month = from_bcd(r[8], binary);
-    year = from_bcd(r[9], binary) + (from_bcd(r[CMOS_CLOCK], false) == 19 ? 1900 : 2000);
-    return days(year, month, day) * 86400 + hour * 3600 + from_bcd(r[2], binary) * 60 + from_bcd(r[0], binary);
+    time_clock_tsc = rdtsc();
 }
 
 void time_init(void)
@@ -123,8 +80,7 @@ void time_init(void)
     features.tsc_khz = measure_tsc_khz();
     if (features.tsc_khz < 1000)
         stop("the TSC runs at %lu kHz by the 8254 timer: no usable clock", features.tsc_khz);
-    time_wall = read_clock();
-    time_wall_tsc = rdtsc();
+    clock_read();
 }
 
 void time_delay_us(u32 us)

@@ -10,11 +10,11 @@
 
 #define DR6_CLEAR     0xffff0ff0ul /* SDM 3B 17.2.3 */
 
-extern const u64 trap_stubs[256];
+extern const u8 trap_stubs[256][TRAP_STUB];
 static struct { u64 low, high; } idt[256];
 static u64 nmis;
 
-const char *const trap_name[32] = {
+static const char *const names[] = {
     [VEC_DE] = "#DE divide error", [VEC_DB] = "#DB debug", [VEC_NMI] = "NMI", [VEC_BP] = "#BP breakpoint", [VEC_OF] = "#OF overflow",
     [VEC_BR] = "#BR bound range", [VEC_UD] = "#UD invalid opcode", [VEC_NM] = "#NM no FPU", [VEC_DF] = "#DF double fault",
     [VEC_TS] = "#TS invalid TSS", [VEC_NP] = "#NP segment not present", [VEC_SS] = "#SS stack fault", [VEC_GP] = "#GP general protection",
@@ -22,22 +22,20 @@ const char *const trap_name[32] = {
     [VEC_XM] = "#XM SIMD error", [VEC_VE] = "#VE virtualization", [VEC_CP] = "#CP control protection",
 };
 
-static u64 idt_ist(u32 vector)
+const char *trap_name(u64 vector)
 {
-    switch (vector) {
-    case VEC_NMI: return TRAP_IST_NMI + 1;
-    case VEC_DF:  return TRAP_IST_DF + 1;
-    case VEC_MC:  return TRAP_IST_MC + 1;
-    case VEC_DB:  return TRAP_IST_DB + 1;
-    default:      return 0;
-    }
+    return vector < ARRAY_SIZE(names) && names[vector] ? names[vector] : "exception";
 }
+
+static const u8 idt_ist[256] = { /* 0: the stack of the moment, or RSP0 */
+    [VEC_NMI] = TRAP_IST_NMI + 1, [VEC_DF] = TRAP_IST_DF + 1, [VEC_MC] = TRAP_IST_MC + 1, [VEC_DB] = TRAP_IST_DB + 1,
+};
 
 void idt_init(void)
 {
     for (u32 v = 0; v < 256; v++) {
-        u64 to = trap_stubs[v];
-        idt[v].low = (to & 0xffff) | (u64)SEL_KCODE << 16 | idt_ist(v) << 32 | IDT_INTERRUPT << 32 | (to >> 16 & 0xffff) << 48;
+        u64 to = (u64)trap_stubs[v];
+        idt[v].low = (to & 0xffff) | (u64)SEL_KCODE << 16 | (u64)idt_ist[v] << 32 | IDT_INTERRUPT << 32 | (to >> 16 & 0xffff) << 48;
         idt[v].high = to >> 32;
     }
 }
@@ -52,43 +50,25 @@ void interrupt_handle(u32 vector)
 {
     switch (vector) {
     case VECTOR_TIMER:
-        apic_eoi();
         sched_tick();
-        return;
+        break;
     case VECTOR_SERIAL:
         console_interrupt();
-        apic_eoi();
-        return;
+        break;
     case VECTOR_WAKE:
-        apic_eoi();
-        sched_wake_ipi();
-        return;
+        sched_timer_update(); /* another CPU made a thread ready here */
+        break;
     case VECTOR_STOP:
-        for (;;)
-            __asm__ volatile("cli; hlt");
+        cpu_halt();
     case VECTOR_SPURIOUS: /* no EOI: SDM 3A 10.9 */
         return;
     default: /* nothing else is routed; a stray one must not block its priority class */
-        apic_eoi();
-        return;
+        break;
     }
+    apic_eoi();
 }
 
-/* The exception was raised by ring 3, or by a return to it: the domain ends, its vcpu unwinds through its call site (invariant 5). */
-static void trap_ring3(struct trap_frame *f)
-{
-    struct vcpu *v = this_cpu()->current->vcpu;
-    if (f->vector == VEC_PF)
-        domain_kill(v->domain, "ring 3: %s at %lx, error %lx, address %lx", trap_name[VEC_PF], f->rip, f->error, read_cr2());
-    else
-        domain_kill(v->domain, "ring 3: %s at %lx, error %lx", trap_name[f->vector] ? trap_name[f->vector] : "exception", f->rip, f->error);
-    trap_print(f);
-    write_cr2(0);
-    __asm__ volatile("mov %0, %%db6" : : "r"(DR6_CLEAR)); /* on VMX it is the guest's next */
-    gate_abort(v, -E_KILLED);
-}
-
-void trap_print(const struct trap_frame *f)
+static void trap_print(const struct trap_frame *f)
 {
     log_line("  rax %016lx rbx %016lx rcx %016lx rdx %016lx", f->rax, f->rbx, f->rcx, f->rdx);
     log_line("  rsi %016lx rdi %016lx rbp %016lx rsp %016lx", f->rsi, f->rdi, f->rbp, f->rsp);
@@ -97,11 +77,25 @@ void trap_print(const struct trap_frame *f)
     log_line("  rip %016lx cs %lx rflags %lx vector %lu error %lx", f->rip, f->cs, f->rflags, f->vector, f->error);
 }
 
+/* The exception was raised by ring 3, or by a return to it: the domain ends, its vcpu unwinds through its call site (invariant 5). */
+static void trap_ring3(struct trap_frame *f)
+{
+    struct vcpu *v = this_cpu()->current->vcpu;
+    if (f->vector == VEC_PF)
+        domain_kill(v->domain, "ring 3: %s at %lx, error %lx, address %lx", trap_name(VEC_PF), f->rip, f->error, read_cr2());
+    else
+        domain_kill(v->domain, "ring 3: %s at %lx, error %lx", trap_name(f->vector), f->rip, f->error);
+    trap_print(f);
+    write_cr2(0);
+    __asm__ volatile("mov %0, %%db6" : : "r"(DR6_CLEAR)); /* on VMX it is the guest's next */
+    gate_abort(v, -E_KILLED);
+}
+
 /* An interrupt in ring 3 was handled there and then; what it left to do is done before ring 3 goes on (S0-13). */
 static void ring3_resume(struct vcpu *v)
 {
     if (READ_ONCE(v->hazards) & HAZARD_YIELD) {
-        __atomic_and_fetch(&v->hazards, ~HAZARD_YIELD, __ATOMIC_SEQ_CST);
+        hazard_clear(v, HAZARD_YIELD);
         sched_yield();
     }
     if (READ_ONCE(v->hazards) & HAZARD_KILL)
@@ -123,6 +117,8 @@ void trap_handle(struct trap_frame *f)
     count_event(COUNT_IRET);
     if (f->vector >= 32) {
         interrupt_handle((u32)f->vector);
+        if (f->cs & 3 && f->vector == VECTOR_TIMER)
+            depriv_tick(this_cpu()->current->vcpu);
         if (f->cs & 3)
             ring3_resume(this_cpu()->current->vcpu);
         return;
@@ -135,7 +131,7 @@ void trap_handle(struct trap_frame *f)
         return;
     if (f->cs & 3 && f->vector != VEC_MC && f->vector != VEC_DF)
         trap_ring3(f);
-    log_line("%s in ring 0 on CPU %u, cr2 %lx", trap_name[f->vector] ? trap_name[f->vector] : "exception", this_cpu()->id, read_cr2());
+    log_line("%s in ring 0 on CPU %u, cr2 %lx", trap_name(f->vector), this_cpu()->id, read_cr2());
     trap_print(f);
-    panic("%s in ring 0 at %lx", trap_name[f->vector] ? trap_name[f->vector] : "exception", f->rip);
+    panic("%s in ring 0 at %lx", trap_name(f->vector), f->rip);
 }

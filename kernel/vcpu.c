@@ -3,6 +3,7 @@
 #include "depriv/component.h"
 #include "depriv/gate.h"
 #include "kernel/console.h"
+#include "kernel/exit.h"
 #include "kernel/frames.h"
 #include "kernel/log.h"
 #include "kernel/paging.h"
@@ -10,6 +11,7 @@
 
 #define VCPU_PAGES    ((sizeof(struct vcpu) + PAGE_SIZE - 1) / PAGE_SIZE)
 #define KSTACK_PAGES  2u
+#define KSTACK_ALL    3u /* method 0: the component's frames are on it too */
 #define XCR0_RESET    1u /* x87 (SDM 1 13.3) */
 #define PAT_RESET     0x0007040600070406ull
 #define MXCSR_RESET   0x1f80u
@@ -44,20 +46,22 @@ static void fpu_load(struct vcpu *v)
     }
 }
 
-static void debug_save(struct vcpu *v)
+void vcpu_debug_save(struct vcpu *v)
 {
     __asm__ volatile("mov %%db0, %0" : "=r"(v->dr[0]));
     __asm__ volatile("mov %%db1, %0" : "=r"(v->dr[1]));
     __asm__ volatile("mov %%db2, %0" : "=r"(v->dr[2]));
     __asm__ volatile("mov %%db3, %0" : "=r"(v->dr[3]));
+    __asm__ volatile("mov %%db6, %0" : "=r"(v->dr6));
 }
 
-static void debug_load(const struct vcpu *v)
+void vcpu_debug_load(const struct vcpu *v)
 {
     __asm__ volatile("mov %0, %%db0" : : "r"(v->dr[0]));
     __asm__ volatile("mov %0, %%db1" : : "r"(v->dr[1]));
     __asm__ volatile("mov %0, %%db2" : : "r"(v->dr[2]));
     __asm__ volatile("mov %0, %%db3" : : "r"(v->dr[3]));
+    __asm__ volatile("mov %0, %%db6" : : "r"(v->dr6));
 }
 
 void vcpu_unload(struct cpu *cpu)
@@ -67,7 +71,10 @@ void vcpu_unload(struct cpu *cpu)
         return;
     hvm->vcpu_save(v);
     fpu_save(v);
-    debug_save(v);
+    vcpu_debug_save(v);
+    if (features.rdtscp)
+        v->tsc_aux = rdmsr(MSR_TSC_AUX);
+    v->live = false;
     cpu->loaded = NULL;
     write_cr3(pool_phys(kernel_root));
 }
@@ -95,8 +102,11 @@ void vcpu_switch_in(struct vcpu *v)
     vcpu_unload(cpu);
     write_cr3(v->domain->cr3 | (features.pcid ? CR3_NOFLUSH : 0)); /* translations of a PCID change only with paging_generation */
     fpu_load(v);
-    debug_load(v);
+    vcpu_debug_load(v);
+    if (features.rdtscp)
+        wrmsr(MSR_TSC_AUX, v->tsc_aux);
     hvm->vcpu_load(v);
+    v->live = true;
     cpu->loaded = v;
 }
 
@@ -104,14 +114,10 @@ void vcpu_switch_in(struct vcpu *v)
 
 void vcpu_event(struct vcpu *v, u32 event)
 {
-    __atomic_or_fetch(&v->events, event, __ATOMIC_SEQ_CST);
-    __atomic_or_fetch(&v->hazards, HAZARD_EVENTS, __ATOMIC_SEQ_CST);
+    if (__atomic_fetch_or(&v->events, event, __ATOMIC_SEQ_CST) & event)
+        return; /* it is on its way: no second wake-up, or IPI, for the asking */
+    hazard_set(v, HAZARD_EVENTS);
     sched_wake(&v->thread);
-}
-
-static void hazard_clear(struct vcpu *v, u32 hazard)
-{
-    __atomic_and_fetch(&v->hazards, ~hazard, __ATOMIC_SEQ_CST);
 }
 
 /* An operation that no instruction asked for has one answer. Another would let ring 3 go on as if it had given it. */
@@ -128,7 +134,7 @@ static void take_events(struct vcpu *v)
     v->frame->events = __atomic_exchange_n(&v->events, 0, __ATOMIC_SEQ_CST);
     v->frame->console_room = (u32)min_u64(console_room(), ABI_CONSOLE_BYTES);
     v->frame->tsc = rdtsc();
-    answered(v, depriv_call(v, ABI_OP_EVENT, 0));
+    answered(v, depriv_call_top(v, ABI_OP_EVENT, 0));
 }
 
 /* Ring 3's interrupt controller asks. If the guest can take it now: acknowledge, and inject the vector that ring 3 names. Else exit when it can. */
@@ -138,12 +144,16 @@ static void take_interrupt(struct vcpu *v)
     hazard_clear(v, HAZARD_INTR);
     if (!v->intr || v->event)
         return;
+    if (v->domain->emulate == EMULATE_ALL) { /* ring 3 delivers it itself */
+        hazard_clear(v, HAZARD_HALT);
+        return;
+    }
     if (!hvm->intr_ready(v)) {
         if (!(v->hazards & HAZARD_HALT))
             hvm->intr_window(v, true);
         return;
     }
-    if (!answered(v, depriv_call(v, ABI_OP_INTACK, 0)))
+    if (!answered(v, depriv_call_top(v, ABI_OP_INTACK, 0)))
         return;
     vector = READ_ONCE(v->frame->vector);
     hazard_clear(v, HAZARD_HALT | HAZARD_INTR);
@@ -179,7 +189,10 @@ bool vcpu_ready_slow(struct vcpu *v)
         u32 h = READ_ONCE(v->hazards);
         if (h & HAZARD_KILL)
             return false;
-        if (h & HAZARD_YIELD) {
+        if (h & HAZARD_COMMIT) { /* first: the others look at the state */
+            hazard_clear(v, HAZARD_COMMIT);
+            depriv_commit(v);
+        } else if (h & HAZARD_YIELD) {
             hazard_clear(v, HAZARD_YIELD);
             sched_yield();
         } else if (h & HAZARD_EVENTS) {
@@ -205,7 +218,7 @@ void inject_exception(struct vcpu *v, u32 vector, bool has_error, u32 error)
     u32 first = v->event & 0xff;
     bool exception = v->event && (v->event & HVM_EVENT_TYPE) == HVM_EVENT_EXCEPTION;
     if (exception && first == VEC_DF) {
-        domain_kill(v->domain, "triple fault: %s while #DF was delivered", trap_name[vector & 31]);
+        domain_kill(v->domain, "triple fault: %s while #DF was delivered", trap_name(vector));
         return;
     }
     if (exception && ((contributory(first) && contributory(vector)) || (first == VEC_PF && (contributory(vector) || vector == VEC_PF)))) {
@@ -234,15 +247,14 @@ void vcpu_print_state(struct vcpu *v)
     static const char *const name[ABI_SEGS] = { "es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr" };
     const u64 *g = v->frame->gpr;
     const char *d = v->domain->name;
-    struct abi_state s;
-    hvm->state_get(v, &s, ABI_STATE_ALL);
-    log_domain(d, "  rip %016lx rsp %016lx rflags %lx", s.rip, s.rsp, s.rflags);
+    const struct abi_state *s = &v->frame->state;
+    log_domain(d, "  rip %016lx rsp %016lx rflags %lx", s->rip, s->rsp, s->rflags);
     log_domain(d, "  rax %016lx rcx %016lx rdx %016lx rbx %016lx", g[ABI_RAX], g[ABI_RCX], g[ABI_RDX], g[ABI_RBX]);
     log_domain(d, "  rbp %016lx rsi %016lx rdi %016lx r8  %016lx", g[ABI_RBP], g[ABI_RSI], g[ABI_RDI], g[ABI_R8]);
     log_domain(d, "  r9  %016lx r10 %016lx r11 %016lx r12 %016lx", g[ABI_R9], g[ABI_R10], g[ABI_R11], g[ABI_R12]);
-    log_domain(d, "  cr0 %lx cr2 %lx cr3 %lx cr4 %lx efer %lx", s.cr0, s.cr2, s.cr3, s.cr4, s.efer);
+    log_domain(d, "  cr0 %lx cr2 %lx cr3 %lx cr4 %lx efer %lx", s->cr0, s->cr2, s->cr3, s->cr4, s->efer);
     for (u32 i = 0; i < ABI_SEGS; i++)
-        log_domain(d, "  %s %x base %lx limit %x attr %x", name[i], s.seg[i].selector, s.seg[i].base, s.seg[i].limit, s.seg[i].attr);
+        log_domain(d, "  %s %x base %lx limit %x attr %x", name[i], s->seg[i].selector, s->seg[i].base, s->seg[i].limit, s->seg[i].attr);
 }
 
 /* ---- Life ---------------------------------------------------------------------------------------------------------------- */
@@ -251,16 +263,18 @@ void vcpu_print_state(struct vcpu *v)
 static void vcpu_main(struct vcpu *v)
 {
     struct domain *d = v->domain;
-    int rc = v->index == 0 ? depriv_call(v, ABI_OP_LOAD, ABI_STATE_ALL) : ABI_OK;
+    int rc = v->index == 0 ? depriv_call_top(v, ABI_OP_LOAD, ABI_STATE_ALL) : ABI_OK;
     if (rc == ABI_REFUSE)
         domain_kill_text(v, "refused: ");
     answered(v, rc);
     component_end_load(d);
     d->booted = rdtsc();
-    if (vcpu_ready(v))
+    if (d->emulate == EMULATE_ALL)
+        exit_run_emulated(v);
+    else if (vcpu_ready(v))
         hvm->run(v);
-    vcpu_unload(this_cpu()); /* the report reads its state, and may be printed by another CPU */
-    domain_vcpu_gone(d);
+    hvm->state_get(v, &v->frame->state, ABI_STATE_ALL); /* for the report, which another CPU may print */
+    vcpu_unload(this_cpu());
     sched_exit();
 }
 
@@ -276,54 +290,57 @@ static void reset_state(struct vcpu *v)
     v->tsc_offset = -rdtsc();
 }
 
+/* What thread_switch pops: r15 r14 r13, r12 = argument, rbp, rbx = function, return address; and alignment for thread_start. */
 static void first_frame(struct vcpu *v)
 {
     struct stack_head *head = (struct stack_head *)((char *)v->stack_top - sizeof(*head));
-    u64 *sp = (u64 *)head;
+    const u64 frame[] = { 0, 0, 0, (u64)v, 0, (u64)vcpu_main, (u64)thread_start, 0, 0 };
     head->vcpu = v;
-    *--sp = 0;                       /* alignment: thread_start begins with RSP 16-byte aligned */
-    *--sp = 0;
-    *--sp = (u64)thread_start;       /* return address of thread_switch */
-    *--sp = (u64)vcpu_main;          /* rbx */
-    *--sp = 0;                       /* rbp */
-    *--sp = (u64)v;                  /* r12 */
-    *--sp = 0;
-    *--sp = 0;
-    *--sp = 0;
-    v->thread.rsp = (u64)sp;
+    memcpy((char *)head - sizeof(frame), frame, sizeof(frame));
+    v->thread.rsp = (u64)head - sizeof(frame);
     v->thread.vcpu = v;
 }
 
-struct vcpu *vcpu_create(struct domain *d, u32 index)
+static unsigned stack_pages(const struct domain *d)
 {
-    struct vcpu *v = pool_alloc(VCPU_PAGES);
+    return d->method == 0 ? KSTACK_ALL : KSTACK_PAGES;
+}
+
+int vcpu_create(struct domain *d, u32 index)
+{
+    struct vcpu *v = d->vcpu[index] = pool_alloc(VCPU_PAGES);
     if (!v)
-        return NULL;
+        return -E_NOMEM;
     v->domain = d;
     v->domid = d->id;
     v->index = index;
-    v->stack_top = kstack_alloc(KSTACK_PAGES);
+    v->gate = d->method == 3 ? gate_of_cpu() : d->method;
+    v->stack_top = kstack_alloc(KSTACK_VCPU(d->id, index), stack_pages(d));
     v->frame = pool_alloc(1);
-    if (!v->stack_top || !v->frame || component_map_vcpu(v) || hvm->vcpu_init(v)) {
-        vcpu_free(v);
-        return NULL;
-    }
+    v->hvm = pool_alloc(hvm->vcpu_pages);
+    if (!v->stack_top || !v->frame || !v->hvm || component_map_vcpu(v))
+        return -E_NOMEM;
+    hvm->vcpu_init(v);
     reset_state(v);
     first_frame(v);
-    return v;
+    return 0;
 }
 
-void vcpu_start(struct vcpu *v, struct cpu *cpu)
+void vcpu_print_memory(const struct vcpu *v)
 {
-    sched_start(&v->thread, cpu);
+    u64 page = PAGE_SIZE / KIB, kernel = stack_pages(v->domain) * page, user = v->user_stack_pages ? ABI_STACK_SIZE / KIB : 0;
+    u64 state = (u64)hvm->vcpu_pages * page, self = VCPU_PAGES * page;
+    log_domain(v->domain->name, "per vcpu: %lu KiB: supervisor stack %lu, user stack %lu, frame %lu, %s state %lu, struct vcpu %lu",
+               kernel + user + page + state + self, kernel, user, page, hvm->name, state, self);
 }
 
 void vcpu_free(struct vcpu *v)
 {
-    if (v->hvm)
-        hvm->vcpu_free(v);
+    if (!v)
+        return;
+    pool_free(v->hvm, hvm->vcpu_pages);
     pool_free(v->user_stack_pages, ABI_STACK_SIZE / PAGE_SIZE);
     pool_free(v->frame, 1);
-    kstack_free(v->stack_top, KSTACK_PAGES);
+    kstack_free(KSTACK_VCPU(v->domain->id, v->index), stack_pages(v->domain));
     pool_free(v, VCPU_PAGES);
 }

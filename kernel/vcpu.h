@@ -1,6 +1,5 @@
 /* A virtual CPU: a kernel thread with one supervisor stack, one ring-3 stack and one frame page. */
-#ifndef KERNEL_VCPU_H
-#define KERNEL_VCPU_H
+#pragma once
 
 #include "depriv/abi.h"
 #include "kernel/cpu.h"
@@ -18,6 +17,7 @@ struct exit_record { u32 kind, reason; u64 info; }; /* reason is the vendor's; i
 #define HAZARD_WINDOW  BIT(3)   /* an interrupt window exit is armed */
 #define HAZARD_YIELD   BIT(4)   /* quantum used up */
 #define HAZARD_HALT    BIT(5)   /* the guest executed HLT */
+#define HAZARD_COMMIT  BIT(6)   /* ring 3 changed guest state: vcpu.commit */
 
 struct vcpu {
     /* Known to assembly (offsets.c). */
@@ -31,7 +31,8 @@ struct vcpu {
 
     struct domain *domain;
     u32 index;
-    u32 hazards;                /* own CPU only, but for the atomic OR of HAZARD_KILL and HAZARD_EVENTS */
+    u32 gate;                   /* enum gate */
+    u32 hazards;                /* hazard_set(), hazard_clear() */
     u32 events;                 /* ABI_EVENT_*, atomic */
     u32 intr;                   /* level that ring 3 reported last */
     u64 timer;                  /* TSC of ABI_EVENT_TIMER, or ABI_TIMER_NEVER */
@@ -47,16 +48,33 @@ struct vcpu {
     u64 tsc_offset;             /* guest TSC = host TSC + this */
     u64 pat;
     u64 xcr0;                   /* the guest's, live while the vcpu is loaded */
-    u64 dr[4];                  /* the guest's DR0-DR3 while the vcpu is not loaded */
+    bool live;                  /* loaded: dr[], dr6, tsc_aux and msr_live[] are in the registers of its CPU */
+    u64 dr[4];                  /* the guest's DR0-DR3 */
     u64 dr6;                    /* likewise, VMX (SVM keeps it in the VMCB) */
-    u64 msr_live[8];            /* vendor: guest values of MSRs that stay live while loaded */
+    u64 tsc_aux;                /* likewise, where the CPU has RDTSCP */
+    u64 msr_live[8];            /* vendor: guest values of MSRs that no entry or exit switches */
     u64 mtrr_def_type, mtrr_fixed[11], mtrr_var[16];
-    void *hvm;                  /* VMCS or VMCB, pool page */
+    void *hvm;                  /* VMCS or VMCB, pool */
     struct exit_record ring[VCPU_RING];
     u32 ring_next;
     u32 retries;                /* exits in a row without progress */
+    bool answered;              /* method 1: ring 3 has run; what the gate returned, and the status of its reply */
+    int answer;
+    u32 answer_status;
+    u64 top_calls;              /* operations that no exit led to; ring_next counts the others */
+    u64 tick_op, tick_at;       /* depriv_tick(): the operation that the last counted tick saw, and how long the thread had run */
+    u64 window_at;
+    u32 op_quanta, window_quanta;
+    u32 commit_groups;
+    struct abi_state commit;    /* what ring 3 changed, until depriv_commit() */
+    u64 stack_copy_rsp;         /* method 2: where the copy begins */
+    u64 stack_copy[96];         /* method 2: the supervisor stack while ring 3 runs */
     u8 fpu[3072] __attribute__((aligned(64))); /* XSAVE area of the guest while not loaded */
 };
+
+/* Atomic throughout: other CPUs set KILL and EVENTS, and a plain OR here could take theirs away again. */
+static inline void hazard_set(struct vcpu *v, u32 hazards) { __atomic_or_fetch(&v->hazards, hazards, __ATOMIC_SEQ_CST); }
+static inline void hazard_clear(struct vcpu *v, u32 hazards) { __atomic_and_fetch(&v->hazards, ~hazards, __ATOMIC_SEQ_CST); }
 
 /* The loop between guest entries, called by the vendor's run loop before each entry. False: leave the loop, the vcpu is to end. */
 bool vcpu_ready_slow(struct vcpu *v);
@@ -65,20 +83,20 @@ static inline bool vcpu_ready(struct vcpu *v)
     return likely(!READ_ONCE(v->hazards)) || vcpu_ready_slow(v);
 }
 
-struct vcpu *vcpu_create(struct domain *d, u32 index); /* NULL: the pool is empty */
+int vcpu_create(struct domain *d, u32 index); /* d->vcpu[index]; -E_NOMEM: the pool is empty, vcpu_free() frees what there is of it */
 void vcpu_free(struct vcpu *v);
-void vcpu_start(struct vcpu *v, struct cpu *cpu);
 void vcpu_event(struct vcpu *v, u32 event);   /* any CPU: deliver ABI_EVENT_* and wake */
 void vcpu_switch_in(struct vcpu *v);          /* scheduler: make v the loaded vcpu of this CPU */
+void vcpu_debug_save(struct vcpu *v);         /* DR0-DR3, DR6: from the registers of this CPU, where v is live, and to them */
+void vcpu_debug_load(const struct vcpu *v);
 void vcpu_unload(struct cpu *cpu);            /* save what cpu->loaded left in the registers */
 static inline void vcpu_record(struct vcpu *v, u32 reason, u32 kind, u64 info)
 {
     v->ring[v->ring_next++ % VCPU_RING] = (struct exit_record){ kind, reason, info };
 }
 void vcpu_print_ring(const struct vcpu *v);   /* its last exits, newest first */
+void vcpu_print_memory(const struct vcpu *v); /* what it takes */
 void vcpu_print_state(struct vcpu *v);        /* guest registers */
 
 /* Adds an event to inject. A contributory pair becomes #DF, a fault in #DF ends the domain as a triple fault (SDM 3A 6.15 table 6-5). */
 void inject_exception(struct vcpu *v, u32 vector, bool has_error, u32 error);
-
-#endif

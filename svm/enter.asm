@@ -34,17 +34,5 @@ svm_enter_guest:
     mov     rcx, [rcx + VMCB_RAX]
     mov     [rax + GPR(0)], rcx
     pop     rbp
-    xor     ecx, ecx                ; no guest value outlives the exit in a register, not even for a mispredicted path
-    xor     edx, edx
-    xor     ebx, ebx
-    xor     esi, esi
-    xor     edi, edi
-    xor     r8d, r8d
-    xor     r9d, r9d
-    xor     r10d, r10d
-    xor     r11d, r11d
-    xor     r12d, r12d
-    xor     r13d, r13d
-    xor     r14d, r14d
-    xor     r15d, r15d
+    GPRS_CLEAR ecx, edx, ebx, esi, edi, r8d, r9d, r10d, r11d, r12d, r13d, r14d, r15d
     ret

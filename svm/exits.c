@@ -1,17 +1,11 @@
-/* Every exit code of APM2 appendix C: its name, its neutral kind, what is read from the VMCB for it. */
+/* Every exit code of APM2 appendix C: its neutral kind and what is read from the VMCB for it, or its name. */
 #include "svm/svm.h"
 
 /* How far a handler goes while the guest's VMLOAD state is live and GIF = 0. */
 enum stay {
-    STAY_NEVER,                 /* ring 3, or host interrupts */
+    STAY_NEVER = 1,             /* ring 3, or host interrupts */
     STAY_LENGTH,                /* ring 3 only when the CPU gives no instruction length */
     STAY,                       /* ring 0 alone, and no state group that VMSAVE provides */
-};
-
-struct vmexit_row {
-    const char *name;
-    u8 kind, stay;
-    void (*decode)(struct exit_info *e, struct vmcb *c); /* on top of the length */
 };
 
 static void decode_msr(struct exit_info *e, struct vmcb *c)
@@ -19,16 +13,10 @@ static void decode_msr(struct exit_info *e, struct vmcb *c)
     e->flags = c->exit_info1 & 1;
 }
 
-static void decode_wbinvd(struct exit_info *e, struct vmcb *c)
-{
-    (void)c;
-    e->flags = 1;
-}
-
 static void decode_nested(struct exit_info *e, struct vmcb *c)
 {
     e->gpa = c->exit_info2;
-    e->access = c->exit_info1 & NPF_WRITE ? HVM_ACCESS_WRITE : c->exit_info1 & NPF_FETCH ? HVM_ACCESS_FETCH : HVM_ACCESS_READ;
+    e->flags = (c->exit_info1 & NPF_WRITE ? ABI_MMIO_WRITE : 0) | ((c->exit_info1 & (NPF_FINAL | NPF_FETCH)) == NPF_FINAL ? ABI_MMIO_FINAL : 0);
     if (svm_features.decode && c->fetched <= sizeof(c->insn)) {
         e->insn_bytes = c->fetched;
         memcpy(e->insn, c->insn, sizeof(c->insn));
@@ -42,6 +30,13 @@ static void decode_debug(struct exit_info *e, struct vmcb *c)
     e->error_valid = 0;
     c->save.dr7 &= ~DR7_GD;
     c->clean &= ~(u32)CLEAN_DR;
+}
+
+static void decode_undefined(struct exit_info *e, struct vmcb *c)
+{
+    (void)c;
+    e->vector = VEC_UD;
+    e->error_valid = 0;
 }
 
 static void decode_alignment(struct exit_info *e, struct vmcb *c)
@@ -61,90 +56,76 @@ static void decode_halt(struct exit_info *e, struct vmcb *c)
     c->own_shadow_rip = ~0ull;
 }
 
-#define OFF(text) { text, EXIT_UNEXPECTED, STAY_NEVER, NULL } /* not intercepted */
-#define BAD(text) { text, EXIT_UNDEFINED, STAY, NULL }        /* CPUID does not offer it, or it is SVM's own */
-
-static const struct vmexit_row rows[VMEXIT_TABLE_END] = {
-    [0x00 ... 0x0f] = OFF("CR read"),
-    [0x10 ... 0x1f] = OFF("CR write"),
-    [0x20 ... 0x2f] = OFF("DR read"),
-    [0x30 ... 0x3f] = OFF("DR write"),
-    [VMEXIT_EXCP] = OFF("#DE"),
-    [VMEXIT_EXCP + 2 ... VMEXIT_EXCP + 16] = OFF("exception"),
-    [VMEXIT_EXCP + 19 ... VMEXIT_EXCP + 31] = OFF("exception"),
-    [VMEXIT_EXCP + VEC_DB]     = { "#DB",         EXIT_EXCEPTION,  STAY,        decode_debug },
-    [VMEXIT_EXCP + VEC_AC]     = { "#AC",         EXIT_EXCEPTION,  STAY,        decode_alignment },
-    [VMEXIT_EXCP + VEC_MC]     = { "#MC",         EXIT_NMI,        STAY_NEVER,  NULL },
-    [VMEXIT_INTR]              = { "INTR",        EXIT_INTERRUPT,  STAY_NEVER,  NULL },
-    [VMEXIT_NMI]               = { "NMI",         EXIT_NMI,        STAY_NEVER,  NULL },
-    [VMEXIT_SMI]               = OFF("SMI"),
-    [VMEXIT_INIT]              = { "INIT",        EXIT_INTERRUPT,  STAY_NEVER,  NULL }, /* held until STGI, then the host's */
-    [VMEXIT_VINTR]             = { "VINTR",       EXIT_WINDOW,     STAY,        NULL },
-    [VMEXIT_CR0_SEL_WRITE]     = OFF("CR0 selective write"),
-    [VMEXIT_IDTR_READ]         = OFF("IDTR read"),
-    [VMEXIT_GDTR_READ]         = OFF("GDTR read"),
-    [VMEXIT_LDTR_READ]         = OFF("LDTR read"),
-    [VMEXIT_TR_READ]           = OFF("TR read"),
-    [VMEXIT_IDTR_WRITE]        = OFF("IDTR write"),
-    [VMEXIT_GDTR_WRITE]        = OFF("GDTR write"),
-    [VMEXIT_LDTR_WRITE]        = OFF("LDTR write"),
-    [VMEXIT_TR_WRITE]          = OFF("TR write"),
-    [VMEXIT_RDTSC]             = OFF("RDTSC"),
-    [VMEXIT_RDPMC]             = { "RDPMC",       EXIT_PRIVILEGED, STAY,        NULL },
-    [VMEXIT_PUSHF]             = OFF("PUSHF"),
-    [VMEXIT_POPF]              = OFF("POPF"),
-    [VMEXIT_CPUID]             = { "CPUID",       EXIT_CPUID,      STAY_LENGTH, NULL },
-    [VMEXIT_RSM]               = BAD("RSM"),
-    [VMEXIT_IRET]              = OFF("IRET"),
-    [VMEXIT_SWINT]             = OFF("INTn"),
-    [VMEXIT_INVD]              = { "INVD",        EXIT_INVD,       STAY_LENGTH, NULL },
-    [VMEXIT_PAUSE]             = OFF("PAUSE"),
-    [VMEXIT_HLT]               = { "HLT",         EXIT_HLT,        STAY_LENGTH, decode_halt },
-    [VMEXIT_INVLPG]            = OFF("INVLPG"),
-    [VMEXIT_INVLPGA]           = BAD("INVLPGA"),
-    [VMEXIT_IOIO]              = { "IOIO",        EXIT_PORT,       STAY_NEVER,  svm_decode_port },
-    [VMEXIT_MSR]               = { "MSR",         EXIT_MSR,        STAY_LENGTH, decode_msr },
-    [VMEXIT_TASK_SWITCH]       = OFF("task switch"), /* the CPU does it by itself */
-    [VMEXIT_FERR_FREEZE]       = { "FERR freeze", EXIT_RETRY,      STAY,        NULL }, /* waits for an interrupt that no PIC here sends */
-    [VMEXIT_SHUTDOWN]          = { "shutdown",    EXIT_TRIPLE,     STAY_NEVER,  NULL },
-    [VMEXIT_VMRUN]             = BAD("VMRUN"),
-    [VMEXIT_VMMCALL]           = { "VMMCALL",     EXIT_CALL,       STAY_NEVER,  NULL },
-    [VMEXIT_VMLOAD]            = BAD("VMLOAD"),
-    [VMEXIT_VMSAVE]            = BAD("VMSAVE"),
-    [VMEXIT_STGI]              = BAD("STGI"),
-    [VMEXIT_CLGI]              = BAD("CLGI"),
-    [VMEXIT_SKINIT]            = BAD("SKINIT"),
-    [VMEXIT_RDTSCP]            = OFF("RDTSCP"),
-    [VMEXIT_ICEBP]             = OFF("ICEBP"),
-    [VMEXIT_WBINVD]            = { "WBINVD",      EXIT_INVD,       STAY_LENGTH, decode_wbinvd },
-    [VMEXIT_MONITOR]           = BAD("MONITOR"),
-    [VMEXIT_MWAIT]             = BAD("MWAIT"),
-    [VMEXIT_MWAIT_CONDITIONAL] = BAD("MWAIT, armed"),
-    [VMEXIT_XSETBV]            = { "XSETBV",      EXIT_XSETBV,     STAY_LENGTH, NULL },
-    [VMEXIT_RDPRU]             = BAD("RDPRU"),
-    [VMEXIT_EFER_WRITE_TRAP]   = OFF("EFER write trap"),
-    [VMEXIT_CR_WRITE_TRAP ... VMEXIT_CR_WRITE_TRAP + 15] = OFF("CR write trap"),
-    [VMEXIT_INVLPGB]           = OFF("INVLPGB"),
-    [VMEXIT_INVLPGB_ILLEGAL]   = OFF("INVLPGB, illegal"),
-    [VMEXIT_INVPCID]           = OFF("INVPCID"),
-    [VMEXIT_MCOMMIT]           = BAD("MCOMMIT"),
-    [VMEXIT_TLBSYNC]           = OFF("TLBSYNC"),
-    [VMEXIT_BUSLOCK]           = OFF("bus lock"),
-    [VMEXIT_IDLE_HLT]          = OFF("idle HLT"),
+struct vmexit_row {
+    u8 kind, stay;
+    void (*decode)(struct exit_info *e, struct vmcb *c); /* on top of the length */
 };
 
-static const struct vmexit_row high_rows[VMEXIT_HIGH_END - VMEXIT_NPF] = {
-    { "NPF", EXIT_NESTED, STAY_NEVER, decode_nested }, OFF("AVIC incomplete IPI"), OFF("AVIC no acceleration"), OFF("VMGEXIT"),
+/* By exit code; stay 0: no row. Each is intercepted. #DB and #AC can follow each other for ever inside one delivery, with no interrupt
+ * between (ATTACKS E22). */
+static const struct vmexit_row rows[] = {
+    [VMEXIT_EXCP + VEC_DB]     = { EXIT_EXCEPTION,  STAY,        decode_debug },
+    [VMEXIT_EXCP + VEC_UD]     = { EXIT_EXCEPTION,  STAY_NEVER,  decode_undefined }, /* with emulate=forced */
+    [VMEXIT_EXCP + VEC_AC]     = { EXIT_EXCEPTION,  STAY,        decode_alignment },
+    [VMEXIT_EXCP + VEC_MC]     = { EXIT_NMI,        STAY_NEVER,  NULL },
+    [VMEXIT_INTR]              = { EXIT_INTERRUPT,  STAY_NEVER,  NULL },
+    [VMEXIT_NMI]               = { EXIT_NMI,        STAY_NEVER,  NULL },
+    [VMEXIT_INIT]              = { EXIT_INTERRUPT,  STAY_NEVER,  NULL }, /* held until STGI, then the host's */
+    [VMEXIT_VINTR]             = { EXIT_WINDOW,     STAY,        NULL },
+    [VMEXIT_RDPMC]             = { EXIT_PRIVILEGED, STAY,        NULL },
+    [VMEXIT_CPUID]             = { EXIT_CPUID,      STAY_LENGTH, NULL },
+    [VMEXIT_RSM]               = { EXIT_UNDEFINED,  STAY,        NULL },
+    [VMEXIT_INVD]              = { EXIT_INVD,       STAY_LENGTH, NULL },
+    [VMEXIT_HLT]               = { EXIT_HLT,        STAY_LENGTH, decode_halt },
+    [VMEXIT_INVLPGA]           = { EXIT_UNDEFINED,  STAY,        NULL },
+    [VMEXIT_IOIO]              = { EXIT_PORT,       STAY_NEVER,  svm_decode_port },
+    [VMEXIT_MSR]               = { EXIT_MSR,        STAY_LENGTH, decode_msr },
+    [VMEXIT_FERR_FREEZE]       = { EXIT_RETRY,      STAY,        NULL }, /* waits for an interrupt that no PIC here sends */
+    [VMEXIT_SHUTDOWN]          = { EXIT_TRIPLE,     STAY_NEVER,  NULL },
+    [VMEXIT_VMRUN]             = { EXIT_UNDEFINED,  STAY,        NULL },
+    [VMEXIT_VMMCALL]           = { EXIT_CALL,       STAY_NEVER,  NULL },
+    [VMEXIT_VMLOAD ... VMEXIT_SKINIT] = { EXIT_UNDEFINED, STAY,  NULL }, /* VMSAVE, STGI, CLGI between them */
+    [VMEXIT_WBINVD]            = { EXIT_INVD,       STAY_LENGTH, NULL },
+    [VMEXIT_MONITOR ... VMEXIT_MWAIT_ARMED] = { EXIT_UNDEFINED, STAY, NULL },
+    [VMEXIT_XSETBV]            = { EXIT_XSETBV,     STAY_LENGTH, NULL },
+    [VMEXIT_RDPRU]             = { EXIT_UNDEFINED,  STAY,        NULL },
+    [VMEXIT_MCOMMIT]           = { EXIT_UNDEFINED,  STAY,        NULL },
 };
+
+
+/* The codes that are not intercepted; a task switch the CPU does by itself. */
+static const char *const unexpected[] = {
+    [0x00 ... 0x0f] = "CR read", [0x10 ... 0x1f] = "CR write", [0x20 ... 0x2f] = "DR read", [0x30 ... 0x3f] = "DR write",
+    [VMEXIT_EXCP ... VMEXIT_EXCP + 31] = "exception", [0x62] = "SMI", [0x65] = "CR0 selective write", "IDTR read", "GDTR read", "LDTR read",
+    "TR read", "IDTR write", "GDTR write", "LDTR write", "TR write", "RDTSC", [0x70] = "PUSHF", "POPF", [0x74] = "IRET", "INTn",
+    [0x77] = "PAUSE", [0x79] = "INVLPG", [0x7d] = "task switch", [0x87] = "RDTSCP", "ICEBP", [0x8f] = "EFER write trap",
+    [0x90 ... 0x9f] = "CR write trap", [0xa0] = "INVLPGB", "INVLPGB, illegal", "INVPCID", [0xa4] = "TLBSYNC", "bus lock", "idle HLT",
+};
+static const char *const unexpected_high[] = { "AVIC incomplete IPI", "AVIC no acceleration", "VMGEXIT" };
+
+/* TCG reports INVD as WBINVD, which ring 3's decoder then refuses as another instruction. WBINVD may as well run (it is slow, not wrong),
+ * so it is intercepted only where nobody decodes it: with next RIP, which TCG does not have. */
+void svm_intercept_rows(struct vmcb *c, bool forced)
+{
+    for (u32 code = VMEXIT_EXCP; code < VMEXIT_INTERCEPTS && code < ARRAY_SIZE(rows); code++)
+        if (rows[code].stay && (code != VMEXIT_WBINVD || svm_features.nrips) && (code != VMEXIT_EXCP + VEC_UD || forced))
+            c->intercepts[(code - VMEXIT_EXCP) / 32] |= 1u << code % 32;
+}
+
+static const char *unexpected_name(u32 code)
+{
+    if (code < ARRAY_SIZE(unexpected) && unexpected[code])
+        return unexpected[code];
+    return code - VMEXIT_NPF - 1 < ARRAY_SIZE(unexpected_high) ? unexpected_high[code - VMEXIT_NPF - 1] : "unknown exit code";
+}
 
 static const struct vmexit_row *row_find(u32 code)
 {
-    static const struct vmexit_row failed = { "invalid", EXIT_FAILED, STAY_NEVER, NULL }, unknown = OFF("unknown exit code");
-    if (likely(code < VMEXIT_TABLE_END && rows[code].name))
+    static const struct vmexit_row none = { EXIT_UNEXPECTED, STAY_NEVER, NULL };
+    static const struct vmexit_row nested = { EXIT_NESTED, STAY_NEVER, decode_nested }, failed = { EXIT_FAILED, STAY_NEVER, NULL };
+    if (likely(code < ARRAY_SIZE(rows) && rows[code].stay))
         return &rows[code];
-    if (code >= VMEXIT_NPF && code < VMEXIT_HIGH_END)
-        return &high_rows[code - VMEXIT_NPF];
-    return code == VMEXIT_INVALID ? &failed : &unknown;
+    return code == VMEXIT_NPF ? &nested : code == VMEXIT_INVALID ? &failed : &none;
 }
 
 bool svm_exit_decode(struct vcpu *v)
@@ -154,7 +135,7 @@ bool svm_exit_decode(struct vcpu *v)
     const struct vmexit_row *row = row_find((u32)c->exit_code);
     e->reason = (u32)c->exit_code;
     e->kind = row->kind;
-    e->flags = 0;
+    e->flags = e->reason == VMEXIT_WBINVD;
     e->insn_bytes = 0;
     e->text = NULL;
     e->length = svm_features.nrips ? (u32)(c->next_rip - c->save.rip) : 0; /* not written at all without the CPUID bit */
@@ -167,8 +148,8 @@ bool svm_exit_decode(struct vcpu *v)
     if (unlikely(e->length > SVM_LENGTH_MAX))
         e->length = 0;
     if (unlikely(row->kind == EXIT_UNEXPECTED))
-        e->text = row->name;
+        e->text = unexpected_name((u32)c->exit_code);
     else if (unlikely(row->kind == EXIT_FAILED))
-        e->text = svm_entry_broken(c);
+        e->text = svm_entry_broken(v);
     return row->stay == STAY || (row->stay == STAY_LENGTH && e->length);
 }

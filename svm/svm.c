@@ -8,6 +8,7 @@
 #include "depriv/gate.h"
 #include "kernel/exit.h"
 #include "kernel/frames.h"
+#include "kernel/gueststate.h"
 #include "kernel/paging.h"
 #include "kernel/trap.h"
 
@@ -16,14 +17,23 @@
 #define MSRPM_PAGES     2u
 #define MSRPM_RANGE     0x2000u   /* MSRs in each range of the map, two bits each: read, write (APM2 15.11) */
 #define FMASK_ALL       0x3ffffdu /* every flag but the fixed one: ring 0 starts with IF, DF, TF, NT, RF, AC, IOPL clear (ATTACKS K8) */
-#define RESET_CR0       (CR0_CD | CR0_NW | CR0_ET)
-#define RESET_DR6       0xffff0ff0u
-#define RESET_DR7       0x400u
-#define RESET_RIP       0xfff0u
 
 struct svm_features svm_features;
 
 /* ---- The machine --------------------------------------------------------------------------------------------------------- */
+
+/* One for all guests: the I/O map, then the MSR map; a set bit intercepts. */
+static u8 permissions[(IOPM_PAGES + MSRPM_PAGES) * PAGE_SIZE] __attribute__((aligned(4096)));
+
+static void permissions_init(void)
+{
+    memset(permissions, 0xff, sizeof(permissions));
+    for (u32 i = 0; i < MSRS_PASSED; i++) {
+        u32 n = msrs_passed[i] & (MSRPM_RANGE - 1); /* in its range: 0 or C000_0000h, there is none of the third */
+        n += msrs_passed[i] >> 31 ? MSRPM_RANGE : 0;
+        permissions[IOPM_PAGES * PAGE_SIZE + n / 4] &= (u8)~(3u << n % 4 * 2);
+    }
+}
 
 static const char *svm_probe(void)
 {
@@ -38,8 +48,10 @@ static const char *svm_probe(void)
     if (r.ebx < 2)
         return "there is no ASID for a guest (CPUID.8000000Ah:EBX)";
     svm_features = (struct svm_features){
-        .nrips = r.edx & BIT(3), .clean_mask = r.edx & BIT(5) ? CLEAN_ALL : 0, .flush_asid = r.edx & BIT(6), .decode = r.edx & BIT(7), .asids = r.ebx,
+        .nrips = r.edx & BIT(3), .clean_mask = r.edx & BIT(5) ? CLEAN_ALL : 0, .flush_asid = r.edx & BIT(6), .decode = r.edx & BIT(7),
+        .asids = r.ebx,
     };
+    permissions_init();
     return NULL;
 }
 
@@ -66,57 +78,7 @@ static int svm_cpu_enable(struct cpu *cpu)
     return 0;
 }
 
-/* ---- Domain -------------------------------------------------------------------------------------------------------------- */
-
-/* MSRs that VMLOAD and VMSAVE switch: the guest's own, no exit. */
-static const u32 msr_pass[] = {
-    MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK,
-    MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
-};
-
-static void msrpm_pass(u8 *map, u32 msr)
-{
-    u32 n = msr < MSRPM_RANGE ? msr : msr - 0xc0000000u + MSRPM_RANGE; /* second range: C000_0000h; the third has none to pass */
-    map[n / 4] &= (u8)~(3u << n % 4 * 2);
-}
-
-/* One run of pages: the I/O map, then the MSR map; a set bit intercepts. */
-static int svm_domain_init(struct domain *d)
-{
-    u8 *maps = pool_alloc(IOPM_PAGES + MSRPM_PAGES);
-    if (!maps)
-        return -E_NOMEM;
-    memset(maps, 0xff, (IOPM_PAGES + MSRPM_PAGES) * PAGE_SIZE);
-    for (u32 i = 0; i < ARRAY_SIZE(msr_pass); i++)
-        msrpm_pass(maps + IOPM_PAGES * PAGE_SIZE, msr_pass[i]);
-    d->hvm = maps;
-    return 0;
-}
-
-static void svm_domain_free(struct domain *d)
-{
-    pool_free(d->hvm, IOPM_PAGES + MSRPM_PAGES);
-    d->hvm = NULL;
-}
-
 /* ---- vcpu ---------------------------------------------------------------------------------------------------------------- */
-
-static void intercepts_init(struct vmcb *c)
-{
-    /* #DB and #AC can follow each other for ever inside one delivery, with no interrupt between (ATTACKS E22). */
-    c->intercept_exceptions = (u32)(BIT(VEC_DB) | BIT(VEC_AC) | BIT(VEC_MC));
-    c->intercept_misc1 = (u32)(INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_INIT | INTERCEPT_VINTR | INTERCEPT_RDPMC | INTERCEPT_CPUID |
-                               INTERCEPT_RSM | INTERCEPT_INVD | INTERCEPT_HLT | INTERCEPT_INVLPGA | INTERCEPT_IOIO | INTERCEPT_MSR |
-                               INTERCEPT_FERR_FREEZE | INTERCEPT_SHUTDOWN);
-    c->intercept_misc2 = (u32)(INTERCEPT_VMRUN | INTERCEPT_VMMCALL | INTERCEPT_VMLOAD | INTERCEPT_VMSAVE | INTERCEPT_STGI | INTERCEPT_CLGI |
-                               INTERCEPT_SKINIT | INTERCEPT_MONITOR | INTERCEPT_MWAIT | INTERCEPT_MWAIT_ARMED | INTERCEPT_XSETBV |
-                               INTERCEPT_RDPRU);
-    c->intercept_misc3 = (u32)INTERCEPT_MCOMMIT;
-    /* TCG reports INVD as WBINVD, which ring 3's decoder then refuses as another instruction. WBINVD may as well run (it is slow, not
-     * wrong), so it is intercepted only where nobody decodes it: with next RIP, which TCG does not have. */
-    if (svm_features.nrips)
-        c->intercept_misc2 |= (u32)INTERCEPT_WBINVD;
-}
 
 /* Task switches, CR, DR and CR8 accesses are not intercepted: with nested paging the CPU does them on the VMCB's own copies, and
  * V_INTR_MASKING gives the guest a TPR of its own (APM2 15.21.1). Guest CR0.CD makes this guest's accesses uncached (15.25.10), slow and
@@ -124,8 +86,8 @@ static void intercepts_init(struct vmcb *c)
 static void controls_init(struct vcpu *v, struct vmcb *c)
 {
     struct domain *d = v->domain;
-    intercepts_init(c);
-    c->iopm_base = pool_phys(d->hvm);
+    svm_intercept_rows(c, d->emulate == EMULATE_FORCED);
+    c->iopm_base = (u64)permissions - KERNEL_IMAGE;
     c->msrpm_base = c->iopm_base + IOPM_PAGES * PAGE_SIZE;
     /* An ASID per vcpu if there are enough: translations are tagged with it alone, and two vcpus have two CR3s. Else they share. */
     c->asid = 1 + ((d->asid - 1) * ABI_VCPUS_MAX + v->index) % (svm_features.asids - 1);
@@ -137,38 +99,13 @@ static void controls_init(struct vcpu *v, struct vmcb *c)
 
 static bool asids_shared(void) { return svm_features.asids <= DOMAINS_MAX * ABI_VCPUS_MAX; }
 
-/* A CPU after RESET (APM2 14.1.3). */
-static void save_reset(struct vmcb_save *g)
+static void svm_vcpu_init(struct vcpu *v)
 {
-    const struct vmcb_segment data = { .attrib = 0x93, .limit = 0xffff };
-    g->es = g->ss = g->ds = g->fs = g->gs = data;
-    g->cs = (struct vmcb_segment){ .selector = 0xf000, .attrib = 0x9b, .limit = 0xffff, .base = 0xffff0000 };
-    g->gdtr.limit = g->idtr.limit = 0xffff;
-    g->ldtr = (struct vmcb_segment){ .attrib = 0x82, .limit = 0xffff };
-    g->tr = (struct vmcb_segment){ .attrib = 0x8b, .limit = 0xffff };
-    g->cr0 = RESET_CR0;
-    g->efer = EFER_SVME;
-    g->dr6 = RESET_DR6;
-    g->dr7 = RESET_DR7;
-    g->rflags = RFLAGS_FIXED;
-    g->rip = RESET_RIP;
-}
-
-static int svm_vcpu_init(struct vcpu *v)
-{
-    v->hvm = pool_alloc(1);
-    if (!v->hvm)
-        return -E_NOMEM;
+    struct abi_state s;
     v->vmcb_pa = pool_phys(v->hvm);
     controls_init(v, v->hvm);
-    save_reset(&vcpu_vmcb(v)->save);
-    return 0;
-}
-
-static void svm_vcpu_free(struct vcpu *v)
-{
-    pool_free(v->hvm, 1);
-    v->hvm = NULL;
+    state_reset(&s);
+    svm_state_set(v, &s, ABI_STATE_ALL);
 }
 
 static void svm_sync(struct vcpu *v)
@@ -190,16 +127,12 @@ static void svm_vcpu_load(struct vcpu *v)
     c->own_cpu = cpu->id + 1;
     svm_sync(v);
     c->clean = 0; /* this CPU may have an older copy (APM2 15.15.1) */
-    if (features.rdtscp)
-        wrmsr(MSR_TSC_AUX, v->msr_live[0]);
 }
 
 /* XSETBV is intercepted and v->xcr0 up to date, but TCG ignores that intercept: XCR0 is read back before the next vcpu's replaces it. */
 static void svm_vcpu_save(struct vcpu *v)
 {
     u32 low, high;
-    if (features.rdtscp)
-        v->msr_live[0] = rdmsr(MSR_TSC_AUX);
     if (features.xsave) {
         __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
         v->xcr0 = ((u64)high << 32 | low) & features.xcr0_all;
@@ -222,25 +155,24 @@ static void svm_intr_window(struct vcpu *v, bool on)
     c->clean &= ~(u32)CLEAN_TPR;
 }
 
-/* VMX types to EVENTINJ's (APM2 15.20): 0, 2, 3 are the same, and INT1, INT3, INTO are exceptions. INT n is never asked for: see below. */
+/* EVENTINJ and EXITINTINFO are as v->event, with the error code in the high half (APM2 15.20), but INT1, INT3 and INTO are exceptions.
+ * INT n is never asked for: see below. */
 static void event_inject(struct vcpu *v, struct vmcb *c)
 {
-    u32 type = v->event & HVM_EVENT_TYPE;
+    u32 event = v->event, type = event & HVM_EVENT_TYPE;
     if (type == HVM_EVENT_PRIV_SOFT || type == HVM_EVENT_SOFT_EXC)
-        type = EVENT_EXCEPTION;
-    c->event_inj = EVENT_VALID | type | (v->event & 0xff);
-    if (v->event & ABI_INJECT_ERROR)
-        c->event_inj |= EVENT_HAS_ERROR | (u64)v->event_error << 32;
+        event = (event & ~HVM_EVENT_TYPE) | HVM_EVENT_EXCEPTION;
+    c->event_inj = event | (event & ABI_INJECT_ERROR ? (u64)v->event_error << 32 : 0);
     v->event = 0;
 }
 
 /* The exit came while an event was delivered: it goes back. INT n, INT3 and INTO need not, RIP still points to them: they are run again. */
 static void event_interrupted(struct vcpu *v, u64 info)
 {
-    u32 type = info & EVENT_TYPE, vector = info & 0xff;
-    if (type == EVENT_SOFT || (type == EVENT_EXCEPTION && (vector == VEC_BP || vector == VEC_OF)))
+    u32 type = info & HVM_EVENT_TYPE, vector = info & HVM_EVENT_VECTOR;
+    if (type == HVM_EVENT_SOFT_INT || (type == HVM_EVENT_EXCEPTION && (vector == VEC_BP || vector == VEC_OF)))
         return;
-    v->event = ABI_INJECT_VALID | type | vector | (info & EVENT_HAS_ERROR ? ABI_INJECT_ERROR : 0);
+    v->event = (u32)info & HVM_EVENT_FIELDS;
     v->event_error = (u32)(info >> 32);
     v->event_length = 0;
 }
@@ -286,7 +218,7 @@ static void guest_run(struct vcpu *v, struct vmcb *c)
     c->event_inj = 0;
     c->tlb_control = TLB_FLUSH_NONE;
     c->clean = svm_features.clean_mask;
-    if (unlikely(c->exit_int_info & EVENT_VALID))
+    if (unlikely(c->exit_int_info & ABI_INJECT_VALID))
         event_interrupted(v, c->exit_int_info);
 }
 
@@ -320,7 +252,7 @@ static void svm_run(struct vcpu *v)
             vcpu_record(v, VMEXIT_IOIO, EXIT_PORT, c->exit_info1);
             guest_leave(v);
             live = false;
-            if (likely(exit_port(v) == EXIT_ADVANCE))
+            if (likely(exit_dispatch(v, EXIT_PORT, GATE_SYSRET) == EXIT_ADVANCE))
                 svm_advance(v, c);
             continue;
         }
@@ -331,16 +263,18 @@ static void svm_run(struct vcpu *v)
             host_events(v);
         }
         live = stay;
-        if (exit_dispatch(v) == EXIT_ADVANCE)
+        if (exit_dispatch(v, v->exit.kind, GATE_SYSRET) == EXIT_ADVANCE)
             svm_advance(v, c);
         if (unlikely(v->exit.kind == EXIT_HLT) && v->exit.flags & SVM_HALT_AWAKE)
-            __atomic_and_fetch(&v->hazards, ~HAZARD_HALT, __ATOMIC_SEQ_CST);
+            hazard_clear(v, HAZARD_HALT);
     }
 }
 
 const struct hvm_ops svm_ops = {
-    .name = "svm", .probe = svm_probe, .cpu_enable = svm_cpu_enable, .domain_init = svm_domain_init, .domain_free = svm_domain_free,
-    .vcpu_init = svm_vcpu_init, .vcpu_free = svm_vcpu_free, .vcpu_load = svm_vcpu_load, .vcpu_save = svm_vcpu_save, .run = svm_run,
-    .state_get = svm_state_get, .state_set = svm_state_set, .intr_ready = svm_intr_ready, .intr_window = svm_intr_window,
-    .sync = svm_sync, .nested_entry = svm_nested_entry,
+    .name = "svm", .probe = svm_probe, .cpu_enable = svm_cpu_enable, .vcpu_pages = 1, .vcpu_init = svm_vcpu_init,
+    .vcpu_load = svm_vcpu_load, .vcpu_save = svm_vcpu_save, .run = svm_run, .state_get = svm_state_get, .state_set = svm_state_set,
+    .intr_ready = svm_intr_ready, .intr_window = svm_intr_window, .sync = svm_sync,
+    /* Every nested access counts as a user access; no NX: the guest executes its RAM. PWT and PCD clear select PA0 of the host's PAT,
+     * write-back, and leave the type to the guest's own tables and G_PAT (APM2 15.25.5, 15.25.8). */
+    .nested_table = PTE_P | PTE_W | PTE_U, .nested_page = PTE_P | PTE_W | PTE_U,
 };

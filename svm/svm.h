@@ -9,8 +9,6 @@
 #define MSR_VM_CR       0xc0010114
 #define MSR_VM_HSAVE_PA 0xc0010117
 #define VM_CR_SVMDIS    BIT(4)
-#define DR6_BS          BIT(14)
-#define DR7_GD          BIT(13)
 
 /* CPUID 8000_000Ah: what may be used only where it is offered. */
 struct svm_features {
@@ -22,6 +20,8 @@ struct svm_features {
 };
 extern struct svm_features svm_features;
 
+/* code: VMEXIT_EXCP to VMEXIT_INTERCEPTS - 1. */
+static inline bool svm_intercepted(const struct vmcb *c, u32 code) { return c->intercepts[(code - VMEXIT_EXCP) / 32] >> code % 32 & 1; }
 static inline struct vmcb *vcpu_vmcb(const struct vcpu *v) { return v->hvm; }
 
 /* state.c: struct hvm_ops, state_get and state_set. FS, GS, LDTR, TR and SYSENTER are those of the last VMSAVE: the run loop does it
@@ -29,10 +29,8 @@ static inline struct vmcb *vcpu_vmcb(const struct vcpu *v) { return v->hvm; }
 void svm_state_get(struct vcpu *v, struct abi_state *s, u32 groups);
 const char *svm_state_set(struct vcpu *v, const struct abi_state *s, u32 groups);
 
-/* entrycheck.c: NULL, or the rule of APM2 15.5.1 that is broken. */
-const char *svm_save_broken(const struct vmcb_save *g); /* rules on guest state */
-const char *svm_entry_broken(const struct vmcb *c);     /* all: why VMRUN refused */
-bool svm_address_canonical(const struct vmcb_save *g, u64 address);
+/* entrycheck.c: why VMRUN refused, the rule of APM2 15.5.1 that is broken. */
+const char *svm_entry_broken(struct vcpu *v);
 
 #define SVM_HALT_AWAKE 1u /* v->exit.flags of EXIT_HLT: do not sleep */
 #define SVM_LENGTH_MAX 15u
@@ -60,11 +58,11 @@ static inline bool svm_port_exit(struct vcpu *v, struct vmcb *c)
     return true;
 }
 
-/* exits.c: fills v->exit from the VMCB. True: the handler may run while the guest's VMLOAD state is live and GIF = 0. */
-bool svm_exit_decode(struct vcpu *v);
+/* exits.c: makes the guest exit for every code that has a handler there. */
+void svm_intercept_rows(struct vmcb *c, bool forced);
 
-/* npt.c */
-u64 svm_nested_entry(bool leaf, bool write);
+/* Fills v->exit from the VMCB. True: the handler may run while the guest's VMLOAD state is live and GIF = 0. */
+bool svm_exit_decode(struct vcpu *v);
 
 /* enter.asm: runs the guest until its next exit. GIF = 0 and the guest's VMLOAD state live, before and after. */
 static inline void svm_enter(struct vcpu *v)

@@ -1,104 +1,39 @@
-/* The virtual machine control block as hardware lays it out, its intercepts and its exit codes (APM2 appendices B and C). */
+/* The virtual machine control block as hardware lays it out, and its exit codes (APM2 appendices B and C). */
 #ifndef SVM_VMCB_H
 #define SVM_VMCB_H
 
 #include "kernel/base.h"
 
-/* misc1 at 0x00c: what makes the guest exit. */
-#define INTERCEPT_INTR        BIT(0)
-#define INTERCEPT_NMI         BIT(1)
-#define INTERCEPT_INIT        BIT(3)
-#define INTERCEPT_VINTR       BIT(4)
-#define INTERCEPT_RDPMC       BIT(15)
-#define INTERCEPT_CPUID       BIT(18)
-#define INTERCEPT_RSM         BIT(19)
-#define INTERCEPT_INVD        BIT(22)
-#define INTERCEPT_HLT         BIT(24)
-#define INTERCEPT_INVLPGA     BIT(26)
-#define INTERCEPT_IOIO        BIT(27)
-#define INTERCEPT_MSR         BIT(28)
-#define INTERCEPT_FERR_FREEZE BIT(30)
-#define INTERCEPT_SHUTDOWN    BIT(31)
-/* misc2 at 0x010. */
-#define INTERCEPT_VMRUN       BIT(0)
-#define INTERCEPT_VMMCALL     BIT(1)
-#define INTERCEPT_VMLOAD      BIT(2)
-#define INTERCEPT_VMSAVE      BIT(3)
-#define INTERCEPT_STGI        BIT(4)
-#define INTERCEPT_CLGI        BIT(5)
-#define INTERCEPT_SKINIT      BIT(6)
-#define INTERCEPT_WBINVD      BIT(9)
-#define INTERCEPT_MONITOR     BIT(10)
-#define INTERCEPT_MWAIT       BIT(11)
-#define INTERCEPT_MWAIT_ARMED BIT(12)
-#define INTERCEPT_XSETBV      BIT(13)
-#define INTERCEPT_RDPRU       BIT(14)
-/* misc3 at 0x014. */
-#define INTERCEPT_MCOMMIT     BIT(3)
-
-#define TLB_FLUSH_NONE        0u
-#define TLB_FLUSH_ALL         1u
-#define TLB_FLUSH_ASID        3u    /* CPUID 8000_000Ah:EDX[6] FlushByAsid */
-
-#define V_IRQ                 BIT(8)
-#define V_IGN_TPR             BIT(20)
-#define V_INTR_MASKING        BIT(24)
-
+enum { TLB_FLUSH_NONE, TLB_FLUSH_ALL, TLB_FLUSH_ASID = 3 /* CPUID 8000_000Ah:EDX[6] FlushByAsid */ };
+enum { V_IRQ = BIT(8), V_IGN_TPR = BIT(20), V_INTR_MASKING = BIT(24) };
+enum { NPF_WRITE = BIT(1), NPF_FETCH = BIT(4) }; /* EXITINFO1, 15.25.6 */
+#define NPF_FINAL BIT(32) /* not of a walk of the guest's tables */
 #define VMCB_SHADOW           BIT(0) /* at 0x068 */
 #define VMCB_NP_ENABLE        BIT(0) /* at 0x090 */
 
-/* EVENTINJ and EXITINTINFO (APM2 15.20): vector, type at bit 8, error code in the high half. */
-#define EVENT_TYPE            0x700u
-#define EVENT_INTR            0x000u
-#define EVENT_NMI             0x200u
-#define EVENT_EXCEPTION       0x300u
-#define EVENT_SOFT            0x400u
-#define EVENT_HAS_ERROR       BIT(11)
-#define EVENT_VALID           BIT(31)
-
-/* Clean bits (APM2 15.15.3): set means unchanged since this CPU last ran the VMCB. */
-#define CLEAN_INTERCEPTS      BIT(0) /* with the TSC offset */
-#define CLEAN_ASID            BIT(2)
-#define CLEAN_TPR             BIT(3) /* all of int_control */
-#define CLEAN_NP              BIT(4) /* with G_PAT */
-#define CLEAN_CR              BIT(5) /* CR0, CR3, CR4, EFER */
-#define CLEAN_DR              BIT(6)
-#define CLEAN_DT              BIT(7) /* GDTR, IDTR */
-#define CLEAN_SEG             BIT(8) /* CS, SS, DS, ES, CPL */
-#define CLEAN_CR2             BIT(9)
-#define CLEAN_ALL             0x3ffu
+/* Clean bits (APM2 15.15.3): set means unchanged since this CPU last ran the VMCB. INTERCEPTS: with the TSC offset; TPR: all of
+ * int_control; NP: with G_PAT; CR: CR0, CR3, CR4, EFER; DT: GDTR, IDTR; SEG: CS, SS, DS, ES, CPL. */
+enum {
+    CLEAN_INTERCEPTS = BIT(0), CLEAN_TPR = BIT(3), CLEAN_NP = BIT(4), CLEAN_CR = BIT(5), CLEAN_DR = BIT(6), CLEAN_DT = BIT(7),
+    CLEAN_SEG = BIT(8), CLEAN_CR2 = BIT(9), CLEAN_ALL = 0x3ff,
+};
 
 /* EXITINFO1 of VMEXIT_IOIO (APM2 15.10.2); bits 4-6 are the size in bytes as it stands. */
-#define IOIO_IN               BIT(0)
-#define IOIO_STRING           BIT(2)
-#define IOIO_REP              BIT(3)
-#define IOIO_SIZE_SHIFT       4
-#define IOIO_PORT_SHIFT       16
-/* EXITINFO1 of VMEXIT_NPF (APM2 15.25.6). */
-#define NPF_WRITE             BIT(1)
-#define NPF_FETCH             BIT(4)
+enum { IOIO_IN = BIT(0), IOIO_STRING = BIT(2), IOIO_REP = BIT(3), IOIO_SIZE_SHIFT = 4, IOIO_PORT_SHIFT = 16 };
 
-/* Exit codes that code names; the others stand by number in the table of exits.c. */
+/* Exit codes that have a row; exits.c names the others. */
 enum vmexit {
-    VMEXIT_EXCP = 0x40,         /* + vector */
-    VMEXIT_INTR = 0x60, VMEXIT_NMI, VMEXIT_SMI, VMEXIT_INIT, VMEXIT_VINTR, VMEXIT_CR0_SEL_WRITE, VMEXIT_IDTR_READ, VMEXIT_GDTR_READ,
-    VMEXIT_LDTR_READ, VMEXIT_TR_READ, VMEXIT_IDTR_WRITE, VMEXIT_GDTR_WRITE, VMEXIT_LDTR_WRITE, VMEXIT_TR_WRITE, VMEXIT_RDTSC,
-    VMEXIT_RDPMC, VMEXIT_PUSHF, VMEXIT_POPF, VMEXIT_CPUID, VMEXIT_RSM, VMEXIT_IRET, VMEXIT_SWINT, VMEXIT_INVD, VMEXIT_PAUSE,
-    VMEXIT_HLT, VMEXIT_INVLPG, VMEXIT_INVLPGA, VMEXIT_IOIO, VMEXIT_MSR, VMEXIT_TASK_SWITCH, VMEXIT_FERR_FREEZE, VMEXIT_SHUTDOWN,
-    VMEXIT_VMRUN, VMEXIT_VMMCALL, VMEXIT_VMLOAD, VMEXIT_VMSAVE, VMEXIT_STGI, VMEXIT_CLGI, VMEXIT_SKINIT, VMEXIT_RDTSCP,
-    VMEXIT_ICEBP, VMEXIT_WBINVD, VMEXIT_MONITOR, VMEXIT_MWAIT, VMEXIT_MWAIT_CONDITIONAL, VMEXIT_XSETBV, VMEXIT_RDPRU,
-    VMEXIT_EFER_WRITE_TRAP,
-    VMEXIT_CR_WRITE_TRAP,       /* + register */
-    VMEXIT_INVLPGB = 0xa0, VMEXIT_INVLPGB_ILLEGAL, VMEXIT_INVPCID, VMEXIT_MCOMMIT, VMEXIT_TLBSYNC, VMEXIT_BUSLOCK, VMEXIT_IDLE_HLT,
-    VMEXIT_TABLE_END,
-    VMEXIT_NPF = 0x400, VMEXIT_AVIC_INCOMPLETE_IPI, VMEXIT_AVIC_NOACCEL, VMEXIT_VMGEXIT, VMEXIT_HIGH_END,
+    VMEXIT_EXCP = 0x40, VMEXIT_INTR = 0x60, VMEXIT_NMI, VMEXIT_INIT = 0x63, VMEXIT_VINTR, VMEXIT_RDPMC = 0x6f, VMEXIT_CPUID = 0x72,
+    VMEXIT_RSM, VMEXIT_INVD = 0x76, VMEXIT_HLT = 0x78, VMEXIT_INVLPGA = 0x7a, VMEXIT_IOIO, VMEXIT_MSR, VMEXIT_FERR_FREEZE = 0x7e,
+    VMEXIT_SHUTDOWN, VMEXIT_VMRUN, VMEXIT_VMMCALL, VMEXIT_VMLOAD, VMEXIT_VMSAVE, VMEXIT_STGI, VMEXIT_CLGI, VMEXIT_SKINIT,
+    VMEXIT_WBINVD = 0x89, VMEXIT_MONITOR, VMEXIT_MWAIT, VMEXIT_MWAIT_ARMED, VMEXIT_XSETBV, VMEXIT_RDPRU, VMEXIT_MCOMMIT = 0xa3,
+    VMEXIT_LAST = 0xa6, VMEXIT_NPF = 0x400,
 };
+#define VMEXIT_INTERCEPTS     (VMEXIT_EXCP + 4 * 32) /* codes from VMEXIT_EXCP to here are exits that a bit asks for */
 #define VMEXIT_INVALID        0xffffffffu /* in the low half: not every CPU sign-extends it */
 
 /* attrib: type, S, DPL, P at bits 0-7, then AVL, L, D, G at 8-11 (APM2 15.5.1, "Segment State in the VMCB"). */
-#define VMCB_SEG_P            BIT(7)
-#define VMCB_SEG_L            BIT(9)
-#define VMCB_SEG_D            BIT(10)
+enum { VMCB_SEG_P = BIT(7), VMCB_SEG_L = BIT(9), VMCB_SEG_D = BIT(10) };
 struct vmcb_segment {
     u16 selector;
     u16 attrib;
@@ -133,8 +68,7 @@ struct vmcb_save {                      /* offset in the VMCB is 0x400 more */
 
 struct vmcb {
     u32 intercept_cr, intercept_dr;     /* 0x000 reads, writes << 16 */
-    u32 intercept_exceptions;           /* 0x008 */
-    u32 intercept_misc1, intercept_misc2, intercept_misc3; /* 0x00c */
+    u32 intercepts[4];                  /* 0x008 exceptions, then what exits: bit n of word w is exit code VMEXIT_EXCP + 32 * w + n */
     u8 reserved0[0x28];
     u64 iopm_base, msrpm_base;          /* 0x040 */
     u64 tsc_offset;                     /* 0x050 */
@@ -164,6 +98,7 @@ _Static_assert(sizeof(struct vmcb_segment) == 16, "VMCB segment");
 _Static_assert(offsetof(struct vmcb_save, cpl) == 0x0cb && offsetof(struct vmcb_save, efer) == 0x0d0, "VMCB CPL, EFER");
 _Static_assert(offsetof(struct vmcb_save, cr4) == 0x148 && offsetof(struct vmcb_save, rip) == 0x178, "VMCB CR4, RIP");
 _Static_assert(offsetof(struct vmcb_save, rsp) == 0x1d8 && offsetof(struct vmcb_save, rax) == 0x1f8, "VMCB RSP, RAX");
+_Static_assert(offsetof(struct vmcb_save, star) == 0x200 && offsetof(struct vmcb_save, kernel_gs_base) == 0x220, "VMCB STAR");
 _Static_assert(offsetof(struct vmcb_save, cr2) == 0x240 && offsetof(struct vmcb_save, g_pat) == 0x268, "VMCB CR2, G_PAT");
 _Static_assert(offsetof(struct vmcb, iopm_base) == 0x040 && offsetof(struct vmcb, exit_code) == 0x070, "VMCB IOPM, EXITCODE");
 _Static_assert(offsetof(struct vmcb, event_inj) == 0x0a8 && offsetof(struct vmcb, insn) == 0x0d1, "VMCB EVENTINJ, instruction bytes");

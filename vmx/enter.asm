@@ -54,13 +54,6 @@ vmx_exit_entry:
     xor     eax, eax
 vmx_enter_guest.back:
     add     rsp, 8                  ; frame page
-    xor     ecx, ecx                ; no value of the guest's stays in a register that C code does not set itself
-    xor     edx, edx
-    xor     esi, esi
-    xor     edi, edi
-    xor     r8d, r8d
-    xor     r9d, r9d
-    xor     r10d, r10d
-    xor     r11d, r11d
+    GPRS_CLEAR ecx, edx, esi, edi, r8d, r9d, r10d, r11d
     pop     rbp
     ret

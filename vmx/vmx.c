@@ -4,15 +4,13 @@
 #include "depriv/gate.h"
 #include "kernel/exit.h"
 #include "kernel/frames.h"
-#include "kernel/log.h"
+#include "kernel/gueststate.h"
 #include "kernel/paging.h"
 #include "kernel/policy.h"
 #include "kernel/time.h"
 #include "vmx/access.h"
-#include "vmx/ept.h"
 #include "vmx/vmcs.h"
 
-#define VMX_PAGES  2u                      /* VMCS; struct vmx_vcpu */
 #define GDT_WINDOW (KSTACK_BASE + BIT(38)) /* one GDT page every 64 KiB */
 #define GDT_STRIDE 0x10000ull
 #define GDT_ACCESSED BIT(40)
@@ -29,8 +27,8 @@ u64 vmx_capability(u32 msr)
     return rdmsr(control && rdmsr(MSR_VMX_BASIC) & VMX_BASIC_TRUE ? msr + MSR_VMX_TRUE : msr);
 }
 
-/* Bits of the high half of a control's capability MSR (they may be 1), or any bits of the others; in order, since reading the later ones
- * needs the earlier. */
+/* Bits of the high half of a control's capability MSR (they may be 1, and will be), or any bits of the others; in order, since reading
+ * the later ones needs the earlier. */
 static const struct required_row { u32 msr; u32 shift; u64 bits; const char *text; } required[] = {
     { MSR_VMX_PIN,   32, PIN_INTERRUPT, "external-interrupt exiting (IA32_VMX_PINBASED_CTLS, MSR 481h, bit 32)" },
     { MSR_VMX_PIN,   32, PIN_NMI, "NMI exiting (IA32_VMX_PINBASED_CTLS, MSR 481h, bit 35)" },
@@ -49,8 +47,8 @@ static const struct required_row { u32 msr; u32 shift; u64 bits; const char *tex
     { MSR_VMX_EXIT,  32, EXIT_CTL_HOST64, "64-bit host (IA32_VMX_EXIT_CTLS, MSR 483h, bit 41)" },
     { MSR_VMX_EXIT,  32, EXIT_CTL_ACK, "acknowledge interrupt on exit (IA32_VMX_EXIT_CTLS, MSR 483h, bit 47)" },
     { MSR_VMX_EXIT,  32, EXIT_CTL_LOAD_PAT, "loading of PAT on exit (IA32_VMX_EXIT_CTLS, MSR 483h, bit 51)" },
-    { MSR_VMX_EXIT,  32, EXIT_CTL_SAVE_EFER | EXIT_CTL_LOAD_EFER,
-      "saving and loading of EFER on exit (IA32_VMX_EXIT_CTLS, MSR 483h, bits 52, 53)" },
+    { MSR_VMX_EXIT,  32, EXIT_CTL_SAVE_EFER, "saving of EFER on exit (IA32_VMX_EXIT_CTLS, MSR 483h, bit 52)" },
+    { MSR_VMX_EXIT,  32, EXIT_CTL_LOAD_EFER, "loading of EFER on exit (IA32_VMX_EXIT_CTLS, MSR 483h, bit 53)" },
     { MSR_VMX_ENTRY, 32, ENTRY_CTL_LOAD_PAT, "loading of PAT on entry (IA32_VMX_ENTRY_CTLS, MSR 484h, bit 46)" },
     { MSR_VMX_ENTRY, 32, ENTRY_CTL_LOAD_EFER, "loading of EFER on entry (IA32_VMX_ENTRY_CTLS, MSR 484h, bit 47)" },
     { MSR_VMX_MISC,  0, BIT(5), "storing of EFER.LMA in the entry controls (IA32_VMX_MISC, MSR 485h, bit 5)" },
@@ -67,11 +65,13 @@ static bool feature_control(void)
     return now & FEATURE_VMXON;
 }
 
-/* want: has to be 1; may: 1 if the CPU allows. A bit that must be 1 comes in by the low half of the capability. */
-static u32 control(u32 msr, u64 want, u64 may)
+/* What is required of a control, and of what `may` be 1 as much as the CPU allows. Bits that must be 1 are the capability's low half. */
+static u32 control(u32 msr, u64 may)
 {
-    u64 cap = vmx_capability(msr);
-    return (u32)((want | may | (u32)cap) & cap >> 32);
+    u64 cap = vmx_capability(msr), want = may | (u32)cap;
+    for (u32 i = 0; i < ARRAY_SIZE(required); i++)
+        want |= required[i].msr == msr ? required[i].bits : 0;
+    return (u32)(want & cap >> 32);
 }
 
 static void config_init(void)
@@ -80,16 +80,13 @@ static void config_init(void)
     u64 ept = rdmsr(MSR_VMX_EPT_VPID);
     u64 vpid = ept & BIT(32) && ept & BIT(42) ? PROC2_VPID : 0; /* INVVPID, of all contexts */
     c->revision = rdmsr(MSR_VMX_BASIC) & VMX_REVISION;
-    c->pin = control(MSR_VMX_PIN, PIN_INTERRUPT | PIN_NMI, PIN_VIRTUAL_NMI | PIN_TIMER);
+    c->pin = control(MSR_VMX_PIN, PIN_VIRTUAL_NMI | PIN_TIMER);
     c->timer = (u32)(time_us_to_tsc(TIMER_US, features.tsc_khz) >> (rdmsr(MSR_VMX_MISC) & VMX_MISC_TIMER));
-    c->proc = control(MSR_VMX_PROC, PROC_TSC_OFFSET | PROC_HLT | PROC_MWAIT | PROC_RDPMC | PROC_TPR_SHADOW | PROC_IO | PROC_MSR_BITMAP |
-                      PROC_MONITOR | PROC_SECONDARY, 0);
-    c->proc2 = control(MSR_VMX_PROC2, PROC2_EPT | PROC2_UNRESTRICTED, vpid | PROC2_WBINVD | (features.rdtscp ? PROC2_RDTSCP : 0) |
-                       (features.invpcid ? PROC2_INVPCID : 0));
-    c->exit = control(MSR_VMX_EXIT, EXIT_CTL_SAVE_DEBUG | EXIT_CTL_HOST64 | EXIT_CTL_ACK | EXIT_CTL_LOAD_PAT | EXIT_CTL_SAVE_EFER |
-                      EXIT_CTL_LOAD_EFER, c->pin & PIN_TIMER ? EXIT_CTL_SAVE_TIMER : 0);
-    c->entry = control(MSR_VMX_ENTRY, ENTRY_CTL_LOAD_DEBUG | ENTRY_CTL_LOAD_PAT | ENTRY_CTL_LOAD_EFER, 0);
-    c->eptp = ept_pointer(ept);
+    c->proc = control(MSR_VMX_PROC, 0);
+    c->proc2 = control(MSR_VMX_PROC2, vpid | PROC2_WBINVD | (features.rdtscp ? PROC2_RDTSCP : 0) | (features.invpcid ? PROC2_INVPCID : 0));
+    c->exit = control(MSR_VMX_EXIT, EXIT_CTL_SAVE_DEBUG | (c->pin & PIN_TIMER ? EXIT_CTL_SAVE_TIMER : 0));
+    c->entry = control(MSR_VMX_ENTRY, ENTRY_CTL_LOAD_DEBUG);
+    c->eptp = EPTP_WB | EPTP_4LEVEL | (ept & EPT_CAP_DIRTY ? EPTP_DIRTY : 0);
     c->vpid_single = ept & VPID_CAP_SINGLE;
     /* PE and PG are the guest's: unrestricted guest (23.8). Its CD and NW are storage: VM entry leaves the CPU's alone (26.3.2.1). */
     c->cr0_fixed = rdmsr(MSR_VMX_CR0_FIXED0) & ~(CR0_PE | CR0_PG);
@@ -98,16 +95,13 @@ static void config_init(void)
     c->cr4_mask = c->cr4_fixed | ~policy_cr4_guest();
 }
 
-/* MSRs that the guest may read and write without an exit: those that the VMCS or vcpu_load switches. Four bitmaps of 1 KiB: reads of
- * MSRs 0.., reads of C0000000h.., writes of each. */
+/* Four bitmaps of 1 KiB: reads of MSRs 0.., reads of C0000000h.., writes of each. */
 static void bitmap_init(void)
 {
-    static const u32 pass[] = { MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK, MSR_SYSENTER_CS,
-                                MSR_SYSENTER_ESP, MSR_SYSENTER_EIP };
     memset(msr_bitmap, 0xff, sizeof(msr_bitmap));
-    for (u32 i = 0; i < ARRAY_SIZE(pass); i++) {
-        u32 at = (pass[i] >> 31) * 1024 + (pass[i] & 0x1fff) / 8;
-        u8 keep = (u8)~BIT(pass[i] % 8);
+    for (u32 i = 0; i < MSRS_PASSED; i++) {
+        u32 at = (msrs_passed[i] >> 31) * 1024 + (msrs_passed[i] & 0x1fff) / 8;
+        u8 keep = (u8)~BIT(msrs_passed[i] % 8);
         msr_bitmap[at] &= keep;
         msr_bitmap[at + 2048] &= keep;
     }
@@ -163,40 +157,31 @@ static int vmx_cpu_enable(struct cpu *cpu)
     return vmx_on(&pa) ? -E_NODEV : 0;
 }
 
-static int vmx_domain_init(struct domain *d)
-{
-    (void)d;
-    ept_reused();
-    return 0;
-}
+/* Counts the vcpus built so far. A new one may reuse the nested table's page or the VPID of one that has ended: each CPU drops everything
+ * (SDM 3C 28.3.3) before it loads a vcpu for the first time since; cpu.hvm_page2 is the count that it has seen. Nested tables do not
+ * change while their domain lives. */
+static u64 generation = 1;
 
-static void vmx_domain_free(struct domain *d)
+static void flush_stale(struct cpu *cpu)
 {
-    (void)d;
+    u64 now = READ_ONCE(generation);
+    if (cpu->hvm_page2 == now)
+        return;
+    cpu->hvm_page2 = now;
+    invept_all(EPT_ALL);
+    if (vmx_config.proc2 & PROC2_VPID)
+        invvpid(VPID_ALL, 0);
 }
 
 /* ---- The VMCS of a vcpu -------------------------------------------------------------------------------------------------- */
 
-/* Makes the VMCS of a vcpu that is not loaded current for a while; vmcs_return() undoes it. False: it is loaded on another CPU. */
-static bool vmcs_borrow(struct vcpu *v)
-{
-    u64 pa = pool_phys(v->hvm);
-    if (vmx_of(v)->live)
-        return false;
-    vmcs_load(&pa);
-    return true;
-}
-
-static void vmcs_return(struct vcpu *v)
-{
-    struct vcpu *loaded = this_cpu()->loaded;
-    u64 pa = pool_phys(v->hvm);
-    vmcs_clear(&pa);
-    if (loaded) {
-        pa = pool_phys(loaded->hvm);
-        vmcs_load(&pa);
-    }
-}
+/* Fields that are 0 for every vcpu. FS and GS of the host are null with base 0: ring 0 does not use them, and ring 3 sees nothing of the
+ * guest's. */
+static const u16 zero_fields[] = {
+    VMCS_PF_MASK, VMCS_PF_MATCH, VMCS_CR3_TARGETS, VMCS_EXIT_STORE_COUNT, VMCS_EXIT_LOAD_COUNT, VMCS_ENTRY_LOAD_COUNT, VMCS_ENTRY_EVENT,
+    VMCS_TPR_THRESHOLD, VMCS_HOST_DS, VMCS_HOST_ES, VMCS_HOST_FS, VMCS_HOST_GS, VMCS_HOST_FS_BASE, VMCS_HOST_GS_BASE, VMCS_GUEST_DEBUGCTL,
+    VMCS_INTERRUPTIBILITY, VMCS_ACTIVITY, VMCS_PENDING_DEBUG,
+};
 
 static void write_controls(struct vcpu *v)
 {
@@ -207,37 +192,29 @@ static void write_controls(struct vcpu *v)
     vmcs_write(VMCS_PROC2, c->proc2);
     vmcs_write(VMCS_EXIT, c->exit);
     vmcs_write(VMCS_ENTRY, c->entry);
-    vmcs_write(VMCS_EXCEPTIONS, BIT(VEC_DB) | BIT(VEC_AC) | BIT(VEC_MC)); /* #DB, #AC: their delivery can loop for ever (ATTACKS E22) */
-    vmcs_write(VMCS_PF_MASK, 0);
-    vmcs_write(VMCS_PF_MATCH, 0);
-    vmcs_write(VMCS_CR3_TARGETS, 0);
-    vmcs_write(VMCS_EXIT_STORE_COUNT, 0);
-    vmcs_write(VMCS_EXIT_LOAD_COUNT, 0);
-    vmcs_write(VMCS_ENTRY_LOAD_COUNT, 0);
-    vmcs_write(VMCS_ENTRY_EVENT, 0);
-    vmcs_write(VMCS_TPR_THRESHOLD, 0);
+    vmcs_write(VMCS_EXCEPTIONS, BIT(VEC_DB) | BIT(VEC_AC) | BIT(VEC_MC) | /* #DB, #AC: their delivery can loop for ever (ATTACKS E22) */
+               (v->domain->emulate == EMULATE_FORCED ? BIT(VEC_UD) : 0));
     vmcs_write(VMCS_MSR_BITMAP, (u64)msr_bitmap - KERNEL_IMAGE);
     vmcs_write(VMCS_VIRTUAL_APIC, pool_phys(x->virtual_apic));
     vmcs_write(VMCS_EPTP, pool_phys(v->domain->nested_root) | c->eptp);
+    vmcs_write(VMCS_LINK, ~0ull);
+    vmcs_write(VMCS_GUEST_CR0, c->cr0_fixed); /* what the state after reset may not differ in */
+    vmcs_write(VMCS_GUEST_CR4, c->cr4_fixed);
     vmcs_write(VMCS_CR0_MASK, c->cr0_mask);
     vmcs_write(VMCS_CR4_MASK, c->cr4_mask);
     if (x->vpid)
         vmcs_write(VMCS_VPID, x->vpid);
+    if (c->pin & PIN_TIMER)
+        vmcs_write(VMCS_TIMER, c->timer);
     x->proc = c->proc;
 }
 
-/* What every exit loads. FS and GS are null with base 0: ring 0 does not use them, and ring 3 sees nothing of the guest's. */
+/* What every exit loads. */
 static void write_host(struct vcpu *v)
 {
     vmcs_write(VMCS_HOST_CS, SEL_KCODE);
     vmcs_write(VMCS_HOST_SS, SEL_KDATA);
-    vmcs_write(VMCS_HOST_DS, 0);
-    vmcs_write(VMCS_HOST_ES, 0);
-    vmcs_write(VMCS_HOST_FS, 0);
-    vmcs_write(VMCS_HOST_GS, 0);
     vmcs_write(VMCS_HOST_TR, SEL_TSS);
-    vmcs_write(VMCS_HOST_FS_BASE, 0);
-    vmcs_write(VMCS_HOST_GS_BASE, 0);
     vmcs_write(VMCS_HOST_CR0, read_cr0());
     vmcs_write(VMCS_HOST_CR3, v->domain->cr3);
     vmcs_write(VMCS_HOST_CR4, read_cr4());
@@ -258,35 +235,28 @@ static void write_host_cpu(struct cpu *cpu)
     vmcs_write(VMCS_HOST_IDTR_BASE, idtr.base);
 }
 
-static int vmx_vcpu_init(struct vcpu *v)
+static void vmx_vcpu_init(struct vcpu *v)
 {
-    u64 pa;
-    v->hvm = pool_alloc(VMX_PAGES);
-    if (!v->hvm)
-        return -E_NOMEM;
+    struct vcpu *loaded = this_cpu()->loaded;
+    struct abi_state s;
+    u64 pa = pool_phys(v->hvm);
+    __atomic_add_fetch(&generation, 1, __ATOMIC_SEQ_CST);
     if (vmx_config.proc2 & PROC2_VPID)
         vmx_of(v)->vpid = (v->domain->id - 1) * ABI_VCPUS_MAX + v->index + 1;
     *(u32 *)v->hvm = vmx_config.revision;
-    pa = pool_phys(v->hvm);
     vmcs_clear(&pa);
-    vmcs_borrow(v);
+    vmcs_load(&pa);
+    for (u32 i = 0; i < ARRAY_SIZE(zero_fields); i++)
+        vmcs_write(zero_fields[i], 0);
     write_controls(v);
     write_host(v);
-    vmcs_write(VMCS_LINK, ~0ull);
-    vmcs_write(VMCS_GUEST_DEBUGCTL, 0);
-    vmcs_write(VMCS_INTERRUPTIBILITY, 0);
-    vmcs_write(VMCS_ACTIVITY, 0);
-    vmcs_write(VMCS_PENDING_DEBUG, 0);
-    if (vmx_config.pin & PIN_TIMER)
-        vmcs_write(VMCS_TIMER, vmx_config.timer);
-    vmx_reset_state(v);
-    vmcs_return(v);
-    return 0;
-}
-
-static void vmx_vcpu_free(struct vcpu *v)
-{
-    pool_free(v->hvm, VMX_PAGES);
+    state_reset(&s);
+    vmx_state_set(v, &s, ABI_STATE_ALL);
+    vmcs_clear(&pa);
+    if (loaded) {
+        pa = pool_phys(loaded->hvm);
+        vmcs_load(&pa);
+    }
 }
 
 static void vmx_sync(struct vcpu *v)
@@ -295,10 +265,19 @@ static void vmx_sync(struct vcpu *v)
     vmcs_write(VMCS_GUEST_PAT, v->pat);
 }
 
-static const u32 live_msrs[LIVE_MSRS] = {
-    [LIVE_STAR] = MSR_STAR, [LIVE_LSTAR] = MSR_LSTAR, [LIVE_CSTAR] = MSR_CSTAR, [LIVE_FMASK] = MSR_FMASK,
-    [LIVE_KERNEL_GS_BASE] = MSR_KERNEL_GS_BASE, [LIVE_TSC_AUX] = MSR_TSC_AUX,
-};
+static const u32 live_msrs[LIVE_MSRS] = { MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK, MSR_KERNEL_GS_BASE };
+
+void vmx_msrs_save(struct vcpu *v)
+{
+    for (u32 i = 0; i < LIVE_MSRS; i++)
+        v->msr_live[i] = rdmsr(live_msrs[i]);
+}
+
+void vmx_msrs_load(const struct vcpu *v)
+{
+    for (u32 i = 0; i < LIVE_MSRS; i++)
+        wrmsr(live_msrs[i], v->msr_live[i]);
+}
 
 /* The SYSENTER MSRs are those that each exit loads; but ring 3 may come before the first exit on this CPU. */
 static void vmx_vcpu_load(struct vcpu *v)
@@ -307,7 +286,7 @@ static void vmx_vcpu_load(struct vcpu *v)
     struct cpu *cpu = this_cpu();
     u64 pa = pool_phys(v->hvm);
     vmcs_load(&pa);
-    ept_flush_stale(cpu, x->vpid != 0);
+    flush_stale(cpu);
     if (x->last_cpu != cpu) {
         x->last_cpu = cpu;
         write_host_cpu(cpu);
@@ -317,26 +296,18 @@ static void vmx_vcpu_load(struct vcpu *v)
     wrmsr(MSR_SYSENTER_CS, SEL_KCODE);
     wrmsr(MSR_SYSENTER_ESP, (u64)&v->saved_rsp);
     wrmsr(MSR_SYSENTER_EIP, (u64)gate_sysenter);
-    for (u32 i = 0; i < LIVE_MSRS; i++)
-        if (i != LIVE_TSC_AUX || features.rdtscp)
-            wrmsr(live_msrs[i], v->msr_live[i]);
+    vmx_msrs_load(v);
     write_cr2(v->msr_live[LIVE_CR2]);
-    __asm__ volatile("mov %0, %%db6" : : "r"(v->dr6));
     vmx_sync(v);
     v->launched = 0;
-    x->live = true;
 }
 
 static void vmx_vcpu_save(struct vcpu *v)
 {
     u64 pa = pool_phys(v->hvm);
-    for (u32 i = 0; i < LIVE_MSRS; i++)
-        if (i != LIVE_TSC_AUX || features.rdtscp)
-            v->msr_live[i] = rdmsr(live_msrs[i]);
+    vmx_msrs_save(v);
     v->msr_live[LIVE_CR2] = read_cr2();
-    __asm__ volatile("mov %%db6, %0" : "=r"(v->dr6));
     vmcs_clear(&pa);
-    vmx_of(v)->live = false;
 }
 
 /* ---- Run ----------------------------------------------------------------------------------------------------------------- */
@@ -377,7 +348,7 @@ static void vmx_run(struct vcpu *v)
         } else {
             entry_refused(v);
         }
-        if (exit_dispatch(v) == EXIT_ADVANCE)
+        if (exit_dispatch(v, v->exit.kind, GATE_SYSEXIT) == EXIT_ADVANCE)
             vmx_advance(v);
     }
 }
@@ -396,41 +367,15 @@ static void vmx_intr_window(struct vcpu *v, bool on)
     u32 proc = on ? x->proc | (u32)PROC_WINDOW : x->proc & ~(u32)PROC_WINDOW;
     if (on)
         vmx_shadow_settle(x);
-    x->window = on;
     if (proc == x->proc)
         return;
     x->proc = proc;
     vmcs_write(VMCS_PROC, proc);
 }
 
-/* A report may ask for the state of a vcpu that is not loaded here; all other operations are on the loaded one. */
-static void state_get(struct vcpu *v, struct abi_state *s, u32 groups)
-{
-    if (likely(this_cpu()->loaded == v)) {
-        vmx_state_get(v, s, groups);
-    } else if (vmcs_borrow(v)) {
-        vmx_state_get(v, s, groups);
-        vmcs_return(v);
-    } else {
-        memset(s, 0, sizeof(*s));
-    }
-}
-
 const struct hvm_ops vmx_ops = {
-    .name = "vmx",
-    .probe = vmx_probe,
-    .cpu_enable = vmx_cpu_enable,
-    .domain_init = vmx_domain_init,
-    .domain_free = vmx_domain_free,
-    .vcpu_init = vmx_vcpu_init,
-    .vcpu_free = vmx_vcpu_free,
-    .vcpu_load = vmx_vcpu_load,
-    .vcpu_save = vmx_vcpu_save,
-    .run = vmx_run,
-    .state_get = state_get,
-    .state_set = vmx_state_set,
-    .intr_ready = vmx_intr_ready,
-    .intr_window = vmx_intr_window,
-    .sync = vmx_sync,
-    .nested_entry = ept_entry,
+    .name = "vmx", .probe = vmx_probe, .cpu_enable = vmx_cpu_enable, .vcpu_pages = 2, .vcpu_init = vmx_vcpu_init,
+    .vcpu_load = vmx_vcpu_load, .vcpu_save = vmx_vcpu_save, .run = vmx_run, .state_get = vmx_state_get, .state_set = vmx_state_set,
+    .intr_ready = vmx_intr_ready, .intr_window = vmx_intr_window, .sync = vmx_sync,
+    .nested_table = EPT_READ | EPT_WRITE | EPT_EXECUTE, .nested_page = EPT_READ | EPT_WRITE | EPT_EXECUTE | EPT_WB,
 };

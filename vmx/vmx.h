@@ -4,8 +4,9 @@
 
 #include "kernel/vcpu.h"
 
-/* MSRs that stay the guest's while the vcpu is loaded: index in vcpu.msr_live[]. CR2 likewise: no VMCS field has it. */
-enum { LIVE_STAR, LIVE_LSTAR, LIVE_CSTAR, LIVE_FMASK, LIVE_KERNEL_GS_BASE, LIVE_TSC_AUX, LIVE_MSRS, LIVE_CR2 = LIVE_MSRS };
+/* MSRs that stay the guest's while the vcpu is loaded, those of ABI_STATE_SYSCALL in their order there: index in vcpu.msr_live[]. CR2
+ * likewise: no VMCS field has it. */
+enum { LIVE_STAR, LIVE_LSTAR, LIVE_CSTAR, LIVE_FMASK, LIVE_KERNEL_GS_BASE, LIVE_MSRS, LIVE_CR2 = LIVE_MSRS };
 
 /* The page behind the VMCS. The CPU itself uses its start as the virtual-APIC page: with the TPR shadow and no other APIC
  * virtualization that is the TPR at 0x80 alone (SDM 3C 24.6.8, 29.1.1), so MOV CR8 reads and writes storage of this vcpu. */
@@ -15,8 +16,6 @@ struct vmx_vcpu {
     u32 valid;                  /* ABI_STATE_* groups of cache that are as in the VMCS; none after an exit */
     u32 proc;                   /* primary controls as the VMCS holds them */
     bool shadow_stale;          /* RIP was advanced: the interruptibility field speaks of the instruction before */
-    bool window;                /* interrupt-window exiting is on */
-    bool live;                  /* loaded: MSRs, CR2, DR6 are in the registers */
     u32 vpid;                   /* 0: the CPU has none */
     struct cpu *last_cpu;       /* whose addresses the host-state area holds */
     struct abi_state cache;
@@ -39,18 +38,19 @@ u64 vmx_capability(u32 msr); /* MSR_VMX_*, of controls the form without default-
 
 static inline struct vmx_vcpu *vmx_of(struct vcpu *v) { return (struct vmx_vcpu *)((char *)v->hvm + PAGE_SIZE); }
 
+void vmx_msrs_save(struct vcpu *v);       /* live MSRs, from the registers of this CPU to msr_live[] and back */
+void vmx_msrs_load(const struct vcpu *v);
+
 /* state.c, on the current VMCS. */
 void vmx_fetch(struct vcpu *v, u32 groups);           /* makes these groups of the cache valid */
 void vmx_state_get(struct vcpu *v, struct abi_state *s, u32 groups);
 const char *vmx_state_set(struct vcpu *v, const struct abi_state *s, u32 groups);
-void vmx_reset_state(struct vcpu *v);
 void vmx_shadow_settle(struct vmx_vcpu *x);           /* clears the interruptibility field if an advance made it stale */
 
 /* entrycheck.c */
-u32 guest_rule_inputs(u32 groups);                    /* what guest_rule_broken() reads when these groups change */
-const char *guest_rule_broken(const struct abi_state *s, u32 groups); /* the first rule about these groups that s breaks, or NULL */
+const char *vmx_rule_broken(const struct abi_state *s, u32 groups);   /* as guest_rule_broken(), with what only VMX checks */
+const char *vmx_rip_broken(const struct abi_state *s, const struct abi_state *mode); /* guest_rip_broken(); mode: has CS, CR4, EFER */
 const char *entry_failure(struct vcpu *v, u32 reason); /* why the last VM entry failed; reason: exit reason, 0: VMfail */
-bool canonical(u64 address);
 
 /* exits.c: fills v->exit from the exit that just happened. */
 void vmx_decode(struct vcpu *v);

@@ -1,27 +1,32 @@
-; Times one operation at a time by the RFC's protocol: N times RDTSC around it, median minus that of the empty loop (S3-7).
-; variants: bench -DN=100000, bench_short -DN=2000, bench_port -DN=10000 -DONLY, bench_none -DN=0 -DONLY
-; Lines "BENCH name=... n=... min= q1= median= q3= max= mean= empty=", in ticks of the guest's TSC; under QEMU with -icount and
-; under Bochs these are instructions. N is for the port write, the protocol's operation; the others take OTHERS rounds.
-; ONLY: the port write alone; two such runs with different N give the events of one write by subtraction.
+; The measured guest: what traps, one operation at a time. The same image runs on KVM (tests/bench/peers/).
+; variants: bench -DN=100000, bench_methods -DN=2000, bench_short -DN=2000 -DSHORT
+; N is for the port write, the RFC's operation; the others take fewer rounds, with -DSHORT a tenth. With -DONLY=OPERATION that one alone, N times.
 %define MODE 64
 %define GUEST "bench"
 %include "guest.inc"
+%include "../bench/measure.inc"
 
-%define OTHERS   2000
-%define NOWHERE  0xd0000000             ; no RAM and no device
-%define SAMPLES  0x400000               ; N dwords
-%define SORTED   0x800000               ; the same in order
-%define COUNTERS 0xc00000               ; 65536 dwords
-%define MSR_PAT  0x277
+%ifdef SHORT
+%define TENTH 10
+%else
+%define TENTH 1
+%endif
+%define ROUNDS    2000 / TENTH
+%define SLOW      500 / TENTH           ; what takes tens of thousands of instructions
+%define LONG      50 / TENTH            ; and millions
+%define TIMES     200 / TENTH           ; and half a millisecond of waiting
+%define NOWHERE   0xd0000000            ; no RAM and no device
+%define DUMMY     0x80                  ; a device with one byte
+%define UNCLAIMED 0xd00
+%define MSR_PAT   0x277
+%define PAT_HALF  0x00070406            ; PAT after reset is this twice
+%define PIT_LATE  200                   ; ticks of the 8254: 168 us
 
-; The operations. Each is expanded in the loop, so that nothing is called between the two stamps.
-%macro op_empty 0
-%endmacro
 %macro op_out 0
-    out     0x80, al
+    out     DUMMY, al
 %endmacro
 %macro op_in 0
-    in      al, 0x80
+    in      al, DUMMY
 %endmacro
 %macro op_out_unclaimed 0
     out     dx, al
@@ -31,8 +36,11 @@
     cpuid
 %endmacro
 %macro op_rdmsr 0
-    mov     ecx, MSR_PAT
     rdmsr
+%endmacro
+%macro op_wrmsr 0
+    mov     eax, edx
+    wrmsr
 %endmacro
 %macro op_mmio_write 0
     mov     [rdi], eax
@@ -43,161 +51,145 @@
 %macro op_outsb 0
     outsb
 %endmacro
+%macro op_insb 0
+    insb
+%endmacro
+%macro op_rep_outsb_16 0
+    rep outsb
+%endmacro
+%macro op_rep_outsb_256 0
+    rep outsb
+%endmacro
+%macro op_rep_outsb_4096 0
+    rep outsb
+%endmacro
+%macro op_rep_insb_16 0
+    rep insb
+%endmacro
+%macro op_rep_insb_256 0
+    rep insb
+%endmacro
+%macro op_rep_insb_4096 0
+    rep insb
+%endmacro
 
-; measure operation, count, port for dx
-%macro measure 3
-    mov     rdi, NOWHERE
-    mov     rsi, COUNTERS
-    xor     ebp, ebp
-%if %2 > 0
-%%again:
+; Interrupt enable register of COM1, dx: the transmitter is empty, so that asking for its interrupt raises it at once.
+%define THRE 2
+%macro op_irq 0                         ; from the cause to the handler's first instruction
+    mov     al, THRE
+    out     dx, al
+    irq_wait
+%endmacro
+%macro op_irq_eoi 0                     ; the end of interrupt alone, in the handler
+    op_irq
+    mov     r8d, r10d
+    mov     r9d, r12d
+%endmacro
+%macro op_irq_round 0                   ; cause, handler with two port writes, IRET
+    op_irq
+%endmacro
+%macro irq_wait 0
+    sti
+%%wait:
+    test    r11d, r11d
+    jz      %%wait
+%endmacro
+
+; How late a timer's interrupt is, from its moment to the handler's first instruction, the way down of the write that starts it included.
+; Waits for PIT_LATE ticks and for twice that: the first wait twice, less the second, is free of the ticks' length.
+%macro op_timer_spin 0
+    timer_twice irq_wait
+%endmacro
+%macro op_timer_hlt 0
+    timer_twice irq_halt
+%endmacro
+%macro timer_twice 1
+    timer_once PIT_LATE, %1
+    mov     r10d, r9d
+    sub     r10d, r8d
+    xor     r11d, r11d
+    timer_once PIT_LATE * 2, %1
+    sub     r9d, r8d
+    mov     r8d, r9d
+    lea     r9d, [r10 * 2]
+%endmacro
+%macro timer_once 2
+    cli
+    out_byte 0x43, 0x30                 ; channel 0, low and high byte, mode 0
+    out_byte 0x40, (%1) & 0xff
     rdtsc
     mov     r8d, eax
-    mov     edx, %3
-    op_%1
-    rdtsc
-    sub     eax, r8d
-    mov     [SAMPLES + rbp * 4], eax
-    inc     ebp
-    cmp     ebp, %2
-    jb      %%again
-%endif
-    [section .data]
-%defstr %%text %1
-%%name: db %%text, 0
-    __?SECT?__
-    mov     rsi, %%name
-    mov     r15d, %2
-    call    report
+    mov     al, (%1) >> 8
+    out     0x40, al
+    %2
+%endmacro
+%macro irq_halt 0                       ; STI holds interrupts off until HLT has begun
+%%wait:
+    sti
+    hlt
+    cli
+    test    r11d, r11d
+    jz      %%wait
+    sti
 %endmacro
 
 main:
-    measure empty, OTHERS, 0
-    mov     eax, [SORTED + OTHERS / 2 * 4]
-    mov     [empty], eax
-    measure out, N, 0x80
-%ifndef ONLY
-    measure in, OTHERS, 0x80
-    measure out_unclaimed, OTHERS, 0xd00
-    measure cpuid, OTHERS, 0
-    measure rdmsr, OTHERS, 0
-    measure mmio_write, OTHERS, 0
-    measure mmio_read, OTHERS, 0
-    measure outsb, OTHERS, 0x80
-%endif
+    pic_start
+    irq_gate IRQ_PIT, on_timer
+    irq_gate IRQ_COM1, on_com1
+    out_byte COM1 + 4, 0x0b             ; DTR, RTS, and OUT2, which lets the interrupt out
+    measure empty, ROUNDS, 0, 0, 0
+    measure out, N, DUMMY, 0, 0
+    measure in, ROUNDS, DUMMY, 0, 0
+    measure out_unclaimed, ROUNDS, UNCLAIMED, 0, 0
+    measure cpuid, ROUNDS, 0, 0, 0
+    measure rdmsr, ROUNDS, 0, MSR_PAT, 0
+    measure wrmsr, ROUNDS, PAT_HALF, MSR_PAT, 0
+    measure mmio_write, ROUNDS, 0, 0, NOWHERE, 4
+    measure mmio_read, ROUNDS, 0, 0, NOWHERE, 4
+    measure outsb, ROUNDS, DUMMY, 0, 0
+    measure insb, ROUNDS, DUMMY, 0, BUFFER
+    measure rep_outsb_16, ROUNDS, DUMMY, 16, 0, 16
+    measure rep_outsb_256, SLOW, DUMMY, 256, 0, 256
+    measure rep_outsb_4096, LONG, DUMMY, 4096, 0, 4096
+    measure rep_insb_16, ROUNDS, DUMMY, 16, BUFFER, 16
+    measure rep_insb_256, SLOW, DUMMY, 256, BUFFER, 256
+    measure rep_insb_4096, LONG, DUMMY, 4096, BUFFER, 4096
+    out_byte PIC1 + 1, ~(1 << IRQ_COM1) & 0xff
+    sti
+    measure irq, ROUNDS, COM1 + 1, 0, 0, 1, stamped
+    measure irq_eoi, ROUNDS, COM1 + 1, 0, 0, 1, stamped
+    measure irq_round, ROUNDS, COM1 + 1, 0, 0
+    cli
+    out_byte PIC1 + 1, ~(1 << IRQ_PIT) & 0xff
+    sti
+    measure timer_spin, TIMES, 0, 0, 0, 1, stamped
+    measure timer_hlt, TIMES, 0, 0, 0, 1, stamped
+    cli
+    out_byte PIC1 + 1, 0xff
     ret
 
-; rsi: name, r15d: how many samples. Sorts them by two passes over 16 bits and prints the line.
-report:
-    say     "BENCH name="
-    call    print
-    say     " n="
-    mov     eax, r15d
-    call    print_dec
-    test    r15d, r15d
-    jz      .end
-    xor     ecx, ecx
-    mov     rsi, SAMPLES
-    mov     rdi, SORTED
-    call    sort_pass
-    mov     ecx, 16
-    mov     rsi, SORTED
-    mov     rdi, SAMPLES
-    call    sort_pass
-    mov     rsi, SAMPLES
-    mov     rdi, SORTED
-    mov     ecx, r15d
-    rep movsd
-    xor     eax, eax
-    say     " min="
-    call    print_sample
-    mov     eax, r15d
-    shr     eax, 2
-    say     " q1="
-    call    print_sample
-    mov     eax, r15d
-    shr     eax, 1
-    say     " median="
-    call    print_sample
-    lea     eax, [r15 + r15 * 2]
-    shr     eax, 2
-    say     " q3="
-    call    print_sample
-    lea     eax, [r15 - 1]
-    say     " max="
-    call    print_sample
-    xor     eax, eax                    ; mean
-    xor     ecx, ecx
-.sum:
-    mov     edx, [SORTED + rcx * 4]
-    add     rax, rdx
-    inc     ecx
-    cmp     ecx, r15d
-    jb      .sum
-    xor     edx, edx
-    div     r15
-    say     " mean="
-    call    print_net
-    mov     eax, [empty]
-    say     " empty="
-    call    print_dec
-.end:
-    say     13, 10
-    ret
+; Both handlers change eax, edx and r9 to r12, which no loop keeps.
+on_com1:
+    rdtsc
+    mov     r9d, eax
+    out_byte COM1 + 1, 0
+    rdtsc
+    mov     r10d, eax
+    mov     al, PIC_EOI
+    out     PIC1, al
+    rdtsc
+    mov     r12d, eax
+    mov     r11d, 1
+    iretq
 
-; eax: index of a sample
-print_sample:
-    mov     eax, [SORTED + rax * 4]
-print_net:
-    sub     eax, [empty]
-    jns     .positive
-    xor     eax, eax
-.positive:
-    jmp     print_dec
+on_timer:
+    rdtsc
+    mov     r9d, eax
+    mov     al, PIC_EOI
+    out     PIC1, al
+    mov     r11d, 1
+    iretq
 
-; One stable pass of the radix sort: rsi to rdi, r15d dwords, by the 16 bits from bit ecx.
-sort_pass:
-    push    rdi
-    mov     rdi, COUNTERS
-    push    rcx
-    mov     ecx, 65536
-    xor     eax, eax
-    rep stosd
-    pop     rcx
-    pop     rdi
-    xor     r8d, r8d
-.count:
-    mov     eax, [rsi + r8 * 4]
-    shr     eax, cl
-    movzx   eax, ax
-    inc     dword [COUNTERS + rax * 4]
-    inc     r8d
-    cmp     r8d, r15d
-    jb      .count
-    xor     eax, eax                    ; counts become first positions
-    xor     r8d, r8d
-.prefix:
-    mov     edx, [COUNTERS + r8 * 4]
-    mov     [COUNTERS + r8 * 4], eax
-    add     eax, edx
-    inc     r8d
-    cmp     r8d, 65536
-    jb      .prefix
-    xor     r8d, r8d
-.place:
-    mov     edx, [rsi + r8 * 4]
-    mov     eax, edx
-    shr     eax, cl
-    movzx   eax, ax
-    mov     r9d, [COUNTERS + rax * 4]
-    inc     dword [COUNTERS + rax * 4]
-    mov     [rdi + r9 * 4], edx
-    inc     r8d
-    cmp     r8d, r15d
-    jb      .place
-    ret
-
-    section .bss
-empty: resd 1
-    section .text
+measure_code
 guest_end

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Instructions from the Linux kernel's entry to /init, in Rung and alone on the same emulator, both deterministic, as a ratio; and the exits by
-# cause on the way. usage: linux.sh svm|vmx
+# cause on the way. usage: linux.sh svm|vmx FILE: the figures go to FILE as a JSON line.
 # The TSC counts instructions on both. The entry's TSC comes from a second run with tests/bench/entry.asm laid over the kernel's entry points.
 set -eu
 cd "$(dirname "$0")/../.."
-hv=$1
+hv=$1 json=$2
 B=${B:-build}
 work=$B/bench/linux-$hv
 # Bochs's Skylake claims 3.5 GHz in CPUID 15h, and Linux alone believes it and waits 70 times too long; its Haswell has no such leaf.
@@ -72,4 +72,4 @@ alone=$(($(init_tsc "$work/alone-init.out") - $(entry_tsc "$work/alone-entry.out
 ratio=$(awk -v a=$rung -v b=$alone 'BEGIN { printf "%.3f", a / b }')
 echo "$hv: Linux, kernel entry to /init: $rung instructions in Rung, $alone alone, ratio $ratio"
 sed -n 's/^rung: \[linux\] exits: /    exits until power off: /p' "$work/rung-init.log"
-printf '{"name":"linux_to_init","hv":"%s","unit":"instructions","rung":%s,"alone":%s,"ratio":%s}\n' "$hv" "$rung" "$alone" "$ratio" >> build/bench.jsonl
+printf '{"name":"linux_to_init","system":"Rung","vendor":"%s","unit":"instructions","rung":%s,"alone":%s,"ratio":%s,"commit":"%s"}\n' "$hv" "$rung" "$alone" "$ratio" "$(git describe --always --dirty)" > "$json"

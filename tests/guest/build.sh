@@ -9,7 +9,7 @@ assemble() { # output name, source, words for nasm
     local name=$1 source=$2
     shift 2
     local file=$out/$name.bin
-    [ "$file" -nt "$source" ] && [ "$file" -nt guest.inc ] && [ "$file" -nt build.sh ] && return
+    [ "$file" -nt "$source" ] && [ "$file" -nt guest.inc ] && [ "$file" -nt ../bench/measure.inc ] && [ "$file" -nt build.sh ] && return
     nasm -Werror -f bin -I ./ "$@" -o "$file.new" "$source"
     mv "$file.new" "$file"
 }

@@ -18,7 +18,7 @@ struct fake {
     struct emul_result result;
     struct emul_ops ops;
     uint64_t gpr[16];
-    struct emul_segment seg[6];
+    struct emul_state state;
     uint8_t ram[FAKE_RAM] __attribute__((aligned(4096)));
     struct fake_event log[FAKE_LOG];
     unsigned events;
@@ -63,19 +63,20 @@ static inline int fake_write(void *opaque, uint64_t gpa, const void *data, unsig
     return 0;
 }
 
-static inline int fake_cmpxchg(void *opaque, uint64_t gpa, unsigned size, uint64_t old, uint64_t new_value)
+static inline int fake_cmpxchg(void *opaque, uint64_t gpa, unsigned size, const void *old, const void *new_value, unsigned cause)
 {
     struct fake *f = opaque;
 
+    f->counts[cause]++;
     if (!fake_is_ram(gpa, size))
         return -1;
     if (f->lose) {
         f->lose--;
         return 1;
     }
-    if (memcmp(f->ram + gpa, &old, size))
+    if (memcmp(f->ram + gpa, old, size))
         return 1;
-    memcpy(f->ram + gpa, &new_value, size);
+    memcpy(f->ram + gpa, new_value, size);
     return 0;
 }
 
@@ -151,20 +152,23 @@ static inline void fake_reset(struct fake *f, unsigned bits)
     uint64_t *low = (uint64_t *)(f->ram + 0x32000), *high = (uint64_t *)(f->ram + 0x33000);
 
     memset(f, 0, sizeof(*f));
-    f->ops = (struct emul_ops){ fake_read, fake_write, fake_cmpxchg, fake_map, fake_in, fake_out, fake_in_many, fake_out_many,
-                                fake_mmio_read, fake_mmio_write };
-    f->ctx = (struct emul_ctx){ .gpr = f->gpr, .seg = f->seg, .rflags = 2, .phys_bits = 39, .features = EMUL_HAS_1G, .ops = &f->ops,
-                                .opaque = f, .rsp = 0x8000 };
+    f->ops = (struct emul_ops){ .phys_read = fake_read, .phys_write = fake_write, .phys_cmpxchg = fake_cmpxchg, .phys_map = fake_map,
+                                .port_in = fake_in, .port_out = fake_out, .port_read_many = fake_in_many, .port_write_many = fake_out_many,
+                                .mmio_read = fake_mmio_read, .mmio_write = fake_mmio_write };
+    f->ctx = (struct emul_ctx){ .gpr = f->gpr, .state = &f->state, .have = ~0u, .phys_bits = 39, .features = EMUL_HAS_1G, .ops = &f->ops,
+                                .opaque = f, .cr4_valid = ~0ull, .efer_valid = ~0ull };
+    f->state.rflags = 2;
+    f->state.rsp = 0x8000;
     for (unsigned i = 0; i < 6; i++)
-        f->seg[i] = (struct emul_segment){ .limit = bits == 16 ? 0xffff : 0xffffffff, .attr = (i == EMUL_CS ? 0x9b : 0x93) |
+        f->state.seg[i] = (struct emul_segment){ .limit = bits == 16 ? 0xffff : 0xffffffff, .attr = (i == EMUL_CS ? 0x9b : 0x93) |
                                            (bits == 32 ? 0xc000 : 0) | (bits == 64 ? i == EMUL_CS ? 0xa000 : 0xc000 : 0) };
-    f->ctx.cr0 = bits == 16 ? 0 : 1;
+    f->state.cr0 = bits == 16 ? 0 : 1;
     if (bits != 64)
         return;
-    f->ctx.cr0 = 0x80010001;
-    f->ctx.cr4 = 0x20;
-    f->ctx.efer = 0xd00;
-    f->ctx.cr3 = 0x30000;
+    f->state.cr0 = 0x80010001;
+    f->state.cr4 = 0x20;
+    f->state.efer = 0xd00;
+    f->state.cr3 = 0x30000;
     pml4[0] = 0x31067;
     pdpt[0] = 0x32067;
     pdpt[1] = pdpt[3] = 0x33067;
@@ -175,7 +179,7 @@ static inline void fake_reset(struct fake *f, unsigned bits)
 static inline void fake_code(struct fake *f, uint64_t at, const void *bytes, unsigned count)
 {
     memcpy(f->ram + at, bytes, count);
-    f->ctx.rip = at;
+    f->state.rip = at;
 }
 
 #endif

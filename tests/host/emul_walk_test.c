@@ -34,18 +34,18 @@ static uint64_t get(uint64_t at, unsigned size)
 static void set_mode(uint64_t cr4, uint64_t efer)
 {
     fake_reset(&f, 32);
-    f.ctx.cr0 = 0x80000001;
-    f.ctx.cr4 = cr4;
-    f.ctx.efer = efer;
-    f.ctx.cr3 = 0x1000;
+    f.state.cr0 = 0x80000001;
+    f.state.cr4 = cr4;
+    f.state.efer = efer;
+    f.state.cr3 = 0x1000;
 }
 
 /* What an access must give: 0, or the error code + 1. */
 static unsigned expected(const uint64_t *entry, unsigned levels, unsigned access)
 {
     int user = !!(access & EMUL_PF_U), write = !!(access & EMUL_PF_W), fetch = !!(access & EMUL_PF_FETCH);
-    int nxe = !!(f.ctx.efer & 0x800), wp = !!(f.ctx.cr0 & 0x10000), page_user = 1, page_write = 1, page_nx = 0, bad = 0;
-    unsigned code = (write ? 2 : 0) | (user ? 4 : 0) | (fetch && (nxe || (f.ctx.cr4 & CR4_SMEP)) ? 0x10 : 0);
+    int nxe = !!(f.state.efer & 0x800), wp = !!(f.state.cr0 & 0x10000), page_user = 1, page_write = 1, page_nx = 0, bad = 0;
+    unsigned code = (write ? 2 : 0) | (user ? 4 : 0) | (fetch && (nxe || (f.state.cr4 & CR4_SMEP)) ? 0x10 : 0);
 
     for (unsigned i = 0; i < levels; i++) {
         if (!(entry[i] & P))
@@ -59,8 +59,8 @@ static unsigned expected(const uint64_t *entry, unsigned levels, unsigned access
     bad |= user && !page_user;
     bad |= write && !page_write && (user || wp);
     bad |= fetch && page_nx;
-    bad |= fetch && !user && page_user && (f.ctx.cr4 & CR4_SMEP);
-    bad |= !fetch && !user && page_user && (f.ctx.cr4 & CR4_SMAP) && !(f.ctx.rflags & 0x40000);
+    bad |= fetch && !user && page_user && (f.state.cr4 & CR4_SMEP);
+    bad |= !fetch && !user && page_user && (f.state.cr4 & CR4_SMAP) && !(f.state.rflags & 0x40000);
     return bad ? code + 1 + 1 : 0;
 }
 
@@ -91,8 +91,8 @@ static void test_rights(void **state)
         if ((access & EMUL_PF_W) && (access & EMUL_PF_FETCH))
             continue;
         set_mode(CR4_PAE | (n >> 8 & 1 ? CR4_SMEP : 0) | (n >> 9 & 1 ? CR4_SMAP : 0), 0x500 | (n >> 10 & 1 ? 0x800 : 0));
-        f.ctx.cr0 |= n >> 11 & 1 ? 0x10000 : 0;
-        f.ctx.rflags |= n >> 15 & 1 ? 0x40000 : 0;
+        f.state.cr0 |= n >> 11 & 1 ? 0x10000 : 0;
+        f.state.rflags |= n >> 15 & 1 ? 0x40000 : 0;
         for (unsigned i = 0; i < 8; i++)
             entry[2 + i / 4] |= n >> i & 1 ? bits[i % 4] : 0;
         put(0x1000, 8, entry[0]);
@@ -203,7 +203,7 @@ static void test_keys(void **state)
         uint64_t gpa;
 
         set_mode(CR4_PAE | CR4_PKE, 0xd00);
-        f.ctx.cr0 |= wp ? 0x10000 : 0;
+        f.state.cr0 |= wp ? 0x10000 : 0;
         f.ctx.pkru = pkru << 2 * 9;
         put(0x1000, 8, 0x2007);
         put(0x2000, 8, 0x3007);
@@ -244,7 +244,7 @@ static void test_races(void **state)
     assert_int_equal(walk(0x10, 0, &gpa), 0);
     f.ops.phys_read = NULL;
     assert_int_equal(emul_walk(&f.ctx, 0x10, 0, &gpa, &f.result), EMUL_UNHANDLED);
-    f.ctx.cr0 = 1;
+    f.state.cr0 = 1;
     assert_int_equal(walk(0x12345678, 0, &gpa), 0);
     assert_int_equal(gpa, 0x12345678);
 }

@@ -71,6 +71,10 @@ static void test_options(void **state)
     assert_int_equal(options.cpus, 2);
     assert_int_equal(options.pool, 4 * MIB);
     assert_int_equal(options.log_port, 1);
+    assert_int_equal(domain_configs[0].depriv, 3);
+    accept("depriv=1", LINES(FLAT, "domain=b kind=flat depriv=0"));
+    assert_int_equal(domain_configs[0].depriv, 1);
+    assert_int_equal(domain_configs[1].depriv, 0);
     for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
         accept(ends[i].word, LINES(FLAT));
         assert_int_equal(options.end, ends[i].end);
@@ -102,6 +106,8 @@ static void test_option_refusals(void **state)
         { "cpus=18446744073709551617", "cpus=18446744073709551617: a number from 1 to 64 is needed" },
         { "pool=3", "pool=3: a number from 4 to 256 is needed" },
         { "pool=257", "pool=257: a number from" },
+        { "depriv.quanta=0", "depriv.quanta=0: a number from 1 to 1000000 is needed" },
+        { "depriv=4", "depriv=4: a number from 0 to 3 is needed" },
         { "pool=\"4", "pool=4: a double quote has no partner" },
         { "bogus log=com3", "log=com3: one of" }, /* where the complaint goes comes first */
     };
@@ -259,6 +265,7 @@ static void test_attach_refusals(void **state)
     refuse("", LINES(FLAT, "domain=b role=module"), "domain=b: no module with role=image has this name");
     refuse("", LINES("domain=a role=initrd"), "domain=a: no module with role=image");
     refuse("", LINES(FLAT, "domain=a role=initrd", "domain=a role=initrd"), "domain=a: two modules with role=initrd");
+    refuse("", LINES(FLAT "depriv=0", "domain=a role=component"), "domain=a: depriv=0 would run its own component in ring 0");
     refuse("", LINES(FLAT, "domain=a role=component", "domain=a role=component"), "domain=a: two modules with role=component");
     for (size_t i = 0; i < ARRAY_SIZE(owned); i++) {
         char line[64];

@@ -1,9 +1,9 @@
 /* Guest state in and out of a VMCB: every rule refuses by its name and changes nothing, what is legal comes back as it was given.
  *
  * gcc -std=gnu11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=all -I. -o svm_state_test \
- *     tests/host/svm_state_test.c svm/state.c svm/entrycheck.c svm/exits.c -lcmocka
+ *     tests/host/svm_state_test.c svm/state.c svm/entrycheck.c svm/exits.c kernel/gueststate.c -lcmocka
  */
-// sources: svm/state.c svm/entrycheck.c svm/exits.c
+// sources: svm/state.c svm/entrycheck.c svm/exits.c kernel/gueststate.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,6 +19,11 @@ struct svm_features svm_features = { .asids = 16 };
 static struct vmcb vmcb;
 static struct vcpu vcpu;
 
+/* Registers of the CPU while the vcpu is loaded. */
+static uint64_t cpu_dr[4];
+void vcpu_debug_save(struct vcpu *v) { memcpy(v->dr, cpu_dr, sizeof(cpu_dr)); }
+void vcpu_debug_load(const struct vcpu *v) { memcpy(cpu_dr, v->dr, sizeof(cpu_dr)); }
+
 u64 policy_cr4_guest(void) { return 0x3f1fff; }
 
 #define ATTR_CODE64 0xa09bu
@@ -32,7 +37,8 @@ static struct abi_state long_mode(void)
         .rip = 0xffff800000001000, .rsp = 0x7000, .rflags = 0x202, .cr0 = 0x80050033, .cr3 = 0x1000, .cr4 = 0x20,
         .efer = 0xd01, .dr6 = 0xffff0ff0, .dr7 = 0x400, .gdtr = { .base = 0x1000, .limit = 0x7f },
         .idtr = { .base = 0x2000, .limit = 0xfff },
-        .sysenter_cs = 0x10, .sysenter_esp = 0x8000, .sysenter_eip = 0xffff800000002000,
+        .sysenter_cs = 0x10, .sysenter_esp = 0x8000, .sysenter_eip = 0xffff800000002000, .star = 0x23001000000000, .lstar = 0xffff800000004000, .cstar = 0x5000,
+        .fmask = 0x47700, .kernel_gs_base = 0xffff800000006000, .dr = { 1, ~0ull, 3, 0x1000 },
     };
     for (unsigned i = 0; i < ABI_SEGS; i++)
         s.seg[i] = (struct abi_segment){ .selector = 0x10, .limit = 0xffffffff, .attr = ATTR_DATA };
@@ -51,8 +57,7 @@ static int reset(void **state)
     vcpu.hvm = &vmcb;
     vmcb.clean = CLEAN_ALL;
     vmcb.asid = 1;
-    vmcb.intercept_misc1 = (u32)(INTERCEPT_IOIO | INTERCEPT_MSR);
-    vmcb.intercept_misc2 = (u32)INTERCEPT_VMRUN;
+    svm_intercept_rows(&vmcb, false);
     vmcb.save.g_pat = 0x0007040600070406;
     return svm_state_set(&vcpu, &s, ABI_STATE_ALL) != NULL;
 }
@@ -71,15 +76,15 @@ static void test_round_trip(void **state)
     assert_true(vmcb.save.efer & EFER_SVME);
     assert_int_equal(vmcb.save.cs.attrib, 0xa9b);
     assert_int_equal(vmcb.save.ldtr.attrib & VMCB_SEG_P, 0);
-    assert_string_equal(svm_entry_broken(&vmcb), "none that is known by name");
+    assert_string_equal(svm_entry_broken(&vcpu), "none that is known by name");
 }
 
 /* One group in, no other group touched; the others' memory in the caller's struct is left alone on the way out. */
 static void test_groups(void **state)
 {
     (void)state;
-    for (u32 g = 1; g <= ABI_STATE_SYSENTER; g <<= 1) {
-        struct abi_state before, after, poison;
+    for (u32 g = 1; g <= ABI_STATE_SYSCALL; g <<= 1) {
+        struct abi_state before = { 0 }, after = { 0 }, poison;
         reset(NULL);
         svm_state_get(&vcpu, &before, ABI_STATE_ALL);
         memset(&poison, 0xa5, sizeof(poison));
@@ -107,22 +112,22 @@ static void refused(struct abi_state s, u32 groups, const char *text)
 static void test_control_rules(void **state)
 {
     (void)state;
-    BROKEN(ALL, "EFER.SVME is not", s.efer |= EFER_SVME);
-    BROKEN(ALL, "EFER has a reserved", s.efer |= BIT(1));
+    BROKEN(ALL, "EFER: reserved bits and SVME", s.efer |= EFER_SVME);
+    BROKEN(ALL, "EFER: reserved", s.efer |= BIT(1));
     BROKEN(ALL, "EFER.LMA", s.efer &= ~EFER_LMA);
     BROKEN(ALL, "EFER.LMA", s.efer &= ~EFER_LME);
     BROKEN(ALL, "CR0.NW", s.cr0 |= CR0_NW);
-    BROKEN(ALL, "CR0[63:32]", s.cr0 |= BIT(32));
+    BROKEN(ALL, "CR0: bits 63:32", s.cr0 |= BIT(32));
     BROKEN(ALL, "CR0.PG", s.cr0 &= ~CR0_PE);
     BROKEN(ALL, "CR3", s.cr3 |= BIT(40));
-    BROKEN(ALL, "CR4 has a bit", s.cr4 |= CR4_VMXE);
-    BROKEN(ALL, "CR4 has a bit", s.cr4 |= BIT(40));
+    BROKEN(ALL, "CR4: a bit", s.cr4 |= CR4_VMXE);
+    BROKEN(ALL, "CR4: a bit", s.cr4 |= BIT(40));
     BROKEN(ALL, "CR4.PAE", s.cr4 &= ~CR4_PAE);
     BROKEN(ALL, "CR4.PCIDE", s.cr4 |= CR4_PCIDE; s.cr0 &= ~CR0_PG; s.efer &= ~EFER_LMA);
     BROKEN(ALL, "DR6", s.dr6 |= BIT(32));
     BROKEN(ALL, "DR7", s.dr7 |= BIT(63));
-    BROKEN(ALL, "CS.L and CS.D", s.seg[ABI_CS].attr |= BIT(14));
-    BROKEN(CS, "CS.L and CS.D", s.seg[ABI_CS].attr |= BIT(14)); /* against the CR0 and EFER that are there */
+    BROKEN(ALL, "CS: D/B must be 0", s.seg[ABI_CS].attr |= BIT(14));
+    BROKEN(CS, "CS: D/B must be 0", s.seg[ABI_CS].attr |= BIT(14)); /* against the CR0 and EFER that are there */
     BROKEN(CR, "EFER.LMA", s.cr0 &= ~CR0_PG);
 }
 
@@ -132,21 +137,41 @@ static void test_address_rules(void **state)
     BROKEN(ALL, "RIP", s.rip = 0x800000000000);
     BROKEN(RIP, "RIP", s.rip = 0x800000000000);
     BROKEN(CS, "RIP", s.seg[ABI_CS].attr = ATTR_CODE32); /* the RIP that is there is above 4 GiB */
-    BROKEN(ALL, "RFLAGS has", s.rflags = 0);
-    BROKEN(ALL, "RFLAGS has", s.rflags |= BIT(15));
-    BROKEN(ALL, "RFLAGS has", s.rflags |= BIT(63));
+    BROKEN(ALL, "RFLAGS: bit 1", s.rflags = 0);
+    BROKEN(ALL, "RFLAGS: bit 1", s.rflags |= BIT(15));
+    BROKEN(ALL, "RFLAGS: bit 1", s.rflags |= BIT(63));
     BROKEN(ALL, "RFLAGS.VM", s.rflags |= RFLAGS_VM);
-    BROKEN(ALL, "interrupt shadow", s.shadow = 4);
-    BROKEN(ALL, "CS is unusable", s.seg[ABI_CS].attr |= ABI_SEG_UNUSABLE);
-    BROKEN(ALL, "CS or SS base", s.seg[ABI_SS].base = BIT(32));
-    BROKEN(ALL, "DS or ES base", s.seg[ABI_ES].base = BIT(32));
-    BROKEN(ALL, "FS or GS base", s.seg[ABI_GS].base = BIT(47));
-    BROKEN(ALL, "LDTR or TR base", s.seg[ABI_TR].base = BIT(63));
-    BROKEN(ALL, "GDTR or IDTR base", s.idtr.base = BIT(47));
-    BROKEN(ALL, "GDTR or IDTR limit", s.gdtr.limit = 0x10000);
+    BROKEN(ALL, "interruptibility", s.shadow = 4);
+    BROKEN(ALL, "CS: must be usable", s.seg[ABI_CS].attr |= ABI_SEG_UNUSABLE);
+    BROKEN(ALL, "CS, SS: base", s.seg[ABI_SS].base = BIT(32));
+    BROKEN(ALL, "DS, ES: base", s.seg[ABI_ES].base = BIT(32));
+    BROKEN(ALL, "FS, GS: base", s.seg[ABI_GS].base = BIT(47));
+    BROKEN(ALL, "LDTR, TR: base", s.seg[ABI_TR].base = BIT(63));
+    BROKEN(ALL, "GDTR, IDTR: base", s.idtr.base = BIT(47));
+    BROKEN(ALL, "GDTR, IDTR: limit", s.gdtr.limit = 0x10000);
     BROKEN(ALL, "SYSENTER_ESP", s.sysenter_eip = BIT(47));
-    BROKEN(ALL, "segment attributes", s.seg[ABI_DS].attr |= BIT(8));
-    BROKEN(ALL, "segment attributes", s.seg[ABI_DS].attr |= BIT(31));
+    BROKEN(ALL, "LSTAR", s.lstar = BIT(47));
+    BROKEN(SYSCALL, "LSTAR", s.cstar = BIT(63));
+    BROKEN(ALL, "KERNEL_GS_BASE", s.kernel_gs_base = BIT(47));
+    BROKEN(ALL, "FMASK", s.fmask = BIT(32));
+    BROKEN(ALL, "segments: reserved", s.seg[ABI_DS].attr |= BIT(8));
+    BROKEN(ALL, "segments: reserved", s.seg[ABI_DS].attr |= BIT(31));
+}
+
+/* Loaded, DR0 to DR3 are in the registers of the CPU. */
+static void test_live_debug(void **state)
+{
+    struct abi_state s = long_mode();
+    (void)state;
+    cpu_dr[1] = 0x1234;
+    vcpu.live = true;
+    svm_state_get(&vcpu, &s, ABI_STATE_DR);
+    assert_int_equal(s.dr[1], 0x1234);
+    s.dr[2] = 0x9abc;
+    assert_null(svm_state_set(&vcpu, &s, ABI_STATE_DR));
+    assert_int_equal(cpu_dr[2], 0x9abc);
+    assert_int_equal(vmcb.save.star, s.star);
+    vcpu.live = false;
 }
 
 /* 57-bit addresses are canonical only with CR4.LA57. */
@@ -207,33 +232,33 @@ static void test_clean_and_flush(void **state)
     assert_int_equal(vmcb.tlb_control, TLB_FLUSH_ASID);
 }
 
-#define ENTRY(text, ...) do { reset(NULL); __VA_ARGS__; assert_non_null(strstr(svm_entry_broken(&vmcb), text)); } while (0)
+#define ENTRY(text, ...) do { reset(NULL); __VA_ARGS__; assert_non_null(strstr(svm_entry_broken(&vcpu), text)); } while (0)
 
 /* Why VMRUN refused, from the VMCB alone. */
 static void test_entry_rules(void **state)
 {
     (void)state;
     ENTRY("none that is known", (void)0);
-    ENTRY("VMRUN intercept", vmcb.intercept_misc2 = 0);
+    ENTRY("VMRUN intercept", vmcb.intercepts[2] = 0);
     ENTRY("ASID is 0", vmcb.asid = 0);
     ENTRY("ASID is more", vmcb.asid = 16);
     ENTRY("I/O permission map", vmcb.iopm_base = BIT(40) - 2 * PAGE_SIZE);
     ENTRY("none that is known", vmcb.iopm_base = BIT(40) - 3 * PAGE_SIZE);
     ENTRY("MSR permission map", vmcb.msrpm_base = BIT(40) - PAGE_SIZE);
     ENTRY("nested CR3", vmcb.nested_cr3 = BIT(40));
-    ENTRY("EVENTINJ", vmcb.event_inj = EVENT_VALID | 0x100);
-    ENTRY("EVENTINJ", vmcb.event_inj = EVENT_VALID | 0x500);
-    ENTRY("EVENTINJ", vmcb.event_inj = EVENT_VALID | EVENT_EXCEPTION | 2);
-    ENTRY("EVENTINJ", vmcb.event_inj = EVENT_VALID | EVENT_EXCEPTION | 32);
-    ENTRY("none that is known", vmcb.event_inj = EVENT_VALID | EVENT_EXCEPTION | EVENT_HAS_ERROR | 14);
+    ENTRY("EVENTINJ", vmcb.event_inj = ABI_INJECT_VALID | 0x100);
+    ENTRY("EVENTINJ", vmcb.event_inj = ABI_INJECT_VALID | 0x500);
+    ENTRY("EVENTINJ", vmcb.event_inj = ABI_INJECT_VALID | HVM_EVENT_EXCEPTION | 2);
+    ENTRY("EVENTINJ", vmcb.event_inj = ABI_INJECT_VALID | HVM_EVENT_EXCEPTION | 32);
+    ENTRY("none that is known", vmcb.event_inj = ABI_INJECT_VALID | HVM_EVENT_EXCEPTION | ABI_INJECT_ERROR | 14);
     ENTRY("none that is known", vmcb.event_inj = 0x500);
     ENTRY("EFER.SVME is clear", vmcb.save.efer &= ~EFER_SVME);
     ENTRY("CR0.NW", vmcb.save.cr0 |= CR0_NW);
     ENTRY("CR3", vmcb.save.cr3 |= BIT(51));
-    ENTRY("CR4[63:32]", vmcb.save.cr4 |= BIT(32));
-    ENTRY("CR4 has a bit", vmcb.save.cr4 |= CR4_VMXE);
+    ENTRY("CR4: a bit", vmcb.save.cr4 |= BIT(32));
+    ENTRY("CR4: a bit", vmcb.save.cr4 |= CR4_VMXE);
     ENTRY("DR7", vmcb.save.dr7 |= BIT(32));
-    ENTRY("CS.L and CS.D", vmcb.save.cs.attrib |= VMCB_SEG_D);
+    ENTRY("CS: D/B must be 0", vmcb.save.cs.attrib |= VMCB_SEG_D);
     for (u32 type = 0; type < 256; type++)
         ENTRY(type > 7 || type == 2 || type == 3 ? "G_PAT" : "none that is known", vmcb.save.g_pat = (u64)type << 56);
 }
@@ -280,10 +305,24 @@ static void test_every_code(void **state)
         if (code <= 0xa3 || (code >= 0x400 && code <= 0x403)) {
             if (vcpu.exit.kind == EXIT_UNEXPECTED)
                 assert_string_not_equal(vcpu.exit.text, "unknown exit code");
-        } else if (code > VMEXIT_IDLE_HLT) {
+        } else if (code > VMEXIT_LAST) {
             assert_string_equal(vcpu.exit.text, "unknown exit code");
         }
     }
+}
+
+/* The bits that APM2 appendix B gives to what ring 0 handles, and no other; WBINVD only where its length is known. */
+static void test_intercepts(void **state)
+{
+    (void)state;
+    assert_int_equal(vmcb.intercept_cr | vmcb.intercept_dr, 0);
+    assert_int_equal(vmcb.intercepts[0], BIT(VEC_DB) | BIT(VEC_AC) | BIT(VEC_MC));
+    assert_int_equal(vmcb.intercepts[1], 0xdd4c801b);
+    assert_int_equal(vmcb.intercepts[2], 0x7c7f);
+    assert_int_equal(vmcb.intercepts[3], 0x8);
+    svm_features.nrips = true;
+    svm_intercept_rows(&vmcb, false);
+    assert_int_equal(vmcb.intercepts[2], 0x7e7f);
 }
 
 /* A HLT whose shadow the CPU lost, and the two that are as they should be. */
@@ -310,9 +349,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_round_trip, reset), cmocka_unit_test_setup(test_groups, reset),
         cmocka_unit_test_setup(test_control_rules, reset), cmocka_unit_test_setup(test_address_rules, reset),
-        cmocka_unit_test_setup(test_la57, reset), cmocka_unit_test_setup(test_cpl, reset),
+        cmocka_unit_test_setup(test_la57, reset), cmocka_unit_test_setup(test_cpl, reset), cmocka_unit_test_setup(test_live_debug, reset),
         cmocka_unit_test_setup(test_clean_and_flush, reset), cmocka_unit_test_setup(test_entry_rules, reset),
         cmocka_unit_test_setup(test_exits, reset), cmocka_unit_test_setup(test_every_code, reset), cmocka_unit_test_setup(test_halt, reset),
+        cmocka_unit_test_setup(test_intercepts, reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

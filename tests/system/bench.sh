@@ -1,65 +1,162 @@
 #!/usr/bin/env bash
-# Runs the benchmark guest and prints its figures as a table; the same as JSON lines in build/bench.jsonl.
+# Measures Rung and prints tables; the same as JSON lines in build/bench.jsonl. usage: bench.sh [PART...], or the same in PARTS
 #
-# HV=svm or vmx picks one vendor, else both; ACCEL=kvm measures on hardware. On the emulators, in their deterministic configurations,
-# the TSC counts instructions, and that is what the figures are then called. With COUNT=1 (build/count) also the events of one write.
+#   flat     operations of a guest without a system, by the RFC's protocol (tests/bench/bench.asm)
+#   ring3    the bare crossing, calls, switches and interrupts as ring 3 sees them (tests/bench/component.c)
+#   events   what costs hardware time, per operation, from a counting build (make COUNT=1)
+#   methods  the flat operations by method, guest-memory policy and address-space kind
+#   rfc      100,000 port writes of Linux user space, in C and in the shell (tests/bench/rfc.c, rfc-init)
+#   linux    from the kernel's entry to /init (tests/bench/linux.sh)
+#
+# HV=svm or vmx picks one vendor, else both; ACCEL=kvm measures on hardware. On the emulators, in their deterministic configurations, the
+# TSC counts instructions: each run gives the same figures, and they are called instructions. What the guests print is kept in
+# build/bench/raw, a file a run; a part that is not run keeps its last figures, and each says of which commit it is.
 set -eu
 cd "$(dirname "$0")/../.."
-B=${B:-build}
-json=build/bench.jsonl
-work=$B/bench
-mkdir -p "$work"
+. tests/bench/lib.sh
+parts=${*:-${PARTS:-}}
+[ -n "$parts" ] || parts=$([ -n "${COUNT:-}" ] && echo events || echo flat ring3 events methods rfc linux)
+user_options=${OPTS:-}
+B=build
+
+# ---- One run ------------------------------------------------------------------------------------------------------------
+flat="kind=flat mem=16 bits=64 load=100000 entry=100000"
+
+boot() { # name of the run, vendor, hypervisor options, modules as for run.sh...: 0 when all domains ended cleanly
+    local det=1 name=$1 vendor=$2 options=$3
+    shift 3
+    [ "${ACCEL:-}" != kvm ] || det=
+    HV=$vendor DET=$det TIMEOUT=${TIMEOUT:-300} WORK=$work/$name LOG=$work/$name.log OPTS="$options" B=$B tests/system/run.sh "$@" \
+        </dev/null > "$work/$name.out" 2> "$work/$name.err"
+}
+
+# The same, kept in raw/ and shown as a table. An option that this build's hypervisor refuses is a row that is skipped, with its words.
+measure() { # set, vendor, options, modules...
+    local set=$1 vendor=$2 options=$3 name=$2.$1
+    shift 3
+    if boot "$name" "$vendor" "$options" "$@"; then
+        { meta Rung "$vendor" "$options"; cat "$work/$name.out"; } > "$raw/$name.out"
+        return 0
+    fi
+    rm -f "$raw/$name.out"
+    if grep -q '\[stop\] unknown option' "$work/$name.err"; then
+        echo "$vendor: $options: skipped: $(grep -m1 -o 'unknown option.*' "$work/$name.err")"
+        return 1
+    fi
+    cat "$work/$name.err" >&2
+    echo "bench: $name failed" >&2
+    failed=1
+    return 1
+}
+
+show() { table "$raw/$1.out"; }
+
+# ---- The parts ------------------------------------------------------------------------------------------------------------
+part_flat() {
+    measure flat "$1" "$user_options" --module "build/guest/bench.bin domain=bench $flat" && show "$1.flat"
+    grep -hE 'domain 1:|per vcpu' "$work/$1.flat.log" 2>/dev/null | sed 's/^rung: \[bench\] /    /' || true
+}
+
+component() { echo "build/bench/component.bin domain=$1 role=component"; }
+
+part_ring3() {
+    make -s build/bench/component.bin
+    measure ring3 "$1" "$user_options" --module "build/guest/ring3.bin domain=bench $flat" --module "$(component bench)" || return 0
+    measure switch "$1" "$user_options" --module "build/guest/ring3_switch.bin domain=bench $flat" --module "$(component bench)" \
+        --module "build/guest/partner_yields.bin domain=other $flat" --module "$(component other)" || true
+    measure ticks "$1" "$user_options" --module "build/guest/ring3_ticks.bin domain=bench $flat" --module "$(component bench)" \
+        --module "build/guest/partner_ticks.bin domain=other $flat" || true
+    # One table and one file: the three have the same bases.
+    { cat "$raw/$1.ring3.out"; sed 1d "$raw/$1.switch.out"; sed 1d "$raw/$1.ticks.out"; } > "$raw/$1.new"
+    rm -f "$raw/$1.switch.out" "$raw/$1.ticks.out"
+    mv "$raw/$1.new" "$raw/$1.ring3.out"
+    show "$1.ring3"
+}
+
+# A run with EVENT_ROUNDS of one operation less a run with none, both from the counting build; nothing is printed in either.
+EVENT_ROUNDS=100
+events_of="out in cpuid rdmsr wrmsr mmio_write mmio_read outsb rep_outsb_256 irq_round timer_hlt"
+part_events() {
+    local operation vendor=$1
+    env -u COUNT -u B make -s COUNT=1 all
+    B=build/count
+    event_run "$vendor" none
+    for operation in $events_of; do
+        [ "$(jobs -rp | wc -l)" -lt 2 ] || wait -n
+        event_run "$vendor" "$operation" &
+    done
+    wait
+    B=build
+    for operation in $events_of; do
+        join <(counts "$vendor" "$operation") <(counts "$vendor" none) | awk -v o="$operation" -v n=$EVENT_ROUNDS '{ print o, $1, ($2 - $3) / n }'
+    done > "$raw/$vendor.events"
+    echo "$vendor: events per operation"
+    awk '!($1 in seen) { seen[$1]; row[++n] = $1 } !($2 in have) { have[$2]; column[++m] = $2 } { value[$1, $2] = $3 }
+        END { printf "%-14s", ""; for (j = 1; j <= m; j++) printf " %9s", column[j]; print ""
+            for (i = 1; i <= n; i++) { printf "%-14s", row[i]
+                for (j = 1; j <= m; j++) printf " %9s", value[row[i], column[j]] ? sprintf("%.2f", value[row[i], column[j]]) : "."
+                print "" } }' "$raw/$vendor.events"
+    echo
+}
+
+event_run() { # vendor, operation
+    nasm -Werror -f bin -I tests/guest/ -DN=$EVENT_ROUNDS -DONLY="$2" -o "$work/event-$2.bin" tests/bench/bench.asm
+    boot "$1.event-$2" "$1" "$user_options" --module "$work/event-$2.bin domain=bench $flat" || echo "bench: no events of $2" >&2
+}
+
+counts() { # vendor, operation: sorted lines "event count"
+    sed -n 's/^rung: count: //p' "$work/$1.event-$2.log" | sort
+}
+
+part_methods() {
+    local option
+    for option in depriv=0 depriv=1 depriv=2 guestmem=window guestmem=copy aspace=isolated; do
+        measure "${option/=/-}" "$1" "${user_options:+$user_options }$option" --module "build/guest/bench_methods.bin domain=bench $flat" && show "$1.${option/=/-}"
+    done
+    return 0
+}
+
+part_rfc() {
+    local option
+    local kernel=build/bench/kernel-generic/vmlinuz
+    tests/system/linux.sh
+    make_rfc
+    # The tests' kernel is built without /dev/port, which the shell's loop writes to.
+    tests/bench/kernel.sh generic || { kernel=build/linux/vmlinuz; echo "$1: without the shell's loop, which needs linux-image-amd64"; }
+    for option in "" depriv=0; do
+        measure "rfc${option:+-${option/=/-}}" "$1" "$(xargs <<<"$user_options $option")" --module "$kernel domain=linux kind=linux mem=256 -- $(rfc_line "$1")" \
+            --module "$work/rfc.initrd domain=linux role=initrd" && show "$1.rfc${option:+-${option/=/-}}"
+    done
+    return 0
+}
+# The shell's loop: 100,000 writes in two runs; a tenth of that on Bochs, which takes some minutes for that already.
+rfc_line() { echo "console=ttyS0 acpi=off pci=off noapic nolapic quiet rdinit=/rfc-init rfc.writes=$([ "$1" = svm ] && echo 50000 || echo 5000)"; }
+
+make_rfc() { # the tests' initrd, and behind it an archive with what is measured
+    local tree=$work/rfc
+    mkdir -p "$tree/bin"
+    gcc -std=gnu11 -O2 -Wall -Wextra -Werror -static -nostdlib -ffreestanding -fno-stack-protector -fno-pie -no-pie -fcf-protection=none \
+        -fno-asynchronous-unwind-tables -Wl,--build-id=none -s -o "$tree/bin/rfc" tests/bench/rfc.c
+    cp tests/bench/rfc-init "$tree/rfc-init"
+    chmod 755 "$tree/rfc-init"
+    find "$tree" -exec touch -h -d @1577836800 {} +
+    # Not compressed: GRUB unpacks modules, and of several archives the first alone.
+    { zcat build/linux/initrd; (cd "$tree" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --reproducible --quiet); } > "$work/rfc.initrd"
+}
+
+part_linux() {
+    [ "${ACCEL:-}" = kvm ] || B=$B tests/bench/linux.sh "$1" "$raw/$1.linux.json"
+}
+
+# ------------------------------------------------------------------------------------------------------------------------------
 tests/system/install.sh run
 tests/guest/build.sh
-
-run() { # vendor, guest: output in $work/vendor-guest.out and .log
-    local det=1
-    [ "${ACCEL:-}" != kvm ] || det=
-    HV=$1 DET=$det TIMEOUT=${TIMEOUT:-300} WORK=$work/$1-$2 LOG=$work/$1-$2.log OPTS="${OPTS:-}" tests/system/run.sh \
-        --module "build/guest/$2.bin domain=bench kind=flat mem=16 bits=64 load=100000 entry=100000" \
-        </dev/null > "$work/$1-$2.out" 2> "$work/$1-$2.err" || { cat "$work/$1-$2.err" >&2; echo "bench: the run on $1 failed" >&2; return 1; }
-}
-
-field() { sed -n "s/.* $1=\([0-9]*\).*/\1/p" <<<"$2"; }
-
-table() { # vendor
-    local unit=instructions line name build cpu
-    [ "${ACCEL:-}" != kvm ] || unit=cycles
-    build=$(sed -n 's/^rung: build \([^,]*\),.*/\1/p' "$work/$1-bench.log")
-    cpu=$(sed -n 's/^rung: cpu: \(.*\), [a-z]*, TSC.*/\1/p' "$work/$1-bench.log")
-    echo "$1: $unit per operation, less the empty loop ($cpu, ${OPTS:-default options})"
-    printf '%-14s %7s %7s %7s %7s %7s %7s %7s | %7s %7s %6s\n' operation n min q1 median q3 max mean KVM Xen goal
-    while read -r line; do
-        line=${line%$'\r'} name=$(sed 's/.*name=\([a-z_0-9]*\).*/\1/' <<<"$line")
-        [ "$name" != empty ] || continue
-        printf '%-14s' "$name"
-        for f in n min q1 median q3 max mean; do printf ' %7s' "$(field $f "$line")"; done
-        # shellcheck disable=SC2046 # three words, or none
-        printf ' | %7s %7s %6s\n' $(awk -v n="$name" -v v="$1" '$1 == n && $2 == v { print $3, $4, $5 }' tests/bench/peers.txt)
-        {
-            printf '{"name":"%s","hv":"%s","unit":"%s"' "$name" "$1" "$unit"
-            for f in n min q1 median q3 max mean; do printf ',"%s":%s' $f "$(field $f "$line")"; done
-            printf ',"cpu":"%s","options":"%s","build":"%s"}\n' "$cpu" "${OPTS:-}" "$build"
-        } >> "$json"
-    done < <(grep -a 'BENCH name=' "$work/$1-bench.out")
-    echo
-}
-
-# Events that cost hardware time, per port write: the run with 10,000 writes less the run without, from a counting build.
-events() { # vendor
-    run "$1" bench_port
-    run "$1" bench_none
-    echo "$1: events per port write"
-    join <(sed -n 's/^rung: count: //p' "$work/$1-bench_port.log" | sort) <(sed -n 's/^rung: count: //p' "$work/$1-bench_none.log" | sort) |
-        awk '{ printf "%-16s %8.2f\n", $1, ($2 - $3) / 10000 }' | tee "$work/$1-events.txt"
-    awk -v hv="$1" '{ printf "{\"name\":\"out\",\"hv\":\"%s\",\"event\":\"%s\",\"per_operation\":%s}\n", hv, $1, $2 }' "$work/$1-events.txt" >> "$json"
-    echo
-}
-
-: > "$json"
+failed=0
 for hv in ${HV:-svm vmx}; do
-    run "$hv" bench
-    table "$hv"
-    [ -z "${COUNT:-}" ] || events "$hv"
-    [ "${ACCEL:-}" = kvm ] || [ -n "${COUNT:-}" ] || tests/bench/linux.sh "$hv"
+    for part in $parts; do
+        declare -F "part_$part" > /dev/null || { echo "bench: no part '$part': flat ring3 events methods rfc linux" >&2; exit 2; }
+        "part_$part" "$hv"
+    done
 done
+collect
+exit $failed

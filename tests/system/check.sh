@@ -21,7 +21,7 @@ layer emul '^[a-z_]+\.h$|^emul/'
 layer devices '^(devices/|depriv/abi\.h$)'
 layer vmx '^(vmx/|kernel/|depriv/(abi|gate)\.h$)'
 layer svm '^(svm/|kernel/|depriv/(abi|gate)\.h$)'
-layer kernel '^(kernel/|depriv/(abi|gate|component)\.h$)'
+layer kernel '^(kernel/|depriv/(abi|gate|component|format)\.h$)'
 layer boot '^(boot/|kernel/)'
 layer depriv/load '^depriv/|^devices/acpipm\.h$|^dsdt\.hex$' # the tables name the ports of the ACPI device
 for f in $(sources kernel boot depriv devices emul); do
@@ -43,13 +43,16 @@ done
 # The kernel never opens user pages and never generates code; ring 0 uses no GS.
 grep -nwE 'stac|STAC|swapgs' $(sources boot kernel vmx svm depriv | grep -v README) | grep -v '^\S*: *;' | grep -vE ':\s*(\*|//|/\*|;)' | while read -r l; do echo "check: $l"; done
 
+# One specification of the calls.
+tests/system/abi.sh --check || fail "depriv/README.md: the table of calls is not that of abi.h: make abi"
+
 # Symbols: the component resolves by itself.
 if [ -f "$B/component.elf" ]; then
     nm -u "$B/component.elf" | grep -q . && fail "the ring-3 component has undefined symbols: $(nm -u "$B/component.elf" | tr -s ' \n' ' ')"
 fi
 
 # Ring 0 stays small. The goal is not reached yet: until it is, the size may only fall.
-ring0_goal=6000 ring0_limit=7863
+ring0_goal=6000 ring0_limit=6922
 ring0=$(tests/system/loc.sh | awk '$1 == "ring0" { print $2 }')
 [ "$ring0" -le $ring0_limit ] || fail "ring 0 has $ring0 lines, more than $ring0_limit"
 [ "$ring0" -le $ring0_goal ] || echo "check: note: ring 0 has $ring0 lines, $((ring0 - ring0_goal)) over the goal of $ring0_goal"
@@ -62,6 +65,5 @@ if command -v cppcheck >/dev/null; then
 fi
 # The decoder reads bytes that a guest chose: proved to stay in bounds.
 tests/system/prove.sh || bad=1
-tests/system/coverage.sh || bad=1
 [ $bad = 0 ] && echo "check: style, layers and static analysis hold"
 exit $bad

@@ -1,18 +1,24 @@
 #!/bin/bash
 # Installs the Debian packages that building, running and testing Rung need, if they are missing and this user may.
-# usage: install.sh [run|build|test]: the packages of one purpose; without a word all of them
+# usage: install.sh [run|build|test|peers|plots|emul]: the packages of one purpose; without a word all of them
 set -u
 
-build="gcc make nasm binutils acpica-tools"
+build="gcc make nasm binutils acpica-tools psf-unifont"
 run="qemu-system-x86 ovmf bochs bochs-term bochsbios vgabios grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools cpio
      busybox-static socat"
+plots="gnuplot-nox"
+peers="libc6-dev procps"
 test="libc6-dev libcmocka-dev libzydis-dev cppcheck procps frama-c-base why3 z3"
+emul="libc6-dev libzydis-dev valgrind clang libclang-rt-14-dev"
 
 case "${1:-all}" in
 build) want=$build ;;
 run)   want="$build $run" ;;
+peers) want="$build $run $peers" ;;
+plots) want="$plots" ;;
+emul)  want="$build $emul" ;;
 test|all) want="$build $run $test" ;;
-*) echo "install.sh: '$1' is not one of: build run test" >&2; exit 2 ;;
+*) echo "install.sh: '$1' is not one of: build run test peers plots emul" >&2; exit 2 ;;
 esac
 
 missing=

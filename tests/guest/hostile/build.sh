@@ -11,8 +11,10 @@ offsets() {
     cat <<'END'
 I_DOMID abi_info domid
 I_CPU abi_info cpu
+I_TSC_KHZ abi_info tsc_khz
 I_RAM_LOW abi_info ram_low
 F_OP abi_frame op
+F_PORT abi_frame port
 F_WANT abi_frame want
 F_STATUS abi_frame status
 F_STATE_OUT abi_frame state_out
@@ -21,6 +23,7 @@ F_VECTOR abi_frame vector
 F_INJECT abi_frame inject
 F_INJECT_ERR abi_frame inject_error
 F_LIFE abi_frame life
+F_EVENTS abi_frame events
 F_TIMER abi_frame timer
 F_CONSOLE_LEN abi_frame console_len
 F_CONSOLE abi_frame console
@@ -41,11 +44,51 @@ S_DR6 abi_frame state.dr6
 S_DR7 abi_frame state.dr7
 S_SYSENTER_CS abi_frame state.sysenter_cs
 S_SYSENTER_SP abi_frame state.sysenter_esp
+S_STAR abi_frame state.star
+S_LSTAR abi_frame state.lstar
+S_FMASK abi_frame state.fmask
+S_KERNEL_GS abi_frame state.kernel_gs_base
+S_DR abi_frame state.dr
 SEG_LIMIT abi_segment limit
 SEG_ATTR abi_segment attr
 SEG_SELECTOR abi_segment selector
 TABLE_LIMIT abi_table limit
 END
+}
+
+# The calls by name, the first number that is none, and for each argument of each the values that are just out of its range.
+calls() {
+    cat >"$out/calls.c" <<'END'
+#include <stdio.h>
+#include "depriv/abi.h"
+static void bad(uint32_t nr, int argument, uint64_t value)
+{
+    printf("    dd %u, %d\n    dq 0x%llx\n", nr, argument, (unsigned long long)value);
+}
+static void call(uint32_t nr, const struct abi_argument *rules)
+{
+    for (int i = 0; i < ABI_ARGUMENTS; i++) {
+        uint64_t m = rules[i].limit;
+        if (rules[i].check == ABI_CHECK_NONE)
+            continue;
+        bad(nr, i, rules[i].check == ABI_CHECK_BITS ? ~m & (m + 1) : m + 1);
+        bad(nr, i, 1ull << 32);
+        bad(nr, i, 1ull << 63 | 1);
+        bad(nr, i, ~0ull);
+    }
+}
+#define NAME(nr, NAME, ...) printf("%%define CALL_" #NAME " %d\n", nr);
+#define CALL(nr, NAME, name, n, may, bound, ...) call(nr, (const struct abi_argument[ABI_ARGUMENTS]){ __VA_ARGS__ });
+int main(void)
+{
+    ABI_CALLS(NAME)
+    printf("%%define CALLS_END %d\n%%macro bad_arguments 0\n", ABI_CALLS_END);
+    ABI_CALLS(CALL)
+    puts("%endmacro");
+}
+END
+    gcc -I"$root" -o "$out/calls" "$out/calls.c"
+    "$out/calls"
 }
 
 make_offsets() {
@@ -57,6 +100,7 @@ make_offsets() {
         done < <(offsets)
         echo '__asm__("==> %%define SEG_BYTES %c0\n==> %%define STATE_BYTES %c1" : : "i"(sizeof(struct abi_segment)), "i"(sizeof(struct abi_state))); }'
     } | sed 's/==> %define/==> %%define/' | gcc -ffreestanding -I"$root" -S -o - -x c - | sed -n 's/.*==> //p' >"$out/abi.new"
+    calls >>"$out/abi.new"
     cmp -s "$out/abi.new" "$out/abi.inc" || mv "$out/abi.new" "$out/abi.inc"
 }
 

@@ -331,7 +331,7 @@ r_nt:
 ; ---- Calls (K1, K2, K5) ------------------------------------------------------------------------------------------------------
 
 c_unknown:                              ; numbers without a call: a defined error, and the domain lives
-    mov     r13d, 5
+    mov     r13d, CALLS_END
 .next:
     mov     eax, r13d
     call    ring0
@@ -349,7 +349,7 @@ c_high_bits:                            ; the number has 32 bits: what is above 
     xor     esi, esi
     call    ring0
     expect  0
-    mov     rax, 0xffffffff00000005
+    mov     rax, 0xffffffff00000000 + CALLS_END
     call    ring0
     expect  E_CALL
     ret
@@ -365,8 +365,8 @@ c_arguments:
     refused CALL_READ, 257
     refused CALL_READ, 0x100000000
     refused CALL_READ, -1
-    refused CALL_STATE, 0x80
-    refused CALL_STATE, 0x10000007f
+    refused CALL_STATE, 0x100
+    refused CALL_STATE, 0x1000000ff
     refused CALL_STATE, -1
     mov     esi, 256
     call_ring0 CALL_READ
@@ -375,6 +375,64 @@ c_arguments:
     call_ring0 CALL_STATE
     expect  0
     ret
+c_ranges:                               ; each argument of each call, just out of its range: an error, and nothing else
+    lea     r12, [bad_table]
+.next:
+    xor     esi, esi
+    xor     r8d, r8d
+    xor     r9d, r9d
+    mov     eax, [r12 + 4]
+    test    eax, eax
+    cmovz   rsi, [r12 + 8]
+    cmp     eax, 1
+    cmove   r8, [r12 + 8]
+    cmp     eax, 2
+    cmove   r9, [r12 + 8]
+    call_ring0 [r12]
+    expect  E_ARG
+    add     r12, 16
+    lea     rax, [bad_table_end]
+    cmp     r12, rax
+    jb      .next
+    ret
+c_kick:                                 ; its own vcpu is the only one there is: the event comes, once for both
+    xor     esi, esi
+    call_ring0 CALL_KICK
+    expect  0
+    xor     esi, esi
+    call_ring0 CALL_KICK
+    expect  0
+    ret
+c_kicked:
+    cmp     dword [rbp + F_EVENTS], EVENT_KICK
+    jne     wrong_result
+    note    NOTE_LIFE
+    mov     dword [rbp + F_LIFE], LIFE_OFF
+    ret
+c_kick_other:
+    mov     esi, 1
+    call_ring0 CALL_KICK
+    expect  E_ARG
+    ret
+; Which change of RIP wins (S0-15, S0-16): ring 3's, over the advance that ring 0 makes after the operation, and over the one it made before.
+o_move:
+    mov     esi, RIP_
+    call_ring0 CALL_STATE
+    expect  0
+    lie64   RIP_, S_RIP, G_CODE + g_good - GUEST
+    ret
+o_after:
+    cmp     dword [ops_done], 1
+    je      o_move
+o_moved:                                ; the next port says where the guest went on
+    cmp     word [rbp + F_PORT], 0x82
+    jne     wrong_result
+    note    NOTE_LIFE
+    mov     dword [rbp + F_LIFE], LIFE_OFF
+    ret
+o_before:                               ; the event that ends HLT
+    note    NOTE_INTR
+    jmp     o_move
 c_garbage:                              ; registers that are no arguments hold addresses of ring 0
     mov     rsi, KERNEL_STACK
     mov     r8, rsi
@@ -670,8 +728,14 @@ state64 g_dr7_gd,     DR_, S_DR7, 0xffff27ff    ; legal: every breakpoint on, GD
 state64 g_se_cs,      SYSENTER_, S_SYSENTER_CS, -1
 state64 g_se_esp,     SYSENTER_, S_SYSENTER_SP, HIGH_ADDRESS
 state64 g_se_eip,     SYSENTER_, S_SYSENTER_SP + 8, EDGE_ADDRESS
-state32 g_out_bit,    0, F_STATE_OUT, 0x80
-state32 g_out_high,   0, F_STATE_OUT, 0x8000007f
+state64 g_star_ones,  SYSCALL_, S_STAR, -1      ; legal: the CPU stores it
+state64 g_lstar,      SYSCALL_, S_LSTAR, HIGH_ADDRESS
+state64 g_cstar,      SYSCALL_, S_LSTAR + 8, EDGE_ADDRESS
+state64 g_fmask,      SYSCALL_, S_FMASK, 1 << 32
+state64 g_kernel_gs,  SYSCALL_, S_KERNEL_GS, HIGH_ADDRESS
+state64 g_dr_ones,    DR_, S_DR, -1             ; legal: no address is checked, and ring 0 must not feel a breakpoint
+state32 g_out_bit,    0, F_STATE_OUT, 0x100
+state32 g_out_high,   0, F_STATE_OUT, 0x800000ff
 g_zero:                                         ; nothing set at all
     lea     rdi, [rbp + F_STATE]
     xor     eax, eax
@@ -816,6 +880,28 @@ e_spin_flags:
 e_calls:
     call_ring0 CALL_READ
     jmp     e_calls
+e_long:                                 ; operations of 50 quanta each, one after the other
+    imul    rcx, [rbx + I_TSC_KHZ], 250
+    jmp     spin_tsc
+e_short:                                ; of less than one, likewise: 400 of them are none of ring 0's business
+    imul    rcx, [rbx + I_TSC_KHZ], 2
+spin_tsc:                               ; rcx: ticks of the TSC
+    rdtsc
+    shl     rdx, 32
+    lea     r8, [rax + rdx]
+    add     r8, rcx
+.next:
+    rdtsc
+    shl     rdx, 32
+    or      rax, rdx
+    cmp     rax, r8
+    jb      .next
+    ret
+e_log:
+    mov     byte [rbp + F_TEXT], '.'
+    mov     byte [rbp + F_TEXT + 1], 0
+    call_ring0 CALL_LOG
+    jmp     e_log
 e_yield:
     call_ring0 CALL_YIELD
     jmp     e_yield

@@ -1,0 +1,218 @@
+/* The executor's inside: one instruction under way, its operands, and the table that says who runs it. Only emul/ includes it.
+ *
+ * The contract of a handler (emul_exec[].run): the instruction is decoded and of an allowed class; with X_OPERANDS the operands of its
+ * form are in dst, src and src2, zero-extended, and its memory operand (if any) is resolved for the access that X_WRITE and X_READ
+ * say. The handler computes into x->dst, x->src and x->flags, which are committed behind it, and answers EMUL_DONE; or it answers a
+ * fault, EMUL_RETRY or EMUL_UNHANDLED and has changed nothing. With LOCK a handler may run several times. Handlers that change more
+ * than that (segments, control registers, several registers) do all that can fail first. gpr[4] is RSP while a handler runs, and is
+ * committed with the rest; on a fault its changes are dropped. */
+#ifndef EMUL_EXEC_H
+#define EMUL_EXEC_H
+
+#include "access.h"
+#include "emul.h"
+#include "state.h"
+#include "tables.h"
+
+struct exec {
+    struct emul_ctx *ctx;
+    struct emul_state *s;          /* ctx->state */
+    struct emul_result *result;
+    const struct emul_insn *insn;
+    uint64_t *gpr;                 /* ctx->gpr */
+    uint64_t next_rip;             /* where execution goes on; already cut to the mode; a branch sets it with exec_branch() */
+    uint64_t flags;                /* RFLAGS after the instruction */
+    uint64_t dst, src, src2;
+    unsigned user, context;        /* emul_user(), emul_walk_context() as the instruction began */
+    uint8_t mode, opsize;          /* of insn */
+    uint8_t plain;                 /* operands in 64-bit code without alignment checks, of no exit: exec_resolve()'s short way */
+    uint8_t src_size;              /* bytes of the source */
+    uint8_t shadow;                /* EMUL_SHADOW_* that hold behind the instruction */
+    uint8_t no_step;               /* no single-step trap behind it (MOV SS) */
+    uint8_t stay;                  /* REP with iterations left: RIP does not move */
+    uint32_t may;                  /* of emul_execute() */
+    const struct emul_port_exit *want; /* of emul_string_io(), else NULL */
+    uint8_t *dst_reg, *src_reg;    /* register operands, where they are (AH and its like one byte up) */
+    struct emul_place place;       /* the memory operand */
+};
+
+/* Flags of a row. */
+#define X_OPERANDS 0x01u           /* fetch the operands of the form */
+#define X_READ     0x02u           /* the destination is read */
+#define X_WRITE    0x04u           /* the destination is written */
+#define X_SWAP     0x08u           /* the source register is written too (XCHG, XADD) */
+#define X_PRIV     0x10u           /* #GP(0) unless CPL is 0 */
+#define X_MEMORY   0x20u           /* accesses memory without a ModRM operand: stack, strings, tables */
+#define X_ADDRESS  0x40u           /* its ModRM operand is an address only: LEA, NOP, INVLPG */
+#define X_PROTECTED 0x80u          /* #UD in real and virtual-8086 mode (SDM 2A LAR) */
+
+struct exec_row {
+    int (*run)(struct exec *x);    /* NULL: refused by name */
+    uint8_t flags;                 /* X_* */
+    uint8_t pad;
+    uint16_t may;                  /* EMUL_MAY_*, but for EMUL_MAY_MEMORY, which follows from operands and flags */
+};
+extern const struct exec_row emul_exec[EMUL_OPS_END];
+
+static inline int exec_fault(struct exec *x, unsigned vector, uint32_t error)
+{
+    return emul_fault(x->result, vector, error);
+}
+
+static inline int exec_gp0(struct exec *x)
+{
+    return emul_fault(x->result, EMUL_VECTOR_GP, 0);
+}
+
+static inline int exec_ud(struct exec *x)
+{
+    return emul_fault(x->result, EMUL_VECTOR_UD, 0);
+}
+
+/* Makes groups of the state valid that the caller of the library may have left out; 0 or EMUL_UNHANDLED. */
+static inline int exec_need(struct exec *x, uint32_t groups)
+{
+    return emul_need(x->ctx, groups);
+}
+
+/* A register where it lies. size 1 without REX: 4 to 7 are AH CH DH BH. */
+static inline uint8_t *exec_reg(const struct exec *x, unsigned reg, unsigned size)
+{
+    if (size == 1 && !(x->insn->prefix & EMUL_PFX_REX) && (reg & ~3u) == 4)
+        return (uint8_t *)&x->gpr[reg - 4] + 1;
+    return (uint8_t *)&x->gpr[reg & (EMUL_GPRS - 1)];
+}
+
+static inline uint64_t exec_reg_read(const uint8_t *reg, unsigned size)
+{
+    if (size == 8)
+        return *(const emul_reg64 *)reg;
+    if (size == 4)
+        return *(const emul_reg32 *)reg;
+    return size == 1 ? *reg : *(const emul_reg16 *)reg;
+}
+
+/* SDM 1 3.4.1.1: 4 bytes clear the upper half, 1 and 2 keep the rest. */
+static inline void exec_reg_write(uint8_t *reg, unsigned size, uint64_t value)
+{
+    if (size == 8)
+        *(emul_reg64 *)reg = value;
+    else if (size == 4)
+        *(emul_reg64 *)reg = (uint32_t)value;
+    else if (size == 1)
+        *reg = (uint8_t)value;
+    else
+        *(emul_reg16 *)reg = (uint16_t)value;
+}
+
+/* Writes the low `size` bytes of general register n (no high bytes). */
+static inline void exec_set_gpr(struct exec *x, unsigned n, unsigned size, uint64_t value)
+{
+    exec_reg_write((uint8_t *)&x->gpr[n], size, value);
+}
+
+/* Effective address of the ModRM operand, in its address size. */
+static inline uint64_t exec_offset(const struct exec *x)
+{
+    const struct emul_insn *insn = x->insn;
+    uint64_t offset = insn->disp;
+
+    if (insn->base < EMUL_GPRS)
+        offset += x->gpr[insn->base];
+    else if (insn->base == EMUL_REG_RIP)
+        offset += x->next_rip;
+    if (insn->index < EMUL_GPRS)
+        offset += x->gpr[insn->index] << insn->scale;
+    return insn->addrsize == 8 ? offset : offset & emul_size_mask(insn->addrsize);
+}
+
+int exec_resolve_long(struct exec *x, uint64_t offset, unsigned size, unsigned access, struct emul_place *place);
+
+/* The memory operand of ModRM: `size` bytes at `skip` bytes behind its start. access: 0 or EMUL_PF_W. The short way: 64-bit code
+ * without a segment base, within a page, no alignment check. */
+static inline int exec_resolve(struct exec *x, uint64_t skip, unsigned size, unsigned access, struct emul_place *place)
+{
+    uint64_t offset = exec_offset(x) + skip;
+
+    if (!x->plain || x->insn->seg >= EMUL_FS || (offset & PAGE_MASK) > PAGE_SIZE - size || !emul_canonical48(offset))
+        return exec_resolve_long(x, offset, size, access, place);
+    place->size[0] = size;
+    place->size[1] = 0;
+    return emul_walk_with(x->ctx, offset, x->context, access | x->user, &place->gpa[0], x->result);
+}
+
+int exec_load(struct exec *x, uint64_t skip, unsigned size, uint64_t *value);
+int exec_store(struct exec *x, uint64_t skip, unsigned size, uint64_t value);
+
+/* The destination register stays as it is, its upper half too, though the operation writes it. */
+static inline void exec_keep_register(struct exec *x)
+{
+    x->opsize = 8;
+    x->dst = *(emul_reg64 *)x->dst_reg;
+}
+
+/* Loads dst from x->place, runs, and with `write` stores it back; atomically under LOCK. */
+int exec_modify(struct exec *x, int (*run)(struct exec *x), int write);
+
+/* Near branch to `target`: cut to the operand size, checked against CS (SDM 2A CALL, JMP). 0 or #GP(0). */
+int exec_branch(struct exec *x, uint64_t target);
+
+/* Stack accesses that take effect together: each push is checked and translated at once, in order; nothing is written before
+ * exec_stack_commit(). At most EXEC_PUSHES of them. */
+#define EXEC_PUSHES 35u            /* a call gate with 31 parameters; more than ENTER pushes */
+struct exec_stack {
+    const struct emul_segment *ss;
+    uint64_t rsp;
+    unsigned size;                 /* of the stack pointer: 2, 4, 8 */
+    unsigned access;               /* EMUL_PF_U, or 0: privilege of the accesses */
+    unsigned vector;               /* of a limit violation: SS, or TS on the way of a task switch */
+    uint32_t error;
+    unsigned count;
+    struct { struct emul_place place; uint64_t value; } push[EXEC_PUSHES];
+};
+void exec_stack_begin(struct exec *x, struct exec_stack *st);  /* the current stack */
+int exec_push(struct exec *x, struct exec_stack *st, unsigned size, const uint64_t *values, unsigned count);
+int exec_pop(struct exec *x, struct exec_stack *st, unsigned size, uint64_t *values, unsigned count);
+void exec_stack_skip(struct exec_stack *st, uint64_t bytes);   /* rSP moves up, in its width */
+int exec_stack_commit(struct exec *x, struct exec_stack *st);  /* writes; sets gpr[4] */
+
+/* Accesses at a linear address, for descriptor tables and task state: supervisor, implicit (SDM 3A 4.6.1). */
+int exec_system_place(struct exec *x, uint64_t linear, unsigned size, unsigned access, struct emul_place *place); /* 1 to 64 bytes */
+int exec_system_read(struct exec *x, uint64_t linear, unsigned size, uint64_t *value);
+int exec_system_write(struct exec *x, uint64_t linear, unsigned size, uint64_t value);
+
+/* exec_alu.c: the eight of group 1, by their number in ModRM.reg; flags from and to *flags. For exec_string.c's CMPS and SCAS. */
+uint64_t exec_compare_flags(uint64_t a, uint64_t b, unsigned size, uint64_t flags); /* RFLAGS behind CMP a, b */
+int exec_condition(uint64_t flags, unsigned code);             /* SDM 1 appendix B: low four bits of the opcode */
+
+/* I/O permission: IOPL and the bitmap of the TSS (SDM 1 18.5). 0 or #GP(0). */
+int exec_port_allowed(struct exec *x, unsigned port, unsigned size);
+
+/* exec_string.c: are the callbacks there for a store to a resolved place, so that it can be asked before anything is read? */
+int exec_storable(const struct exec *x, const struct emul_place *place);
+int exec_loadable(const struct exec *x, const struct emul_place *place);
+
+/* exec_segment.c */
+int exec_load_segment(struct exec *x, unsigned seg, uint16_t selector); /* MOV, POP, LDS ...: any mode (SDM 2A MOV) */
+
+/* Handlers, by file: int do_NAME(struct exec *). One that is not there yet is refused by name. */
+#define EXEC_HANDLERS(X) \
+    /* exec_move.c */ X(mov) X(movsx) X(lea) X(xchg) X(xlat) X(cmov) X(setcc) X(bswap) X(movbe) X(nop) X(clflush) X(cbw) X(cwd) X(lahf) X(sahf) \
+        X(salc) X(flag_bits) \
+    /* exec_alu.c */ X(add) X(or) X(adc) X(sbb) X(and) X(sub) X(xor) X(cmp) X(test) X(inc) X(dec) X(neg) X(not) X(shift) X(shld) X(xadd) \
+        X(cmpxchg) X(cmpxchg8b) X(adcx) X(bit) \
+    /* exec_bits.c */ X(mul) X(imul) X(imul2) X(imul3) X(div) X(idiv) X(scan) X(popcnt) X(crc32) X(bcd) X(aam) X(aad) X(bmi) X(bmi_shift) X(pdep) X(mulx) \
+    /* exec_flow.c */ X(push) X(pop) X(pusha) X(popa) X(pushf) X(popf) X(enter) X(leave) X(call) X(jmp) X(ret) X(jcc) X(jcxz) X(loop) \
+        X(cli) X(sti) X(bound) X(hlt) \
+    /* exec_string.c */ X(in) X(out) X(ins) X(outs) X(movs) X(cmps) X(scas) X(stos) X(lods) \
+    /* exec_segment.c */ X(movseg) X(load_far) X(arpl) X(lar) X(lldt) X(sldt) \
+    /* exec_far.c */ X(jmpf) X(retf) \
+    /* exec_event.c */ X(int) X(iret) \
+    /* exec_system.c */ X(movcr) X(movdr) X(lmsw) X(smsw) X(clts) X(invlpg) X(invpcid) X(lgdt) X(sgdt) X(rdmsr) X(wrmsr) X(rdtsc) X(cpuid) \
+        X(syscall) X(sysret) X(sysenter) X(sysexit) X(swapgs) X(fsgsbase) X(xgetbv) X(rdpid) X(rdpkru) X(clac) X(ud) \
+    /* exec_simd.c */ X(simd)
+#define EXEC_HANDLER(name) int do_##name(struct exec *x) __attribute__((weak));
+EXEC_HANDLERS(EXEC_HANDLER)
+
+
+#endif

@@ -1,0 +1,350 @@
+/* Vector moves and logic, as compilers use them to copy and to clear: MMX, SSE, VEX and EVEX; all else of the families is refused.
+ *
+ * Registers are the caller's (emul_ops.vector_read, vector_write). Masked elements are neither read nor written in memory, and do not
+ * fault. A vector in memory moves in pieces of 8 bytes. */
+#include "exec.h"
+
+#define VECTOR_MAX 64u
+#define HALF       8u
+#define SSE_ALIGN  16u             /* what #AC asks of all that is wider, too: measured on an AMD EPYC */
+
+/* What becomes of the first source a and the second, b. */
+enum simd_kind { NONE, ZERO, MOVE, LOW, HIGH, DOWN, AND, ANDN, OR, XOR };
+
+#define STORE    0x1u              /* from ModRM.reg to ModRM.rm */
+#define ALIGNED  0x2u
+#define GPR      0x4u              /* ModRM.rm is a general register, or memory of its size */
+#define FROM_MM  0x8u
+#define TO_MM    0x10u
+
+/* An opcode with memory and with registers. size: bytes that are moved, 0: the whole vector. */
+struct simd_cell {
+    uint8_t mem, reg, size, flags;
+};
+#define FULL(kind, flags) { kind, kind, 0, flags }
+#define LOGIC(kind)       { FULL(kind, 0), FULL(kind, 0) }
+
+static const struct simd_cell cells[256][4] = { /* map 0F, by opcode and mandatory prefix: none, 66, F3, F2 */
+    [0x10] = { FULL(MOVE, 0), FULL(MOVE, 0), { MOVE, LOW, 4, 0 }, { MOVE, LOW, 8, 0 } },
+    [0x11] = { FULL(MOVE, STORE), FULL(MOVE, STORE), { MOVE, LOW, 4, STORE }, { MOVE, LOW, 8, STORE } },
+    [0x12] = { { LOW, DOWN, HALF, 0 }, { LOW, NONE, HALF, 0 } },
+    [0x13] = { { MOVE, NONE, HALF, STORE }, { MOVE, NONE, HALF, STORE } },
+    [0x16] = { { HIGH, HIGH, HALF, 0 }, { HIGH, NONE, HALF, 0 } },
+    [0x17] = { { DOWN, NONE, HALF, STORE }, { DOWN, NONE, HALF, STORE } },
+    [0x28] = { FULL(MOVE, ALIGNED), FULL(MOVE, ALIGNED) },
+    [0x29] = { FULL(MOVE, STORE | ALIGNED), FULL(MOVE, STORE | ALIGNED) },
+    [0x2b] = { FULL(MOVE, STORE | ALIGNED), FULL(MOVE, STORE | ALIGNED) },
+    [0x54] = LOGIC(AND), [0x55] = LOGIC(ANDN), [0x56] = LOGIC(OR), [0x57] = LOGIC(XOR),
+    [0x6e] = { FULL(MOVE, GPR), FULL(MOVE, GPR) },
+    [0x6f] = { FULL(MOVE, 0), FULL(MOVE, ALIGNED), FULL(MOVE, 0), FULL(MOVE, 0) },
+    [0x77] = { FULL(ZERO, 0) }, /* VZEROUPPER; EMMS is the x87's */
+    [0x7e] = { FULL(MOVE, GPR | STORE), FULL(MOVE, GPR | STORE), { MOVE, MOVE, HALF, 0 } },
+    [0x7f] = { FULL(MOVE, STORE), FULL(MOVE, STORE | ALIGNED), FULL(MOVE, STORE), FULL(MOVE, STORE) },
+    [0xd6] = { [1] = { MOVE, MOVE, HALF, STORE }, { NONE, MOVE, HALF, FROM_MM }, { NONE, MOVE, HALF, TO_MM } },
+    [0xdb] = LOGIC(AND), [0xdf] = LOGIC(ANDN), [0xeb] = LOGIC(OR), [0xef] = LOGIC(XOR),
+    [0xe7] = { FULL(MOVE, STORE), FULL(MOVE, STORE | ALIGNED) },
+    [0xf0] = { [3] = FULL(MOVE, 0) },
+};
+static const struct simd_cell movntdqa = FULL(MOVE, ALIGNED);
+
+union vector {
+    uint8_t b[VECTOR_MAX];
+    uint64_t q[VECTOR_MAX / 8];
+};
+
+struct simd {
+    const struct simd_cell *cell;
+    unsigned kind, type;           /* enum simd_kind; enum emul_vector of ModRM.reg */
+    unsigned width;                /* bytes of a register that the encoding can reach; to read them asks whether their state is on */
+    unsigned bytes, size;          /* of the vector; of what is moved */
+    unsigned element;              /* of the mask, or all that is moved */
+    unsigned count;                /* elements that a mask decides over */
+    uint64_t mask;
+    int aligned;                   /* in memory, or #GP(0) */
+    union vector reg, a, b, out;
+};
+
+static int is_mmx(const struct emul_insn *insn)
+{
+    return insn->encoding == EMUL_LEGACY && !insn->pp && insn->opcode >= 0x60;
+}
+
+static const struct simd_cell *find_cell(const struct emul_insn *insn)
+{
+    const struct simd_cell *cell = 0;
+
+    if (insn->map == EMUL_MAP_0F)
+        cell = &cells[insn->opcode][insn->pp];
+    else if (insn->map == EMUL_MAP_0F38 && insn->opcode == 0x2a && insn->pp == 1)
+        cell = &movntdqa;
+    if (cell && cell->mem == ZERO && insn->encoding == EMUL_LEGACY)
+        return 0;
+    return cell && (insn->mod == 3 ? cell->reg : cell->mem) ? cell : 0;
+}
+
+static int read_vector(const struct exec *x, unsigned type, unsigned number, union vector *data, unsigned size)
+{
+    if (type == EMUL_VECTOR_MM) {
+        number &= 7;
+        size = HALF;
+    }
+    return x->ctx->ops->vector_read(x->ctx->opaque, type, number, data, size);
+}
+
+/* Bytes of an element of EVEX's masks, by W (and the prefix of VMOVDQU8 and 16). */
+static unsigned element_size(const struct emul_insn *insn)
+{
+    unsigned wide = insn->rex & EMUL_REX_W ? 1 : 0;
+
+    return insn->opcode >= 0x60 && insn->pp == 3 ? 1u << wide : 4u << wide;
+}
+
+static void set_sizes(const struct exec *x, struct simd *v)
+{
+    static const uint8_t width[] = { [EMUL_LEGACY] = 16, [EMUL_ENC_VEX] = 32, [EMUL_ENC_EVEX] = 64 };
+    const struct emul_insn *insn = x->insn;
+    unsigned gpr = x->mode == EMUL_MODE64 && (insn->rex & EMUL_REX_W) ? 8 : 4;
+    int mm = is_mmx(insn) || (v->cell->flags & TO_MM);
+
+    v->kind = insn->mod == 3 ? v->cell->reg : v->cell->mem;
+    v->type = mm ? EMUL_VECTOR_MM : EMUL_VECTOR_XMM;
+    v->width = mm ? HALF : width[insn->encoding];
+    v->bytes = mm ? HALF : v->cell->size || (v->cell->flags & GPR) ? 16 : 16u << insn->vl;
+    v->size = v->cell->flags & GPR ? gpr : v->cell->size ? v->cell->size : v->bytes;
+    v->element = v->size;
+    v->aligned = (v->cell->flags & ALIGNED) || (insn->encoding == EMUL_LEGACY && !mm && v->kind >= AND); /* SDM 2A table 2-18 on */
+    v->count = v->mask = 1;
+}
+
+/* Are the registers there for the guest? SDM 2A table 2-21 and on: #UD first, then #NM, all before the operand in memory. Reads
+ * ModRM.reg. */
+static int check_state(struct exec *x, struct simd *v)
+{
+    const struct emul_state *s = x->s;
+    const struct emul_ops *ops = x->ctx->ops;
+
+    if (x->insn->encoding == EMUL_LEGACY) {
+        if ((s->cr0 & CR0_EM) || (!is_mmx(x->insn) && !(s->cr4 & CR4_OSFXSR)))
+            return exec_ud(x);
+    } else if (!emul_protected(s) || !(s->cr4 & CR4_OSXSAVE)) {
+        return exec_ud(x);
+    }
+    if (!ops->vector_read || !ops->vector_write)
+        return EMUL_UNHANDLED;
+    if (read_vector(x, v->type, x->insn->reg, &v->reg, v->width) < 0)
+        return exec_ud(x);
+    return s->cr0 & CR0_TS ? exec_fault(x, EMUL_VECTOR_NM, 0) : EMUL_DONE;
+}
+
+/* EVEX: the mask of its elements. */
+static int take_mask(struct exec *x, struct simd *v)
+{
+    const struct emul_insn *insn = x->insn;
+
+    if (!insn->mask)
+        return EMUL_DONE;
+    if (x->ctx->ops->vector_read(x->ctx->opaque, EMUL_VECTOR_K, insn->mask, &v->mask, sizeof(v->mask)) < 0)
+        return exec_ud(x);
+    v->element = element_size(insn);
+    v->count = v->size / v->element;
+    v->mask &= v->count == 64 ? ~0ull : (1ull << v->count) - 1;
+    return EMUL_DONE;
+}
+
+/* A part of a resolved operand. */
+static struct emul_place part_of(const struct emul_place *place, unsigned at, unsigned size)
+{
+    struct emul_place part = { { place->gpa[0] + at, place->gpa[1] }, { size, 0 } };
+
+    if (at >= place->size[0]) {
+        part.gpa[0] = place->gpa[1] + at - place->size[0];
+    } else if (at + size > place->size[0]) {
+        part.size[0] = place->size[0] - at;
+        part.size[1] = size - part.size[0];
+    }
+    return part;
+}
+
+/* The operand in memory: elements, of which those in the mask are moved. What lies between the first and the last of them is translated;
+ * it is in the same pages as they are, so nothing else can fault. No element: no access and no check (SDM 2A 2.7.4). */
+static int access_vector(struct exec *x, const struct simd *v, union vector *data, unsigned access)
+{
+    const struct emul_insn *insn = x->insn;
+    unsigned size = v->element * v->count;
+    int partial = v->count > 1 && v->mask != ~0ull >> (64 - v->count);
+    unsigned step = partial ? v->element : size;
+    unsigned align = !partial && size > SSE_ALIGN ? SSE_ALIGN : step; /* of #AC */
+    unsigned first, span;
+    uint64_t offset = exec_offset(x), linear;
+    int status;
+
+    if (!v->mask)
+        return EMUL_DONE;
+    first = __builtin_ctzll(v->mask) * v->element;
+    span = partial ? (64 - __builtin_clzll(v->mask)) * v->element - first : size;
+    status = emul_linear(x->ctx, x->mode, insn->seg, (offset + first) & emul_size_mask(insn->addrsize), span, access, &linear, x->result);
+    if (status)
+        return status;
+    if (v->aligned && ((linear - first) & (size - 1)))
+        return exec_gp0(x);
+    if ((x->s->rflags & RFLAGS_AC) && (x->s->cr0 & CR0_AM) && x->user && (linear & (align - 1)))
+        return exec_fault(x, EMUL_VECTOR_AC, 0);
+    status = emul_translate(x->ctx, x->mode, linear, span, access | x->user, &x->place, x->result);
+    if (!status && (access & EMUL_PF_W) && !exec_storable(x, &x->place))
+        status = EMUL_UNHANDLED;
+    for (unsigned at = first; at < first + span && !status; at += step) { /* at most 64 */
+        struct emul_place part = part_of(&x->place, at - first, step);
+
+        if (!(v->mask >> at / step & 1))
+            continue;
+        status = access & EMUL_PF_W ? emul_store_bytes(x->ctx, &part, data->b + at, EMUL_FOR_OPERAND)
+                                    : emul_load_bytes(x->ctx, &part, data->b + at, EMUL_FOR_OPERAND);
+    }
+    return status;
+}
+
+/* One element from memory for all of them (EVEX.b): read if any is wanted. */
+static int load_broadcast(struct exec *x, struct simd *v)
+{
+    struct simd one = *v;
+    int status;
+
+    one.element = element_size(x->insn);
+    one.count = 1;
+    one.mask = !!v->mask;
+    status = access_vector(x, &one, &one.b, 0);
+    for (unsigned i = 0; i < v->bytes && !status; i++)
+        v->b.b[i] = one.b.b[i % one.element];
+    return status;
+}
+
+/* The second source: memory, a general register, a vector register; ModRM.reg of a store. */
+static int load_source(struct exec *x, struct simd *v)
+{
+    const struct emul_insn *insn = x->insn;
+    unsigned flags = v->cell->flags;
+
+    if (flags & STORE) {
+        v->b = v->reg;
+        return EMUL_DONE;
+    }
+    if (insn->mod != 3)
+        return insn->bcast ? load_broadcast(x, v) : access_vector(x, v, &v->b, 0);
+    if (flags & GPR) {
+        v->b.q[0] = x->gpr[insn->rm & (EMUL_GPRS - 1)];
+        return EMUL_DONE;
+    }
+    if (read_vector(x, flags & FROM_MM ? EMUL_VECTOR_MM : flags & TO_MM ? EMUL_VECTOR_XMM : v->type, insn->rm, &v->b, v->width) < 0)
+        return exec_ud(x);
+    return EMUL_DONE;
+}
+
+static void combine(struct simd *v)
+{
+    if (v->kind == MOVE || v->kind == LOW) {
+        if (v->kind == LOW)
+            v->out = v->a;
+        for (unsigned i = 0; i < v->size; i++)
+            v->out.b[i] = v->b.b[i];
+    } else if (v->kind == HIGH || v->kind == DOWN) {
+        v->out = v->a;
+        v->out.q[v->kind == HIGH] = v->b.q[v->kind == DOWN];
+    }
+    for (unsigned i = 0; i < v->bytes / 8 && v->kind >= AND; i++) {
+        uint64_t a = v->a.q[i], b = v->b.q[i];
+
+        v->out.q[i] = v->kind == AND ? a & b : v->kind == ANDN ? ~a & b : v->kind == OR ? a | b : a ^ b;
+    }
+}
+
+/* Elements outside the mask: as they were, or zero. */
+static void apply_mask(const struct exec *x, struct simd *v, const union vector *old)
+{
+    for (unsigned i = 0; i < v->element * v->count; i++) {
+        if (!(v->mask >> i / v->element & 1))
+            v->out.b[i] = x->insn->zero ? 0 : old->b[i];
+    }
+}
+
+/* VEX and EVEX clear what is above the vector, as far as the CPU has registers (SDM 1 14.3); SSE keeps it. */
+static int write_vector(struct exec *x, const struct simd *v, unsigned number)
+{
+    const struct emul_ops *ops = x->ctx->ops;
+    union vector data = { .q = { 0 } };
+
+    if (x->insn->encoding == EMUL_LEGACY)
+        return ops->vector_write(x->ctx->opaque, v->type, v->type == EMUL_VECTOR_MM ? number & 7 : number, &v->out, v->bytes) < 0;
+    for (unsigned i = 0; i < v->bytes / 8; i++)
+        data.q[i] = v->out.q[i];
+    return ops->vector_write(x->ctx->opaque, v->type, number, &data, VECTOR_MAX) < 0 &&
+           ops->vector_write(x->ctx->opaque, v->type, number, &data, v->width) < 0;
+}
+
+static int simd_store(struct exec *x, struct simd *v)
+{
+    combine(v);
+    if (x->insn->mod != 3)
+        return access_vector(x, v, &v->out, EMUL_PF_W);
+    exec_set_gpr(x, x->insn->rm & (EMUL_GPRS - 1), v->size, v->out.q[0]);
+    return EMUL_DONE;
+}
+
+/* To a vector register: ModRM.reg, or ModRM.rm of a store. What the first source and the masked elements are taken from is read last. */
+static int simd_load(struct exec *x, struct simd *v)
+{
+    const struct emul_insn *insn = x->insn;
+    int store = v->cell->flags & STORE;
+    const union vector *old = &v->reg;
+    union vector other = { .q = { 0 } };
+
+    if (store) {
+        if (read_vector(x, v->type, insn->rm, &other, v->width) < 0)
+            return exec_ud(x);
+        old = &other;
+    }
+    v->a = *old;
+    if (insn->encoding != EMUL_LEGACY && v->kind != MOVE && read_vector(x, v->type, insn->vvvv, &v->a, v->width) < 0)
+        return exec_ud(x);
+    combine(v);
+    if (insn->mask)
+        apply_mask(x, v, old);
+    return write_vector(x, v, store ? insn->rm : insn->reg) ? EMUL_UNHANDLED : EMUL_DONE;
+}
+
+/* VZEROUPPER and VZEROALL (L is 1) */
+static int zero_registers(struct exec *x, struct simd *v)
+{
+    unsigned count = x->mode == EMUL_MODE64 ? 16 : 8;
+
+    for (unsigned i = 0; i < count; i++) {
+        if (!x->insn->vl && read_vector(x, v->type, i, &v->out, v->bytes) < 0)
+            return EMUL_UNHANDLED;
+        if (write_vector(x, v, i))
+            return EMUL_UNHANDLED;
+    }
+    return EMUL_DONE;
+}
+
+int do_simd(struct exec *x)
+{
+    const struct emul_insn *insn = x->insn;
+    struct simd v = { .cell = find_cell(insn) };
+    int status;
+
+    if (!v.cell)
+        return EMUL_UNHANDLED;
+    set_sizes(x, &v);
+    status = check_state(x, &v);
+    if (!status)
+        status = take_mask(x, &v);
+    if (status)
+        return status;
+    if (v.kind == ZERO)
+        return zero_registers(x, &v);
+    status = load_source(x, &v);
+    if (status)
+        return status;
+    if ((v.cell->flags & STORE) && (insn->mod != 3 || (v.cell->flags & GPR)))
+        return simd_store(x, &v);
+    return simd_load(x, &v);
+}

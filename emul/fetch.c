@@ -1,0 +1,95 @@
+/* Instruction fetch, the long way: page by page, up to the limit of CS, or the bytes that the CPU supplied. */
+#include "fetch.h"
+
+/* How many bytes from `offset` lie in the page and within the limit of CS, up to `max`. */
+static int fetch_room(struct emul_ctx *ctx, unsigned mode, uint64_t offset, unsigned max, unsigned *room, uint64_t *linear,
+                      struct emul_result *result)
+{
+    uint32_t limit = ctx->state->seg[EMUL_CS].limit;
+    int status = emul_linear(ctx, mode, EMUL_CS, offset, 1, EMUL_PF_FETCH, linear, result);
+    unsigned bytes = PAGE_SIZE - (*linear & PAGE_MASK);
+
+    if (status)
+        return status;
+    if (bytes > max)
+        bytes = max;
+    if (mode != EMUL_MODE64 && limit - (uint32_t)offset < bytes - 1)
+        bytes = limit - (uint32_t)offset + 1;
+    *room = bytes;
+    return EMUL_DONE;
+}
+
+/* Adds bytes at offset rip + have to result->bytes, as many as lie in one page. */
+static int fetch_page(struct emul_ctx *ctx, unsigned mode, struct emul_result *result)
+{
+    uint64_t linear, gpa;
+    unsigned room;
+    void *p;
+    int status = fetch_room(ctx, mode, ctx->state->rip + result->have, EMUL_INSN_MAX - result->have, &room, &linear, result);
+
+    if (!status)
+        status = emul_walk(ctx, linear, EMUL_PF_FETCH | emul_user(ctx), &gpa, result);
+    if (status)
+        return status;
+    p = ctx->ops->phys_map ? ctx->ops->phys_map(ctx->opaque, gpa, 0, EMUL_FOR_FETCH) : 0;
+    if (p) {
+        for (unsigned i = 0; i < room; i++)
+            result->bytes[result->have + i] = ((const volatile uint8_t *)p)[i];
+    } else if (!ctx->ops->phys_read || ctx->ops->phys_read(ctx->opaque, gpa, result->bytes + result->have, room, EMUL_FOR_FETCH) < 0) {
+        return EMUL_UNHANDLED; /* code outside RAM */
+    }
+    result->have += room;
+    return EMUL_DONE;
+}
+
+/* Bytes that are no instruction: the fault that the CPU would take (SDM 3A table 6-1: too long is #GP). */
+int emul_not_valid(struct emul_result *result, int length)
+{
+    emul_fault(result, length == EMUL_TOO_LONG ? EMUL_VECTOR_GP : EMUL_VECTOR_UD, 0);
+    return EMUL_RETRY;
+}
+
+int emul_fetch_long(struct emul_ctx *ctx, unsigned mode, unsigned decode_mode, struct emul_result *result)
+{
+    int length = EMUL_NEED_MORE;
+
+    result->store.op = EMUL_BAD;
+    result->store.length = 0;
+    result->have = ctx->byte_count < EMUL_INSN_MAX ? ctx->byte_count : EMUL_INSN_MAX;
+    if (result->have) {
+        for (unsigned i = 0; i < result->have; i++)
+            result->bytes[i] = ctx->bytes[i];
+        length = emul_decode(&result->store, result->bytes, result->have, decode_mode);
+    }
+    /* At most three rounds: the supplied bytes end anywhere, then two pages; each round adds a byte or faults. */
+    for (unsigned round = 0; length == EMUL_NEED_MORE && round < 3; round++) {
+        int status = fetch_page(ctx, mode, result);
+
+        if (status)
+            return status;
+        length = emul_decode(&result->store, result->bytes, result->have, decode_mode);
+    }
+    return length > 0 ? EMUL_DONE : emul_not_valid(result, length);
+}
+
+int emul_fetch(struct emul_ctx *ctx, struct emul_result *result)
+{
+    return emul_fetch_inline(ctx, emul_user(ctx), emul_walk_context(ctx), result);
+}
+
+int emul_fetch_bytes(struct emul_ctx *ctx, unsigned count, struct emul_result *result)
+{
+    unsigned mode = emul_code_mode(ctx->state);
+
+    result->insn = &result->store;
+    result->store.op = EMUL_BAD;
+    result->store.length = 0;
+    result->have = 0;
+    for (unsigned round = 0; result->have < count && round < 2; round++) {
+        int status = fetch_page(ctx, mode, result);
+
+        if (status)
+            return status;
+    }
+    return EMUL_DONE;
+}

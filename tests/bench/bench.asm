@@ -99,7 +99,7 @@
 
 ; How late a timer's interrupt is, from its moment to the handler's first instruction, the way down of the write that starts it included.
 ; Waits for PIT_LATE ticks and for twice that: the first wait twice, less the second, is free of the ticks' length. What the 8254 adds is in it:
-; an interrupt N + 1 ticks of its clock behind the write, from the next edge on (231164, mode 0), so 1 to 2 of 838 ns. Waits of different
+; it takes the count at the next edge of its clock (231164, mode 0), so up to 838 ns. Waits of different
 ; lengths before each start spread the edges, to which the handler would else be bound. The cost of HLT is the difference of the means.
 %macro op_timer_spin 0
     timer_twice irq_wait

@@ -98,7 +98,9 @@
 %endmacro
 
 ; How late a timer's interrupt is, from its moment to the handler's first instruction, the way down of the write that starts it included.
-; Waits for PIT_LATE ticks and for twice that: the first wait twice, less the second, is free of the ticks' length.
+; Waits for PIT_LATE ticks and for twice that: the first wait twice, less the second, is free of the ticks' length. What the 8254 adds is in it:
+; it takes the count at the next edge of its clock (231164, mode 0), so up to 838 ns. Waits of different
+; lengths before each start spread the edges, to which the handler would else be bound. The cost of HLT is the difference of the means.
 %macro op_timer_spin 0
     timer_twice irq_wait
 %endmacro
@@ -117,6 +119,12 @@
 %endmacro
 %macro timer_once 2
     cli
+    imul    ecx, ebp, 29
+    and     ecx, 1023
+    inc     ecx
+%%spread:
+    dec     ecx
+    jnz     %%spread
     out_byte 0x43, 0x30                 ; channel 0, low and high byte, mode 0
     out_byte 0x40, (%1) & 0xff
     rdtsc

@@ -11,6 +11,7 @@
 # HV=svm or vmx picks one vendor, else both; ACCEL=kvm measures on hardware. On the emulators, in their deterministic configurations, the
 # TSC counts instructions: each run gives the same figures, and they are called instructions. What the guests print is kept in
 # build/bench/raw, a file a run; a part that is not run keeps its last figures, and each says of which commit it is.
+# Not there: filling a nested page fault. A domain's RAM is mapped before it starts.
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/bench/lib.sh

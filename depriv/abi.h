@@ -231,7 +231,10 @@ struct abi_info {
     X(2, CONSOLE_READ, console_read, 1, "move console input to frame.console; result: bytes", "256 bytes", ABI_AT_MOST(ABI_CONSOLE_BYTES)) \
     X(3, STATE_GET, state_get, 1, "add groups of guest state to frame.state and state_in", "one state", ABI_BITS(ABI_STATE_ALL)) \
     X(4, YIELD, yield, 0, "let another vcpu of this CPU run", "one switch") \
-    X(5, KICK, kick, 1, "give a vcpu ABI_EVENT_KICK: it leaves its guest, or wakes", "one IPI until it is taken", ABI_VCPU)
+    X(5, KICK, kick, 1, "give a vcpu ABI_EVENT_KICK: it leaves its guest, or wakes", "one IPI until it is taken", ABI_VCPU) \
+    X(6, STATE_SET, state_set, 1, "take groups of guest state from frame.state, for the commit", "one state", ABI_BITS(ABI_STATE_ALL)) \
+    X(7, SET_TIMER, set_timer, 1, "get ABI_EVENT_TIMER when the host's TSC is there", "one timer a vcpu", ABI_ANY) \
+    X(8, SHUTDOWN, shutdown, 1, "end the domain, as rebooted or not", "one domain", ABI_AT_MOST(1))
 
 /* This is all there is to a call but for its handler, call_NAME() in calls.c: the dispatcher with its checks of arguments (calls.c), ring 3's
  * stubs (runtime.h) and the table in README.md (make abi) are made from the row. What an argument may be: */

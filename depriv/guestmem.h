@@ -53,6 +53,15 @@ static inline void *guestmem_map(struct guestmem *m, uint64_t gpa, uint64_t len,
     return m->base + gpa;
 }
 
+/* The byte at gpa, for access up to the end of its page, or NULL if that is not RAM: RAM has no parts of pages. Counts one access. */
+static inline void *guestmem_page(struct guestmem *m, uint64_t gpa, unsigned cause)
+{
+    if (__builtin_expect(gpa - ABI_HOLE_END >= m->ram_low - ABI_HOLE_END, 0)) /* below the hole, or not below 4 GiB */
+        return guestmem_map(m, gpa, ABI_PAGE - gpa % ABI_PAGE, (enum guestmem_cause)cause);
+    m->count[cause]++;
+    return m->base + gpa;
+}
+
 /* Copy or fill; all of the range or nothing of it. 0, or -ABI_E_ARG if [gpa, gpa + len) is not all RAM. Aligned
  * accesses of 1, 2, 4 and 8 bytes are single accesses, as a guest with several vcpus expects. */
 int guestmem_read(struct guestmem *m, uint64_t gpa, void *to, size_t len, enum guestmem_cause cause);

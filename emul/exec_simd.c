@@ -154,7 +154,7 @@ static int take_mask(struct exec *x, struct simd *v)
 /* A part of a resolved operand. */
 static struct emul_place part_of(const struct emul_place *place, unsigned at, unsigned size)
 {
-    struct emul_place part = { { place->gpa[0] + at, place->gpa[1] }, { size, 0 } };
+    struct emul_place part = { { place->gpa[0] + at, place->gpa[1] }, { size, 0 }, 0 };
 
     if (at >= place->size[0]) {
         part.gpa[0] = place->gpa[1] + at - place->size[0];

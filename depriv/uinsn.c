@@ -93,6 +93,35 @@ static void port_out(void *opaque, uint16_t port, unsigned size, uint32_t value)
     platform_port_write(((struct operation *)opaque)->platform, port, size, value);
 }
 
+/* Elements of OUTS until the console's buffer is full: ring 0 takes it then, and the instruction goes on. Each byte of guest memory is
+ * read once. */
+static unsigned port_write_many(void *opaque, uint16_t port, unsigned size, const void *data, unsigned count)
+{
+    struct platform *platform = ((struct operation *)opaque)->platform;
+    const volatile uint8_t *at = data;
+    for (unsigned n = 0; n < count; n++) {
+        uint32_t value = *at++;
+        for (unsigned i = 1; i < size; i++)
+            value |= (uint32_t)*at++ << i * 8;
+        platform_port_write(platform, port, size, value);
+        if (platform->out_len == platform->room)
+            return n + 1;
+    }
+    return count;
+}
+
+static unsigned port_read_many(void *opaque, uint16_t port, unsigned size, void *data, unsigned count)
+{
+    struct platform *platform = ((struct operation *)opaque)->platform;
+    volatile uint8_t *at = data;
+    for (unsigned n = 0; n < count; n++) {
+        uint32_t value = platform_port_read(platform, port, size);
+        for (unsigned i = 0; i < size; i++)
+            *at++ = (uint8_t)(value >> i * 8);
+    }
+    return count;
+}
+
 /* No device of this profile decodes memory: reads are all ones, writes are dropped, as on a bus where nobody answers. */
 static uint64_t mmio_read(void *opaque, uint64_t gpa, unsigned size)
 {
@@ -149,12 +178,14 @@ static int vector_write(void *opaque, unsigned kind, unsigned number, const void
 
 static const struct emul_ops ops = {
     .phys_read = phys_read, .phys_write = phys_write, .phys_cmpxchg = phys_cmpxchg, .phys_map = phys_map, .port_in = port_in, .port_out = port_out,
+    .port_read_many = port_read_many, .port_write_many = port_write_many,
     .mmio_read = mmio_read, .mmio_write = mmio_write, .state_get = state_get, .vector_read = vector_read, .vector_write = vector_write,
 };
 
 /* With every instruction emulated: the time-stamp counter too. */
 static const struct emul_ops ops_all = {
     .phys_read = phys_read, .phys_write = phys_write, .phys_cmpxchg = phys_cmpxchg, .phys_map = phys_map, .port_in = port_in, .port_out = port_out,
+    .port_read_many = port_read_many, .port_write_many = port_write_many,
     .mmio_read = mmio_read, .mmio_write = mmio_write, .state_get = state_get, .vector_read = vector_read, .vector_write = vector_write,
     .msr_read = msr_read,
 };

@@ -8,9 +8,8 @@
 _Static_assert(sizeof(struct emul_state) == sizeof(struct abi_state) && sizeof(struct emul_segment) == sizeof(struct abi_segment) &&
                SAME(segment, attr) && SAME(segment, selector) && SAME(state, seg) && SAME(state, idtr) && SAME(state, efer) &&
                SAME(state, sysenter_eip) && SAME(state, kernel_gs_base) && SAME(state, dr), "one layout");
+_Static_assert((int)EMUL_FOR_FETCH == (int)ABI_FOR_FETCH && (int)EMUL_FOR_DESCRIPTOR == (int)ABI_FOR_DESCRIPTOR, "one order of causes");
 _Static_assert(EMUL_STATE_RIP == ABI_STATE_RIP && EMUL_STATE_CR == ABI_STATE_CR && EMUL_STATE_SYSCALL == ABI_STATE_SYSCALL, "one set of groups");
-_Static_assert((int)EMUL_FOR_FETCH == GUESTMEM_FETCH && (int)EMUL_FOR_WALK == GUESTMEM_WALK && (int)EMUL_FOR_OPERAND == GUESTMEM_OPERAND &&
-               (int)EMUL_FOR_STRING == GUESTMEM_STRING && (int)EMUL_FOR_DESCRIPTOR == GUESTMEM_DESCRIPTOR, "one order of causes");
 _Static_assert((int)EMUL_CLASS_CPUID == (int)ABI_INSN_CPUID && (int)EMUL_CLASS_INT == (int)ABI_INSN_INT && (int)EMUL_CLASSES == (int)ABI_INSNS,
                "one order of classes");
 
@@ -44,43 +43,21 @@ static int phys_write(void *opaque, uint64_t gpa, const void *data, unsigned siz
     return guestmem_write(((struct operation *)opaque)->mem, gpa, data, size, cause);
 }
 
-/* At any address within a page: the CPU locks what crosses a cache line too. */
-#define CMPXCHG(type) __asm__ volatile("lock cmpxchg %3, %1" : "=@ccz"(equal), "+m"(*(type *)p), "+a"(*(type *)expected) : \
-                                       "r"(*(const type *)new_value) : "memory")
-
 static int phys_cmpxchg(void *opaque, uint64_t gpa, unsigned size, const void *old, const void *new_value, unsigned cause)
 {
-    void *p = guestmem_map(((struct operation *)opaque)->mem, gpa, size, cause);
-    uint64_t expected[2] = { 0, 0 };
-    int equal = 0;
-    if (!p)
-        return -1;
-    __builtin_memcpy(expected, old, size <= 16 ? size : 16);
-    switch (size) {
-    case sizeof(uint8_t):
-        CMPXCHG(uint8_t);
-        break;
-    case sizeof(uint16_t):
-        CMPXCHG(uint16_t);
-        break;
-    case sizeof(uint32_t):
-        CMPXCHG(uint32_t);
-        break;
-    case sizeof(uint64_t):
-        CMPXCHG(uint64_t);
-        break;
-    default:
-        __asm__ volatile("lock cmpxchg16b %1" : "=@ccz"(equal), "+m"(*(__int128 *)p), "+a"(expected[0]), "+d"(expected[1]) :
-                         "b"(((const uint64_t *)new_value)[0]), "c"(((const uint64_t *)new_value)[1]) : "memory");
-        break;
-    }
-    return !equal;
+    return guestmem_cmpxchg(((struct operation *)opaque)->mem, gpa, size, old, new_value, cause);
 }
 
 static void *phys_map(void *opaque, uint64_t gpa, int write, unsigned cause)
 {
     (void)write;
     return guestmem_page(((struct operation *)opaque)->mem, gpa, cause);
+}
+
+static void *phys_window(void *opaque, uint64_t gpa, int write, unsigned cause)
+{
+    (void)write;
+    return guestmem_window(((struct operation *)opaque)->mem, gpa, ABI_PAGE - gpa % ABI_PAGE, cause);
 }
 
 static uint32_t port_in(void *opaque, uint16_t port, unsigned size)
@@ -176,18 +153,15 @@ static int vector_write(void *opaque, unsigned kind, unsigned number, const void
     return vector_move(kind, number, (void *)(uintptr_t)data, size, 1) ? 0 : -1;
 }
 
-static const struct emul_ops ops = {
-    .phys_read = phys_read, .phys_write = phys_write, .phys_cmpxchg = phys_cmpxchg, .phys_map = phys_map, .port_in = port_in, .port_out = port_out,
-    .port_read_many = port_read_many, .port_write_many = port_write_many,
-    .mmio_read = mmio_read, .mmio_write = mmio_write, .state_get = state_get, .vector_read = vector_read, .vector_write = vector_write,
-};
+#define OPS .phys_read = phys_read, .phys_write = phys_write, .phys_cmpxchg = phys_cmpxchg, .port_in = port_in, .port_out = port_out, \
+    .port_read_many = port_read_many, .port_write_many = port_write_many, \
+    .mmio_read = mmio_read, .mmio_write = mmio_write, .state_get = state_get, .vector_read = vector_read, .vector_write = vector_write
 
-/* With every instruction emulated: the time-stamp counter too. */
-static const struct emul_ops ops_all = {
-    .phys_read = phys_read, .phys_write = phys_write, .phys_cmpxchg = phys_cmpxchg, .phys_map = phys_map, .port_in = port_in, .port_out = port_out,
-    .port_read_many = port_read_many, .port_write_many = port_write_many,
-    .mmio_read = mmio_read, .mmio_write = mmio_write, .state_get = state_get, .vector_read = vector_read, .vector_write = vector_write,
-    .msr_read = msr_read,
+/* By policy, since a copy has no address; with every instruction emulated (emulate=all) the time-stamp counter too. */
+static const struct emul_ops ops[][2] = {
+    [ABI_GUESTMEM_MAP]    = { { OPS, .phys_map = phys_map }, { OPS, .phys_map = phys_map, .msr_read = msr_read } },
+    [ABI_GUESTMEM_WINDOW] = { { OPS, .phys_map = phys_window }, { OPS, .phys_map = phys_window, .msr_read = msr_read } },
+    [ABI_GUESTMEM_COPY]   = { { OPS }, { OPS, .msr_read = msr_read } },
 };
 
 /* ---- The context ---------------------------------------------------------------------------------------------------------- */
@@ -219,8 +193,8 @@ static struct operation operation;
 static __attribute__((noinline)) void prepare(struct abi_frame *f, const struct abi_info *info, struct platform *platform, struct guestmem *mem)
 {
     operation = (struct operation){ .frame = f, .info = info, .platform = platform, .mem = mem, .ctx = {
-        .gpr = f->gpr, .state = (struct emul_state *)&f->state, .cr4_valid = info->cr4, .efer_valid = EFER_VALID, .bytes = f->insn, .ops = &ops,
-        .opaque = &operation, .decoded = &decoded, .walks = &walks, .touched = mem->count } };
+        .gpr = f->gpr, .state = (struct emul_state *)&f->state, .cr4_valid = info->cr4, .efer_valid = EFER_VALID, .bytes = f->insn, .ops = &ops[mem->policy][0],
+        .opaque = &operation, .decoded = &decoded, .walks = mem->policy == ABI_GUESTMEM_MAP ? &walks : NULL, .touched = mem->count } };
     cpu_limits(&operation.ctx);
 }
 
@@ -466,7 +440,7 @@ static void op_run(struct operation *op)
     struct platform *platform = op->platform;
     uint32_t event = f->inject;
     uint64_t deadline;
-    op->ctx.ops = &ops_all;
+    op->ctx.ops = &ops[op->mem->policy][1];
     op->ctx.cache = &cache;
     emul_cache_flush(&cache);
     f->status = ABI_OK;
@@ -486,6 +460,7 @@ void insn_operation(struct abi_frame *f, const struct abi_info *info, struct pla
     struct operation *op = &operation;
     if (__builtin_expect(!op->frame, 0))
         prepare(f, info, platform, mem);
+    guestmem_begin(mem);
     op->ctx.have = f->state_in;
     op->ctx.changed = 0;
     op->ctx.exit_known = 0;

@@ -19,9 +19,13 @@
 #define ABI_STACK_BASE     0x0000000020000000ull /* vcpu n: stack ends at + (n + 1) * ABI_STACK_STRIDE */
 #define ABI_STACK_STRIDE   0x0000000000010000ull /* the rest of the stride is guard */
 #define ABI_STACK_SIZE     0x0000000000003000ull /* 12 KiB mapped below the end of each stride */
-#define ABI_GUEST_BASE     0x0000100000000000ull /* guest-physical address g is here + g, where g is RAM */
+#define ABI_GUEST_BASE     0x0000100000000000ull /* guestmem=map: guest-physical address g is here + g, where g is RAM */
 #define ABI_MODULE_BASE    0x0000200000000000ull /* module n: + n * ABI_MODULE_STRIDE, read-only, during ABI_OP_LOAD only */
 #define ABI_MODULE_STRIDE  0x0000000100000000ull
+#define ABI_WINDOW_BASE    0x0000300000000000ull /* guestmem=window: vcpu n, window w: + (n * ABI_WINDOWS + w) * ABI_WINDOW_SIZE */
+#define ABI_WINDOW_SIZE    0x0000000000200000ull
+#define ABI_WINDOWS        (ABI_WINDOW_LAST + 1) /* of one vcpu */
+#define ABI_WINDOW_LAST    31u
 #define ABI_MODULES_MAX    8u                    /* of one domain: the image, its initrd and others */
 #define ABI_VCPUS_MAX      16u                   /* of one domain */
 
@@ -132,8 +136,27 @@ enum abi_status {
 /* abi_frame.life */
 enum abi_life { ABI_LIFE_RUN, ABI_LIFE_POWEROFF, ABI_LIFE_REBOOT };
 
+/* How ring 3 reaches guest memory. With ABI_GUESTMEM_WINDOW by ABI_CALL_MAP_WINDOW, with ABI_GUESTMEM_COPY by ABI_CALL_GUEST_*. */
+enum abi_guestmem { ABI_GUESTMEM_MAP, ABI_GUESTMEM_WINDOW, ABI_GUESTMEM_COPY };
+
+/* Why ring 3 touches it: index of abi_frame.touches. */
+enum abi_cause {
+    ABI_FOR_FETCH,      /* instruction bytes */
+    ABI_FOR_WALK,       /* guest page tables */
+    ABI_FOR_OPERAND,    /* memory operand of an emulated instruction */
+    ABI_FOR_STRING,     /* INS, OUTS: string I/O */
+    ABI_FOR_DESCRIPTOR, /* GDT, LDT, IDT, TSS */
+    ABI_FOR_DMA,        /* device access */
+    ABI_FOR_LOAD,       /* loading of the image */
+    ABI_CAUSES
+};
+
 #define ABI_CONSOLE_BYTES  256u
 #define ABI_TEXT_BYTES     256u
+#define ABI_COPY_BYTES     2048u
+#define ABI_CMPXCHG_OLD    0u    /* ABI_CALL_GUEST_CMPXCHG: in abi_frame.copy, what is expected, */
+#define ABI_CMPXCHG_NEW    16u   /* what takes its place, */
+#define ABI_CMPXCHG_EQUAL  32u   /* and the answer: 1 if it did */
 
 /* One page per vcpu, seen by ring 3 at ABI_FRAME_BASE + n * ABI_PAGE and by ring 0 at a supervisor alias.
  * gpr[] is the vcpu's register file: the exit stub stores into it, the entry stub loads from it (rsp excepted).
@@ -171,6 +194,8 @@ struct abi_frame {
     struct abi_state state;     /* 0x0f0 */
     char     console[ABI_CONSOLE_BYTES];
     char     text[ABI_TEXT_BYTES]; /* reason of ABI_REFUSE, message of ABI_CALL_LOG; NUL ended */
+    uint64_t touches[ABI_CAUSES];  /* of guest memory, kept by ring 3; ring 0 prints them when the domain ends */
+    uint8_t  copy[ABI_COPY_BYTES]; /* ABI_CALL_GUEST_*: the bytes */
 };
 
 /* ---- Domain information, read-only for ring 3 ------------------------------------------------------------------ */
@@ -208,7 +233,7 @@ struct abi_info {
     uint32_t has_initrd;
     uint32_t cmdline;           /* offset in strings */
     uint32_t name;              /* offset in strings */
-    uint32_t pad;
+    uint32_t guestmem;          /* enum abi_guestmem */
     struct abi_module module[ABI_MODULES_MAX];
     char     strings[3584];     /* NUL ended each; offset 0 is the empty string */
     uint64_t call;              /* with ABI_CALL_DIRECT: long call(uint32_t number, uint64_t a1, uint64_t a2, uint64_t a3) */
@@ -234,7 +259,12 @@ struct abi_info {
     X(5, KICK, kick, 1, "give a vcpu ABI_EVENT_KICK: it leaves its guest, or wakes", "one IPI until it is taken", ABI_VCPU) \
     X(6, STATE_SET, state_set, 1, "take groups of guest state from frame.state, for the commit", "one state", ABI_BITS(ABI_STATE_ALL)) \
     X(7, SET_TIMER, set_timer, 1, "get ABI_EVENT_TIMER when the host's TSC is there", "one timer a vcpu", ABI_ANY) \
-    X(8, SHUTDOWN, shutdown, 1, "end the domain, as rebooted or not", "one domain", ABI_AT_MOST(1))
+    X(8, SHUTDOWN, shutdown, 1, "end the domain, as rebooted or not", "one domain", ABI_AT_MOST(1)) \
+    X(9, MAP_WINDOW, map_window, 2, "window, gpa: map the 2 MiB around gpa until the operation ends", "one entry, one INVLPG", \
+      ABI_AT_MOST(ABI_WINDOW_LAST), ABI_ANY) \
+    X(10, GUEST_READ, guest_read, 2, "bytes, gpa: guest memory to frame.copy", "2 KiB", ABI_AT_MOST(ABI_COPY_BYTES), ABI_ANY) \
+    X(11, GUEST_WRITE, guest_write, 2, "bytes, gpa: frame.copy to guest memory", "2 KiB", ABI_AT_MOST(ABI_COPY_BYTES), ABI_ANY) \
+    X(12, GUEST_CMPXCHG, guest_cmpxchg, 2, "bytes, gpa: LOCK CMPXCHG of 1 to 16 bytes", "16 bytes", ABI_AT_MOST(16), ABI_ANY)
 
 /* This is all there is to a call but for its handler, call_NAME() in calls.c: the dispatcher with its checks of arguments (calls.c), ring 3's
  * stubs (runtime.h) and the table in README.md (make abi) are made from the row. What an argument may be: */

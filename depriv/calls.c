@@ -1,6 +1,7 @@
 /* The calls that ring 3 makes during an operation: checked arguments, one bounded piece of work each.
  * Ring 0, interrupts off, on the vcpu's supervisor stack below the crossing's frame; the target was compared in gate.asm. */
 #include "depriv/gate.h"
+#include "depriv/guestaccess.h"
 #include "kernel/console.h"
 #include "kernel/log.h"
 
@@ -98,6 +99,27 @@ static long call_shutdown(struct vcpu *v, const u64 *a)
 {
     domain_end(v->domain, a[0] ? DOMAIN_REBOOT : DOMAIN_POWEROFF);
     return 0;
+}
+
+static long call_map_window(struct vcpu *v, const u64 *a)
+{
+    return window_map(v, a[0] & (ABI_WINDOWS - 1), a[1]); /* masked likewise */
+}
+
+static long call_guest_read(struct vcpu *v, const u64 *a)
+{
+    return guest_copy(v, copier_move, a[1], a[0], true);
+}
+
+static long call_guest_write(struct vcpu *v, const u64 *a)
+{
+    return guest_copy(v, copier_move, a[1], a[0], false);
+}
+
+static long call_guest_cmpxchg(struct vcpu *v, const u64 *a)
+{
+    bool odd = a[0] & (a[0] - 1) || (a[0] == 16 && a[1] & 15); /* CMPXCHG16B faults (SDM 2A CMPXCHG8B) */
+    return odd ? -ABI_E_ARG : guest_copy(v, copier_cmpxchg, a[1], a[0], false);
 }
 
 static bool argument_fits(const struct vcpu *v, const struct abi_argument *rule, u64 a)

@@ -1,7 +1,7 @@
 /* Maps the ring-3 component into a domain: text and rodata shared by all, data and bss its own, guest RAM, modules.
  * Ring 0, at domain build and end. The image's header is the only part of it that ring 0 reads. */
 #include "depriv/component.h"
-#include "depriv/abi.h"
+#include "depriv/guestaccess.h"
 #include "kernel/frames.h"
 #include "kernel/log.h"
 #include "kernel/options.h"
@@ -28,18 +28,20 @@ void component_init(void)
         panic("the built-in component has a bad header");
 }
 
+#define TABLE_BITS (PTE_P | PTE_U | PTE_W)
+
 /* With method 0 ring 0 is the user: the pages are supervisor's, since SMEP and SMAP keep it from ring 3's. */
-static int map_pages(struct domain *d, u64 va, u64 pa, u64 bytes, u64 page, u64 leaf)
+static int map_pages(struct domain *d, u64 *root, u64 va, u64 pa, u64 bytes, u64 page, u64 leaf)
 {
     int rc = 0;
     for (u64 at = 0; at < bytes; at += page)
-        rc |= paging_map(d->user_root, va + at, pa + at, page, leaf | PTE_P | (d->method ? PTE_U : 0), PTE_P | PTE_U | PTE_W);
+        rc |= paging_map(root, va + at, pa + at, page, leaf | PTE_P | (d->method ? PTE_U : 0), TABLE_BITS);
     return rc ? -E_NOMEM : 0;
 }
 
 static int map_run(struct domain *d, u64 va, u64 pa, u64 bytes, u64 leaf)
 {
-    return map_pages(d, va, pa, bytes, PAGE_SIZE, leaf);
+    return map_pages(d, d->user_root, va, pa, bytes, PAGE_SIZE, leaf);
 }
 
 /* The image of this domain: mapped for reading its header and its data, by the pool's alias or the kernel's own mapping. */
@@ -79,20 +81,49 @@ static int map_image(struct domain *d)
     return map_run(d, h->rodata_end, pool_phys(d->data), (u64)d->data_pages * PAGE_SIZE, PTE_W | PTE_NX);
 }
 
+static u64 *new_root(u64 *cr3, u64 pcid)
+{
+    u64 *root = paging_new_root();
+    *cr3 = pool_phys(root) | (features.pcid ? pcid : 0);
+    return root;
+}
+
+/* With guestmem=copy: the copier's page, what it reads and writes, and nothing of the component's. */
+static int map_copier(struct domain *d)
+{
+    d->copier_root = new_root(&d->copier_cr3, d->id + DOMAINS_MAX);
+    if (!d->copier_root)
+        return -E_NOMEM;
+    return map_pages(d, d->copier_root, ABI_COMPONENT_BASE, (u64)copier_start - KERNEL_IMAGE, PAGE_SIZE, PAGE_SIZE, 0) |
+           map_pages(d, d->copier_root, ABI_INFO_BASE, pool_phys(d->info), PAGE_SIZE, PAGE_SIZE, PTE_NX);
+}
+
+static int map_guest(struct domain *d)
+{
+    u64 *root = d->guestmem == ABI_GUESTMEM_COPY ? d->copier_root : d->user_root;
+    int rc = 0;
+    if (d->guestmem == ABI_GUESTMEM_WINDOW) {
+        d->windows = paging_entry(root, ABI_WINDOW_BASE, 1, TABLE_BITS);
+        return d->windows ? 0 : -E_NOMEM;
+    }
+    for (u32 i = 0; i < d->frame_count; i++)
+        rc |= map_pages(d, root, ABI_GUEST_BASE + domain_frame_gpa(d, i), d->frames[i], PAGE_2M, PAGE_2M, PTE_W | PTE_NX);
+    return rc;
+}
+
 int component_map(struct domain *d)
 {
     const struct domain_config *c = d->config;
     int rc;
-    d->user_root = paging_new_root();
+    d->user_root = new_root(&d->cr3, d->id);
     if (!d->user_root)
         return -E_NOMEM;
-    d->cr3 = pool_phys(d->user_root) | (features.pcid ? d->id : 0);
     rc = map_image(d);
+    if (!rc && d->guestmem == ABI_GUESTMEM_COPY)
+        rc = map_copier(d);
     if (rc)
         return rc;
-    rc = map_run(d, ABI_INFO_BASE, pool_phys(d->info), PAGE_SIZE, PTE_NX);
-    for (u32 i = 0; i < d->frame_count; i++)
-        rc |= map_pages(d, ABI_GUEST_BASE + domain_frame_gpa(d, i), d->frames[i], PAGE_2M, PAGE_2M, PTE_W | PTE_NX);
+    rc = map_run(d, ABI_INFO_BASE, pool_phys(d->info), PAGE_SIZE, PTE_NX) | map_guest(d);
     for (u32 i = 0; i < c->modules; i++)
         rc |= map_run(d, ABI_MODULE_BASE + i * ABI_MODULE_STRIDE, c->module[i].start, c->module[i].size, PTE_NX);
     return rc ? -E_NOMEM : 0;
@@ -102,17 +133,19 @@ int component_map_vcpu(struct vcpu *v)
 {
     struct domain *d = v->domain;
     int rc;
-    v->user_frame = ABI_FRAME_BASE + v->index * PAGE_SIZE;
-    v->user_stack = ABI_STACK_BASE + (v->index + 1) * ABI_STACK_STRIDE;
-    v->user_entry = d->entry;
-    v->user_info = ABI_INFO_BASE;
-    rc = map_run(d, v->user_frame, pool_phys(v->frame), PAGE_SIZE, PTE_W | PTE_NX);
+    v->user.frame = ABI_FRAME_BASE + v->index * PAGE_SIZE;
+    v->user.stack = ABI_STACK_BASE + (v->index + 1) * ABI_STACK_STRIDE;
+    v->user.entry = d->entry;
+    v->user.info = ABI_INFO_BASE;
+    rc = map_run(d, v->user.frame, pool_phys(v->frame), PAGE_SIZE, PTE_W | PTE_NX);
+    if (d->copier_root)
+        rc |= map_pages(d, d->copier_root, v->user.frame, pool_phys(v->frame), PAGE_SIZE, PAGE_SIZE, PTE_W | PTE_NX);
     if (d->method == 0)
         return rc; /* on the supervisor stack */
     v->user_stack_pages = pool_alloc(ABI_STACK_SIZE / PAGE_SIZE);
     if (rc || !v->user_stack_pages)
         return -E_NOMEM;
-    return map_run(d, v->user_stack - ABI_STACK_SIZE, pool_phys(v->user_stack_pages), ABI_STACK_SIZE, PTE_W | PTE_NX);
+    return map_run(d, v->user.stack - ABI_STACK_SIZE, pool_phys(v->user_stack_pages), ABI_STACK_SIZE, PTE_W | PTE_NX);
 }
 
 /* Other vcpus of the domain have not run yet, and this CPU's translations go with the CR3 write. */
@@ -124,11 +157,13 @@ void component_end_load(struct domain *d)
 
 void component_unmap(struct domain *d)
 {
-    if (!d->user_root)
-        return;
-    paging_free(d->user_root, 0, LOWER_HALF);
-    pool_free(d->user_root, 1);
+    u64 *roots[] = { d->user_root, d->copier_root };
+    for (u32 i = 0; i < ARRAY_SIZE(roots); i++) {
+        if (!roots[i])
+            continue;
+        paging_free(roots[i], 0, LOWER_HALF);
+        pool_free(roots[i], 1);
+    }
     pool_free(d->data, d->data_pages);
-    d->user_root = NULL;
     __atomic_add_fetch(&paging_generation, 1, __ATOMIC_SEQ_CST); /* the next domain may get the same PCID */
 }

@@ -1,6 +1,7 @@
 /* One operation of ring 3, from the filled frame to the commit of what it left.
  * Ring 0, interrupts off, on the vcpu's supervisor stack; called from kernel/exit.c and kernel/vcpu.c. */
 #include "depriv/gate.h"
+#include "depriv/guestaccess.h"
 #include "kernel/console.h"
 #include "kernel/gueststate.h"
 #include "kernel/log.h"
@@ -119,6 +120,8 @@ int depriv_reply(struct vcpu *v)
 {
     u64 reply = FRAME_PAIR(&v->frame->status);
     u32 status = (u32)reply, groups = (u32)(reply >> 32);
+    if (READ_ONCE(v->hazards) & HAZARD_MAPPED)
+        windows_end(v);
     if (groups)
         depriv_take_state(v, groups);
     if (status & (ABI_NOTE_CONSOLE | ABI_NOTE_LIFE))

@@ -38,7 +38,7 @@ extern u8 gate_syscall_table[];             /* + cpu id * GATE_SYSCALL_STRIDE: L
 
 void depriv_commit(struct vcpu *v); /* the state of the last reply, when HAZARD_COMMIT says that there is one */
 
-/* The rest of a reply that asked for more than a timer and an interrupt level. Returns as depriv_call. */
+/* The reply in full, and the end of the operation's windows. Returns as depriv_call. */
 int depriv_reply(struct vcpu *v);
 
 /* Two neighbouring words of the frame in one access: op with state_in, status with state_out. */
@@ -59,8 +59,8 @@ static inline int depriv_answer(struct vcpu *v, int rc)
         return rc;
     count_event(COUNT_CROSSING);
     v->intr = 0;
-    if (likely(!FRAME_PAIR(&v->frame->status)))
-        return unlikely(READ_ONCE(v->hazards) & HAZARD_KILL) ? -E_KILLED : ABI_OK;
+    if (likely(!FRAME_PAIR(&v->frame->status) && !(READ_ONCE(v->hazards) & (HAZARD_KILL | HAZARD_MAPPED))))
+        return ABI_OK;
     return depriv_reply(v);
 }
 

@@ -5,8 +5,8 @@
 
 int method0_down(struct vcpu *v)
 {
-    void (*component_main)(u64 frame, u64 info) = (void (*)(u64, u64))v->user_entry;
-    component_main(v->user_frame, v->user_info);
+    void (*component_main)(u64 frame, u64 info) = (void (*)(u64, u64))v->user.entry;
+    component_main(v->user.frame, v->user.info);
     return 0;
 }
 

@@ -76,9 +76,10 @@ static void op_load(struct abi_frame *f, const struct abi_info *info)
     platform.clock = clock_tsc;
     platform_init(&platform, &config, now);
     platform_output_room(&platform, ABI_CONSOLE_BYTES);
-    mem.base = (uint8_t *)ABI_GUEST_BASE;
-    mem.ram_low = info->ram_low;
-    mem.ram_high = info->ram_high;
+    mem = (struct guestmem){
+        .base = (uint8_t *)ABI_GUEST_BASE, .ram_low = info->ram_low, .ram_high = info->ram_high, .count = f->touches, .policy = info->guestmem,
+        .info = info, .frame = f, .call = abi_call3, .window = (uint8_t *)ABI_WINDOW_BASE, /* of vcpu 0, the one that loads and the only one */
+    };
     for (uint32_t i = 0; i < info->modules; i++)
         loader.module[i] = (const uint8_t *)(ABI_MODULE_BASE + i * ABI_MODULE_STRIDE);
     f->status = image_load(&loader);

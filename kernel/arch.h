@@ -24,7 +24,7 @@ static inline void write_cr0(u64 v) { __asm__ volatile("mov %0, %%cr0" : : "r"(v
 static inline void write_cr2(u64 v) { __asm__ volatile("mov %0, %%cr2" : : "r"(v) : "memory"); }
 static inline void write_cr3(u64 v) { count_event(COUNT_CR3); __asm__ volatile("mov %0, %%cr3" : : "r"(v) : "memory"); }
 static inline void write_cr4(u64 v) { __asm__ volatile("mov %0, %%cr4" : : "r"(v) : "memory"); }
-static inline void invlpg(const void *p) { __asm__ volatile("invlpg (%0)" : : "r"(p) : "memory"); }
+static inline void invlpg(const void *p) { count_event(COUNT_INVLPG); __asm__ volatile("invlpg (%0)" : : "r"(p) : "memory"); }
 static inline void xsetbv0(u64 v) { __asm__ volatile("xsetbv" : : "c"(0), "a"((u32)v), "d"((u32)(v >> 32))); }
 
 static inline void irq_disable(void) { __asm__ volatile("cli" ::: "memory"); }

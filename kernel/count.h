@@ -3,7 +3,7 @@
 
 #include "kernel/base.h"
 
-enum count { COUNT_VMREAD, COUNT_VMWRITE, COUNT_WRMSR, COUNT_CR3, COUNT_IRET, COUNT_XSAVE, COUNT_EXIT, COUNT_CROSSING, COUNT_VMLOAD, COUNTS };
+enum count { COUNT_VMREAD, COUNT_VMWRITE, COUNT_WRMSR, COUNT_CR3, COUNT_IRET, COUNT_XSAVE, COUNT_EXIT, COUNT_CROSSING, COUNT_VMLOAD, COUNT_INVLPG, COUNTS };
 extern u64 counts[COUNTS]; /* all CPUs; approximate under SMP, exact on the one-CPU configurations that measure */
 
 static inline void count_event(enum count c)

@@ -88,7 +88,7 @@ static int info_fill(struct domain *d, const struct domain_config *c)
         .cpu = (features.vmx ? ABI_CALL_BY_SYSENTER : 0) | (d->method == 0 ? ABI_CALL_DIRECT : 0),
         .call = d->method == 0 ? method0_entry() : 0, .tsc_khz = features.tsc_khz, .boot_tsc = time_clock_tsc,
         .ram_low = d->ram_low, .ram_high = d->ram_high, .load = c->load, .entry = c->entry, .bits = c->bits,
-        .cr4 = policy_cr4_guest(), .modules = c->modules, .has_initrd = c->has_initrd,
+        .cr4 = policy_cr4_guest(), .modules = c->modules, .has_initrd = c->has_initrd, .guestmem = c->guestmem,
     };
     memcpy(info->clock, time_clock, sizeof(info->clock));
     info->name = info_string(info, &used, d->name);
@@ -132,6 +132,7 @@ static struct domain *domain_new(const struct domain_config *c)
     d->vcpus = c->vcpus;
     d->method = c->depriv;
     d->emulate = c->emulate;
+    d->guestmem = c->guestmem;
     d->config = c;
     domains[d->id] = d;
     return d;
@@ -172,7 +173,9 @@ int domain_create(const struct domain_config *c)
     int rc = d ? domain_build(d, c) : -E_NOMEM;
     if (rc)
         return domain_refuse(c, d, rc);
-    paging_audit_user(d->user_root, d->method != 0);
+    paging_audit_user(d->user_root, (d->method ? PTE_U : 0) | (d->guestmem == ABI_GUESTMEM_MAP ? AUDIT_GUEST : 0));
+    if (d->copier_root)
+        paging_audit_user(d->copier_root, PTE_U | AUDIT_GUEST);
     if (d->method == 0)
         log_domain(d->name, "depriv=0, the control: ring 0 runs its component and maps its memory; invariants 1, 2 and 5 do not hold for it");
     d->vcpus_left = d->vcpus;
@@ -219,6 +222,17 @@ void domain_kill_text(struct vcpu *v, const char *prefix)
     domain_kill(v->domain, "%s%s", prefix, text);
 }
 
+/* Ring 3 counts: the numbers are printed and nothing else. */
+static void report_touches(const struct domain *d)
+{
+    u64 n[ABI_CAUSES] = { 0 };
+    for (u32 i = 0; i < d->vcpus; i++)
+        for (u32 cause = 0; cause < ABI_CAUSES; cause++)
+            n[cause] += d->vcpu[i]->frame->touches[cause];
+    log_domain(d->name, "guest memory: fetch %lu, walk %lu, operand %lu, string %lu, descriptor %lu, DMA %lu, load %lu", n[ABI_FOR_FETCH],
+               n[ABI_FOR_WALK], n[ABI_FOR_OPERAND], n[ABI_FOR_STRING], n[ABI_FOR_DESCRIPTOR], n[ABI_FOR_DMA], n[ABI_FOR_LOAD]);
+}
+
 static void report(struct domain *d)
 {
     u64 total = 0;
@@ -235,13 +249,14 @@ static void report(struct domain *d)
     if (d->log_left_out)
         log_domain(d->name, "%u lines of ring 3 left out", d->log_left_out);
     log_domain(d->name, "exits: total %lu", total);
+    report_touches(d);
     log_domain(d->name, "ended: %s%s%s", end_name[d->end], d->end == DOMAIN_KILLED ? ": " : "", d->kill_reason);
 }
 
 static void count_report(void)
 {
 #ifdef RUNG_COUNT
-    static const char *const name[COUNTS] = { "vmread", "vmwrite", "wrmsr", "cr3", "iret", "xsave", "exit", "crossing", "vmload" };
+    static const char *const name[COUNTS] = { "vmread", "vmwrite", "wrmsr", "cr3", "iret", "xsave", "exit", "crossing", "vmload", "invlpg" };
     for (u32 i = 0; i < COUNTS; i++)
         log_line("count: %s %lu", name[i], counts[i]);
 #endif

@@ -30,6 +30,10 @@ struct domain {
     u64 *nested_root;           /* EPT or NPT PML4, pool */
     u64 *user_root;             /* ring-3 page table, pool */
     u64 cr3;                    /* its physical address, with PCID where the CPU has it */
+    u32 guestmem;               /* enum abi_guestmem */
+    u64 *windows;               /* guestmem=window: the page directory of all vcpus' windows */
+    u64 *copier_root;           /* guestmem=copy: the table that the copier runs on, and its CR3 */
+    u64 copier_cr3;
     struct abi_info *info;      /* supervisor alias of the info page */
     void *data;                 /* pool: the component's data and bss */
     u32 data_pages;
@@ -58,6 +62,14 @@ static inline u64 domain_frame_gpa(const struct domain *d, u32 i)
 {
     u64 gpa = i * PAGE_2M;
     return gpa < d->ram_low ? gpa : gpa - d->ram_low + ABI_HIGH_BASE;
+}
+
+/* Physical address of the frame that gpa lies in, 0: it is not RAM. */
+static inline u64 domain_frame_at(const struct domain *d, u64 gpa)
+{
+    u64 offset = gpa < ABI_HIGH_BASE ? gpa : gpa - ABI_HIGH_BASE + d->ram_low;
+    bool ram = gpa < ABI_HIGH_BASE ? gpa < d->ram_low && (gpa < ABI_HOLE_START || gpa >= ABI_HOLE_END) : gpa - ABI_HIGH_BASE < d->ram_high;
+    return ram ? d->frames[offset / PAGE_2M] : 0;
 }
 
 /* Builds a domain and makes its vcpus ready. A bad configuration or too little memory is one line naming it and an error; nothing is left behind. */

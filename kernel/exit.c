@@ -146,17 +146,10 @@ static enum exit_action exit_window(struct vcpu *v)
     return EXIT_RESUME;
 }
 
-static bool gpa_is_ram(const struct domain *d, u64 gpa)
-{
-    if (gpa >= ABI_HOLE_START && gpa < ABI_HOLE_END)
-        return false;
-    return gpa < d->ram_low || (gpa >= ABI_HIGH_BASE && gpa - ABI_HIGH_BASE < d->ram_high);
-}
-
 /* RAM is mapped from the start, so a fault on it is a translation that was stale: enter again. Everything else is a device's, or nobody's. */
 static enum exit_action exit_nested(struct vcpu *v)
 {
-    if (gpa_is_ram(v->domain, v->exit.gpa))
+    if (domain_frame_at(v->domain, v->exit.gpa))
         return exit_answer(v, ABI_RETRY);
     v->frame->gpa = v->exit.gpa;
     v->frame->flags = v->exit.flags;

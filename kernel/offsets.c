@@ -10,10 +10,10 @@ void offsets(void)
     DEFINE(THREAD_RSP, offsetof(struct thread, rsp));
     DEFINE(VCPU_FRAME, offsetof(struct vcpu, frame));
     DEFINE(VCPU_SAVED_RSP, offsetof(struct vcpu, saved_rsp));
-    DEFINE(VCPU_USER_FRAME, offsetof(struct vcpu, user_frame));
-    DEFINE(VCPU_USER_STACK, offsetof(struct vcpu, user_stack));
-    DEFINE(VCPU_USER_ENTRY, offsetof(struct vcpu, user_entry));
-    DEFINE(VCPU_USER_INFO, offsetof(struct vcpu, user_info));
+    DEFINE(VCPU_USER_FRAME, offsetof(struct vcpu, user.frame));
+    DEFINE(VCPU_USER_STACK, offsetof(struct vcpu, user.stack));
+    DEFINE(VCPU_USER_ENTRY, offsetof(struct vcpu, user.entry));
+    DEFINE(VCPU_USER_INFO, offsetof(struct vcpu, user.info));
     DEFINE(VCPU_STACK_TOP, offsetof(struct vcpu, stack_top));
     DEFINE(VCPU_COPY, offsetof(struct vcpu, stack_copy));
     DEFINE(VCPU_COPY_SIZE, sizeof(((struct vcpu *)0)->stack_copy));
@@ -25,6 +25,11 @@ void offsets(void)
     DEFINE(VCPU_HOST_VMCB_PA, offsetof(struct vcpu, host_vmcb_pa));
     DEFINE(VCPU_HVM, offsetof(struct vcpu, hvm));
     DEFINE(VCPU_LAUNCHED, offsetof(struct vcpu, launched));
+    DEFINE(INFO_DOMID, ABI_INFO_BASE + offsetof(struct abi_info, domid));
+    DEFINE(INFO_CPU, ABI_INFO_BASE + offsetof(struct abi_info, cpu));
+    DEFINE(ABI_CALL_BY_SYSENTER, ABI_CALL_BY_SYSENTER);
+    DEFINE(CMPXCHG_NEW, ABI_CMPXCHG_NEW);
+    DEFINE(CMPXCHG_EQUAL, ABI_CMPXCHG_EQUAL);
     DEFINE(CPU_SIZE, sizeof(struct cpu));
     DEFINE(CPU_LOADED, offsetof(struct cpu, loaded));
     DEFINE(CPU_RSP0, offsetof(struct cpu, tss) + offsetof(struct tss, rsp));

@@ -33,6 +33,7 @@ static const struct word_row option_words[] = {
     { "pool", NULL, 4, 256, 10, FIELD(options, pool) },
     { "depriv", NULL, 0, 3, 10, FIELD(options, depriv) },
     { "emulate", "exits forced all", EMULATE_EXITS, 0, 0, FIELD(options, emulate) },
+    { "guestmem", "map window copy", ABI_GUESTMEM_MAP, 0, 0, FIELD(options, guestmem) },
     { "depriv.quanta", NULL, 1, 1000000, 10, FIELD(options, quanta) },
 };
 #define OPTIONS_FIRST 2u /* log and end: they say where a complaint about the others goes, and how it ends */
@@ -48,6 +49,7 @@ static const struct word_row module_words[] = {
     { "cpu",   NULL, 0, CPUS_MAX_OPTION - 1, 10, FIELD(module_words, config.cpu) },
     { "depriv", NULL, 0, 3, 10, FIELD(module_words, config.depriv) },
     { "emulate", "exits forced all", EMULATE_EXITS, 0, 0, FIELD(module_words, config.emulate) },
+    { "guestmem", "map window copy", ABI_GUESTMEM_MAP, 0, 0, FIELD(module_words, config.guestmem) },
 };
 
 /* Cuts the next word off *at: blanks end it, double quotes group, a backslash takes the next character as it is. NULL at the end. */
@@ -151,7 +153,7 @@ static void options_words(u32 rows)
         if (str_equal(word, "quiet"))
             options.quiet = true;
         else if (!word_take(word, option_words, rows, &options) && rows == ARRAY_SIZE(option_words))
-            stop("unknown option %s: log= end= cpus= pool= depriv= depriv.quanta= and quiet are known", word);
+            stop("unknown option %s: log= end= cpus= pool= depriv= depriv.quanta= emulate= guestmem= and quiet are known", word);
     }
 }
 
@@ -180,7 +182,7 @@ static void module_word(struct module_words *m, const char *word)
     if (name)
         module_name(&m->config, word, name);
     else if (!row)
-        stop("unknown module option %s: domain= role= kind= mem= vcpus= load= entry= bits= cpu= depriv= emulate= and -- are known", word);
+        stop("unknown module option %s: domain= role= kind= mem= vcpus= load= entry= bits= cpu= depriv= emulate= guestmem= and -- are known", word);
     else if (row->offset != offsetof(struct module_words, role))
         m->image_word = word;
 }
@@ -191,7 +193,7 @@ static void module_line(char *line, struct module_words *m)
     char *at = line, *word;
     *m = (struct module_words){
         .config = { .kind = KIND_NONE, .mem = 256, .vcpus = 1, .load = 0x100000, .entry = ~0ul, .bits = 64, .cpu = ~0u,
-        .depriv = options.depriv, .emulate = options.emulate } };
+        .depriv = options.depriv, .emulate = options.emulate, .guestmem = options.guestmem } };
     while ((word = line_word(&at, line)) != NULL && !str_equal(word, "--"))
         module_word(m, word);
     if (!word)
@@ -214,6 +216,8 @@ static void add_image(const struct module_words *m, const struct boot_module *b)
         stop("vcpus=%u: guests with several vcpus are not supported yet, use vcpus=1", m->config.vcpus);
     if (m->config.bits != 16 && m->config.bits != 32 && m->config.bits != 64)
         stop("bits=%u: 16, 32 or 64 is needed", m->config.bits);
+    if (m->config.depriv == 0 && m->config.guestmem != ABI_GUESTMEM_MAP)
+        stop("domain=%s: depriv=0 has guestmem=map", m->config.name);
     if (m->config.kind != ABI_KIND_FLAT && m->config.mem < 32)
         stop("mem=%lu: domain %s needs at least 32 MiB", m->config.mem, m->config.name);
     c = &domain_configs[domain_config_count++];

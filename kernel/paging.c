@@ -19,23 +19,30 @@ static unsigned slot(u64 va, unsigned level) /* level 3: PML4 ... 0: page table 
     return va >> (12 + 9 * level) & (ENTRIES - 1);
 }
 
-int paging_map(u64 *root, u64 va, u64 pa, u64 size, u64 leaf, u64 table)
+u64 *paging_entry(u64 *root, u64 va, unsigned last, u64 table)
 {
-    unsigned last = size == PAGE_2M ? 1 : 0;
     u64 *t = root;
     for (unsigned level = 3; level > last; level--) {
         u64 *e = &t[slot(va, level)];
         if (!(*e & PTE_P)) {
             void *next = pool_alloc(1);
             if (!next)
-                return -E_NOMEM;
+                return NULL;
             *e = pool_phys(next) | table;
         } else if (*e & PTE_PS && level < 3) {
-            panic("paging_map: 2 MiB page in the way of %lx", va);
+            panic("paging_entry: 2 MiB page in the way of %lx", va);
         }
         t = pool_virt(*e & PTE_ADDRESS);
     }
-    t[slot(va, last)] = pa | leaf | (last ? PTE_PS : 0);
+    return &t[slot(va, last)];
+}
+
+int paging_map(u64 *root, u64 va, u64 pa, u64 size, u64 leaf, u64 table)
+{
+    u64 *e = paging_entry(root, va, size == PAGE_2M, table);
+    if (!e)
+        return -E_NOMEM;
+    *e = pa | leaf | (size == PAGE_2M ? PTE_PS : 0);
     return 0;
 }
 
@@ -150,23 +157,23 @@ void kstack_free(u32 n, unsigned pages)
     __atomic_add_fetch(&paging_generation, 1, __ATOMIC_SEQ_CST);
 }
 
-static void audit_leaf(u64 va, u64 e, u64 size, u64 user)
+static void audit_leaf(u64 va, u64 e, u64 size, u64 allow)
 {
     u64 pa = e & PTE_ADDRESS & ~(size - 1);
     bool device = va >= DEVICE_BASE && va < DEVICE_BASE + DEVICE_BYTES;
     if (e & PTE_W && !(e & PTE_NX))
         panic("audit: %lx is writable and executable", va);
-    if ((e & PTE_U) != user)
-        panic("audit: %lx is %s ring 3's", va, user ? "not" : "unduly");
+    if ((e ^ allow) & PTE_U)
+        panic("audit: %lx is %s ring 3's", va, allow ? "not" : "unduly");
+    if (!(allow & AUDIT_GUEST) && frames_is_guest(pa, size))
+        panic("audit: %lx maps guest memory %lx", va, pa);
     if (va < POOL_BASE)
         return;
     if (!device && !(pa >= pool_start && pa + size <= pool_end) && !(pa >= (u64)text_start - KERNEL_IMAGE && pa < (u64)data_end - KERNEL_IMAGE))
         panic("audit: %lx maps %lx, neither pool nor image", va, pa);
-    if (frames_is_guest(pa, size))
-        panic("audit: %lx maps guest memory %lx", va, pa);
 }
 
-static u64 audit_table(const u64 *t, unsigned level, u64 base, unsigned first, unsigned end, u64 user)
+static u64 audit_table(const u64 *t, unsigned level, u64 base, unsigned first, unsigned end, u64 allow)
 {
     u64 n = 0;
     for (unsigned i = first; i < end; i++) {
@@ -176,10 +183,10 @@ static u64 audit_table(const u64 *t, unsigned level, u64 base, unsigned first, u
         if (first == KERNEL_SLOT)
             va |= 0xffff000000000000ull;
         if (level == 0 || (level < 3 && t[i] & PTE_PS)) {
-            audit_leaf(va, t[i], size, user);
+            audit_leaf(va, t[i], size, allow);
             n++;
         } else {
-            n += audit_table(pool_virt(t[i] & PTE_ADDRESS), level - 1, va, 0, ENTRIES, user);
+            n += audit_table(pool_virt(t[i] & PTE_ADDRESS), level - 1, va, 0, ENTRIES, allow);
         }
     }
     return n;
@@ -190,7 +197,7 @@ u64 paging_audit(void)
     return audit_table(kernel_root, 3, 0, KERNEL_SLOT, ENTRIES, 0);
 }
 
-void paging_audit_user(const u64 *root, bool ring3)
+void paging_audit_user(const u64 *root, u64 allow)
 {
-    audit_table(root, 3, 0, 0, KERNEL_SLOT, ring3 ? PTE_U : 0);
+    audit_table(root, 3, 0, 0, KERNEL_SLOT, allow);
 }

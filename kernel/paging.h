@@ -17,6 +17,9 @@ enum { PTE_P = BIT(0), PTE_W = BIT(1), PTE_U = BIT(2), PTE_PWT = BIT(3), PTE_PCD
 #define DEVICE_BASE    0xffffd00000000000ull /* + physical address: memory-mapped devices, uncached */
 #define DEVICE_BYTES   BIT(39)
 
+/* The entry for va in the table of that level (0: of a 4 KiB page, 1: of 2 MiB), whose tables are made with the bits `table`; NULL when the
+ * pool is empty. */
+u64 *paging_entry(u64 *root, u64 va, unsigned level, u64 table);
 /* Maps one page: size PAGE_SIZE or PAGE_2M; leaf and table are the entry bits besides the address. -E_NOMEM when the pool is empty.
  * The caller owns the table and its locking; a mapping that exists is replaced, the caller flushes. */
 int paging_map(u64 *root, u64 va, u64 pa, u64 size, u64 leaf, u64 table);
@@ -41,5 +44,7 @@ extern u32 paging_generation;      /* grows when a kernel mapping was taken away
 /* Walks the kernel's half and proves the invariants: no page both writable and executable, none of guest memory. Returns the number
  * of mappings; panics on a violation. */
 u64 paging_audit(void);
-/* The same for the lower half of a domain's table: no page writable and executable, all of them ring 3's, or with method 0 none. */
-void paging_audit_user(const u64 *root, bool ring3);
+/* The same for the lower half of a domain's table: no page writable and executable; all of them ring 3's if `allow` has PTE_U, else none;
+ * guest memory only with AUDIT_GUEST. */
+#define AUDIT_GUEST PTE_W
+void paging_audit_user(const u64 *root, u64 allow);

@@ -100,7 +100,7 @@ void vcpu_switch_in(struct vcpu *v)
     if (cpu->loaded == v)
         return;
     vcpu_unload(cpu);
-    write_cr3(v->domain->cr3 | (features.pcid ? CR3_NOFLUSH : 0)); /* translations of a PCID change only with paging_generation */
+    write_cr3(v->cr3 | (features.pcid ? CR3_NOFLUSH : 0)); /* translations of a PCID change only with paging_generation */
     fpu_load(v);
     vcpu_debug_load(v);
     if (features.rdtscp)
@@ -313,6 +313,7 @@ int vcpu_create(struct domain *d, u32 index)
         return -E_NOMEM;
     v->domain = d;
     v->domid = d->id;
+    v->cr3 = d->cr3;
     v->index = index;
     v->gate = d->method == 3 ? gate_of_cpu() : d->method;
     v->stack_top = kstack_alloc(KSTACK_VCPU(d->id, index), stack_pages(d));

@@ -18,13 +18,13 @@ struct exit_record { u32 kind, reason; u64 info; }; /* reason is the vendor's; i
 #define HAZARD_YIELD   BIT(4)   /* quantum used up */
 #define HAZARD_HALT    BIT(5)   /* the guest executed HLT */
 #define HAZARD_COMMIT  BIT(6)   /* ring 3 changed guest state: vcpu.commit */
+#define HAZARD_MAPPED  BIT(7)   /* vcpu.windows: until the operation ends */
 
 struct vcpu {
     /* Known to assembly (offsets.c). */
     struct abi_frame *frame;    /* supervisor alias of the frame page */
     u64 saved_rsp;              /* supervisor RSP while ring 3 runs; SYSENTER_ESP points here */
-    u64 user_frame, user_stack, user_entry; /* what ring 3 is entered with */
-    u64 user_info;
+    struct { u64 frame, stack, entry, info; } user; /* what ring 3 is entered with: RDI, RSP, RIP, RSI */
     u64 domid;                  /* the one value that every call's first argument is compared with */
     u64 vmcb_pa, host_vmcb_pa;  /* SVM: for VMRUN, VMLOAD, VMSAVE */
     u64 launched;               /* VMX: VMRESUME, not VMLAUNCH */
@@ -35,6 +35,8 @@ struct vcpu {
     u32 hazards;                /* hazard_set(), hazard_clear() */
     u32 events;                 /* ABI_EVENT_*, atomic */
     u32 intr;                   /* level that ring 3 reported last */
+    u32 windows;                /* guestmem=window: those that the operation has mapped */
+    u64 cr3;                    /* what its CPU has there while it runs: the domain's, or for the length of a copy the copier's */
     u64 timer;                  /* TSC of ABI_EVENT_TIMER, or ABI_TIMER_NEVER */
     struct vcpu *on_cpu;        /* next in run_queue.vcpus */
     struct thread thread;

@@ -101,14 +101,16 @@ static const struct fadt_field fadt_fields[] = {
     { 212, 4, ACPIPM_TIMER_PORT },
 };
 
+#define ACPI_BYTES         (ACPI_ALIGN * 8 + FADT_BYTES + FACS_BYTES + sizeof(dsdt_aml_code))
+
 /* The tables in the order of their places; the RSDP is first. */
 struct acpi_layout {
-    uint8_t *bytes; /* of BOOT_ACPI */
+    uint8_t bytes[ACPI_BYTES]; /* of BOOT_ACPI on */
     uint32_t used;
     uint32_t rsdt, xsdt, fadt, facs, dsdt; /* guest-physical */
 };
 
-_Static_assert(ACPI_ALIGN * 8 + FADT_BYTES + FACS_BYTES + sizeof(dsdt_aml_code) < BOOT_MIB - BOOT_ACPI, "the ACPI area is too small");
+_Static_assert(ACPI_BYTES < BOOT_MIB - BOOT_ACPI, "the ACPI area is too small");
 
 static uint8_t *table_bytes(struct acpi_layout *a, uint32_t gpa)
 {
@@ -188,12 +190,11 @@ static void write_roots(struct acpi_layout *a, uint32_t rsdp)
 
 enum abi_status acpi_build(struct boot *b)
 {
-    struct acpi_layout a = { .bytes = guestmem_map(b->mem, BOOT_ACPI, BOOT_MIB - BOOT_ACPI, GUESTMEM_LOAD) };
+    struct acpi_layout a = { .used = 0 };
     uint32_t rsdp;
 
-    if (!a.bytes)
+    if (guestmem_set(b->mem, BOOT_ACPI, 0, BOOT_MIB - BOOT_ACPI, ABI_FOR_LOAD))
         return boot_refuse(b, "ram_low: no RAM for the ACPI tables at 0x%llx", BOOT_ACPI);
-    __builtin_memset(a.bytes, 0, BOOT_MIB - BOOT_ACPI);
     rsdp = place_table(&a, RSDP_BYTES);
     a.rsdt = place_table(&a, sizeof(struct acpi_header) + sizeof(uint32_t));
     a.xsdt = place_table(&a, sizeof(struct acpi_header) + sizeof(uint64_t));
@@ -204,6 +205,7 @@ enum abi_status acpi_build(struct boot *b)
     write_fadt(&a);
     write_facs(&a);
     write_roots(&a, rsdp);
+    guestmem_write(b->mem, BOOT_ACPI, a.bytes, a.used, ABI_FOR_LOAD);
     b->rsdp = rsdp;
     return ABI_OK;
 }

@@ -119,28 +119,20 @@ enum abi_status boot_place_low(struct boot *b, const char *what, uint64_t len, u
     return refuse_place(b, what, len, min, max);
 }
 
-enum abi_status boot_place_table(struct boot *b, const char *what, uint64_t len, uint64_t align, uint64_t *gpa, void **bytes)
+enum abi_status boot_place_table(struct boot *b, const char *what, const void *bytes, uint64_t len, uint64_t align, uint64_t *gpa)
 {
     enum abi_status status = boot_place_high(b, what, len, align, BOOT_LOW_START, BOOT_EBDA, gpa);
 
     if (status)
         return status;
-    *bytes = guestmem_map(b->mem, *gpa, len, GUESTMEM_LOAD);
-    if (!*bytes)
+    if (bytes ? guestmem_write(b->mem, *gpa, bytes, len, ABI_FOR_LOAD) : guestmem_set(b->mem, *gpa, 0, len, ABI_FOR_LOAD))
         return boot_refuse(b, "%s: 0x%lx bytes at 0x%lx are not RAM", what, len, *gpa);
-    __builtin_memset(*bytes, 0, len);
     return ABI_OK;
 }
 
 enum abi_status boot_place_string(struct boot *b, const char *what, const char *text, uint64_t *gpa)
 {
-    uint64_t len = __builtin_strlen(text) + 1;
-    void *bytes;
-    enum abi_status status = boot_place_table(b, what, len, 1, gpa, &bytes);
-
-    if (!status)
-        __builtin_memcpy(bytes, text, len);
-    return status;
+    return boot_place_table(b, what, text, __builtin_strlen(text) + 1, 1, gpa);
 }
 
 const char *boot_string(const struct boot *b, uint32_t offset)

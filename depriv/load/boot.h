@@ -48,9 +48,9 @@ enum abi_status boot_claim(struct boot *b, uint64_t start, uint64_t len, const c
 enum abi_status boot_place_high(struct boot *b, const char *what, uint64_t len, uint64_t align, uint64_t min, uint64_t max, uint64_t *gpa);
 enum abi_status boot_place_low(struct boot *b, const char *what, uint64_t len, uint64_t align, uint64_t min, uint64_t max, uint64_t *gpa);
 
-/* Places `len` bytes at the top of conventional memory, zeroed; *bytes may be filled in by the caller. */
-enum abi_status boot_place_table(struct boot *b, const char *what, uint64_t len, uint64_t align, uint64_t *gpa, void **bytes);
-/* The same for a copy of a NUL-ended string. */
+/* Places `len` bytes at the top of conventional memory; bytes NULL: zeroes, which the caller writes over. */
+enum abi_status boot_place_table(struct boot *b, const char *what, const void *bytes, uint64_t len, uint64_t align, uint64_t *gpa);
+/* The same for a NUL-ended string. */
 enum abi_status boot_place_string(struct boot *b, const char *what, const char *text, uint64_t *gpa);
 
 /* The string at an offset of info->strings; "" if there is none. */

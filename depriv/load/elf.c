@@ -153,8 +153,8 @@ static enum abi_status load_segment(struct boot *b, const struct segment *s)
     status = boot_claim(b, s->paddr, s->memsz, "segment (p_paddr, p_memsz)");
     if (status)
         return status;
-    guestmem_write(b->mem, s->paddr, b->image + s->offset, s->filesz, GUESTMEM_LOAD);
-    guestmem_set(b->mem, s->paddr + s->filesz, 0, s->memsz - s->filesz, GUESTMEM_LOAD);
+    guestmem_write(b->mem, s->paddr, b->image + s->offset, s->filesz, ABI_FOR_LOAD);
+    guestmem_set(b->mem, s->paddr + s->filesz, 0, s->memsz - s->filesz, ABI_FOR_LOAD);
     return ABI_OK;
 }
 

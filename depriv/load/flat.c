@@ -47,7 +47,7 @@ enum abi_status flat_load(struct boot *b)
         status = check_entry(b, mode);
     if (status)
         return status;
-    guestmem_write(b->mem, info->load, b->image, b->size, GUESTMEM_LOAD);
+    guestmem_write(b->mem, info->load, b->image, b->size, ABI_FOR_LOAD);
 
     status = state_enter(b, mode, info->entry);
     if (status || mode == STATE_REAL)

@@ -90,7 +90,7 @@ struct linux_image {
     uint64_t offset, size;        /* of the protected-mode code in the image */
     uint64_t load, end;           /* guest-physical: where it goes, where the memory ends that it needs at first */
     bool is64;
-    struct zero_page *zero;       /* in guest memory */
+    struct zero_page zero;
     uint64_t zero_gpa;
 };
 
@@ -183,7 +183,7 @@ static enum abi_status load_kernel(struct linux_image *k)
     if (!status)
         status = boot_claim(k->boot, k->load, k->end - k->load, "kernel (pref_address, init_size)");
     if (!status)
-        guestmem_write(k->boot->mem, k->load, k->boot->image + k->offset, k->size, GUESTMEM_LOAD);
+        guestmem_write(k->boot->mem, k->load, k->boot->image + k->offset, k->size, ABI_FOR_LOAD);
     return status;
 }
 
@@ -191,13 +191,11 @@ static enum abi_status place_zero_page(struct linux_image *k)
 {
     struct map_entry map[MAP_ENTRIES];
     unsigned count = lowmem_map(k->boot, map);
-    struct zero_page *z;
-    void *bytes;
-    enum abi_status status = boot_place_table(k->boot, "zero page", sizeof(*z), BOOT_PAGE, &k->zero_gpa, &bytes);
+    struct zero_page *z = &k->zero;
+    enum abi_status status = boot_place_table(k->boot, "zero page", NULL, sizeof(*z), BOOT_PAGE, &k->zero_gpa);
 
     if (status)
         return status;
-    z = k->zero = bytes;
     z->hdr = k->h;
     z->hdr.type_of_loader = TYPE_OF_LOADER;
     z->hdr.code32_start = (uint32_t)k->load;
@@ -221,7 +219,7 @@ static enum abi_status place_cmdline(struct linux_image *k)
     if (len > k->h.cmdline_size)
         return boot_refuse(b, "cmdline_size allows %u bytes, the command line has %lu", k->h.cmdline_size, len);
     status = boot_place_string(b, "command line", line, &gpa);
-    k->zero->hdr.cmd_line_ptr = (uint32_t)gpa;
+    k->zero.hdr.cmd_line_ptr = (uint32_t)gpa;
     return status;
 }
 
@@ -239,11 +237,11 @@ static enum abi_status load_initrd(struct linux_image *k, const struct boot_modu
         status = boot_place_high(b, "initrd", m->size, BOOT_PAGE, ABI_HIGH_BASE, ABI_HIGH_BASE + b->mem->ram_high, &gpa);
     if (status)
         return status;
-    guestmem_write(b->mem, gpa, m->bytes, m->size, GUESTMEM_LOAD);
-    k->zero->hdr.ramdisk_image = (uint32_t)gpa;
-    k->zero->hdr.ramdisk_size = (uint32_t)m->size;
-    k->zero->ext_ramdisk_image = (uint32_t)(gpa >> 32);
-    k->zero->ext_ramdisk_size = (uint32_t)(m->size >> 32);
+    guestmem_write(b->mem, gpa, m->bytes, m->size, ABI_FOR_LOAD);
+    k->zero.hdr.ramdisk_image = (uint32_t)gpa;
+    k->zero.hdr.ramdisk_size = (uint32_t)m->size;
+    k->zero.ext_ramdisk_image = (uint32_t)(gpa >> 32);
+    k->zero.ext_ramdisk_size = (uint32_t)(m->size >> 32);
     return ABI_OK;
 }
 
@@ -275,7 +273,9 @@ enum abi_status linux_load(struct boot *b)
         status = state_enter(b, STATE_LONG, k.load + ENTRY_64);
     else if (!status)
         status = state_enter(b, STATE_PROTECTED, k.load);
-    if (!status)
-        b->loader->frame->gpr[ABI_RSI] = k.zero_gpa;
-    return status;
+    if (status)
+        return status;
+    guestmem_write(b->mem, k.zero_gpa, &k.zero, sizeof(k.zero), ABI_FOR_LOAD);
+    b->loader->frame->gpr[ABI_RSI] = k.zero_gpa;
+    return ABI_OK;
 }

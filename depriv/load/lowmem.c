@@ -11,7 +11,7 @@
 
 static void write_value(struct boot *b, uint64_t gpa, uint32_t value, unsigned bytes)
 {
-    guestmem_write(b->mem, gpa, &value, bytes, GUESTMEM_LOAD); /* little-endian on both sides */
+    guestmem_write(b->mem, gpa, &value, bytes, ABI_FOR_LOAD); /* little-endian on both sides */
 }
 
 enum abi_status lowmem_build(struct boot *b)
@@ -24,7 +24,7 @@ enum abi_status lowmem_build(struct boot *b)
         status = boot_claim(b, BOOT_ACPI, BOOT_MIB - BOOT_ACPI, "ACPI tables");
     if (status)
         return status;
-    guestmem_set(b->mem, BDA_START, 0, BDA_BYTES, GUESTMEM_LOAD);
+    guestmem_set(b->mem, BDA_START, 0, BDA_BYTES, ABI_FOR_LOAD);
     write_value(b, BDA_COM1, COM1_PORT, 2);
     write_value(b, BDA_EBDA, BOOT_EBDA >> 4, 2);
     write_value(b, BDA_MEMORY, LOWMEM_KIB, 2);

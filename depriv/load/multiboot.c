@@ -65,7 +65,7 @@ struct multiboot {
     struct multiboot_header header;
     uint32_t header_offset;
     uint64_t entry, end;         /* guest-physical entry, end of the kernel */
-    struct multiboot_info *info; /* in guest memory */
+    struct multiboot_info info;
     uint64_t info_gpa;
 };
 
@@ -138,8 +138,8 @@ static enum abi_status load_by_addresses(struct multiboot *m)
     status = boot_claim(b, h->load_addr, memory, "image (load_addr, bss_end_addr)");
     if (status)
         return status;
-    guestmem_write(b->mem, h->load_addr, b->image + offset, len, GUESTMEM_LOAD);
-    guestmem_set(b->mem, h->load_addr + len, 0, memory - len, GUESTMEM_LOAD);
+    guestmem_write(b->mem, h->load_addr, b->image + offset, len, ABI_FOR_LOAD);
+    guestmem_set(b->mem, h->load_addr + len, 0, memory - len, ABI_FOR_LOAD);
     m->entry = h->entry_addr;
     m->end = h->load_addr + memory;
     return ABI_OK;
@@ -157,7 +157,7 @@ static enum abi_status load_module(struct multiboot *m, unsigned n, struct multi
         status = boot_place_string(b, "module line", module.line, &line);
     if (status)
         return status;
-    guestmem_write(b->mem, start, module.bytes, module.size, GUESTMEM_LOAD);
+    guestmem_write(b->mem, start, module.bytes, module.size, ABI_FOR_LOAD);
     *entry = (struct multiboot_module){ (uint32_t)start, (uint32_t)(start + module.size), (uint32_t)line, 0 };
     m->end = start + module.size;
     return ABI_OK;
@@ -167,20 +167,21 @@ static enum abi_status load_modules(struct multiboot *m)
 {
     struct boot *b = m->boot;
     unsigned count = b->loader->info->modules - 1;
+    struct multiboot_module list[ABI_MODULES_MAX];
     uint64_t gpa;
-    void *list;
     enum abi_status status;
 
     if (!count)
         return ABI_OK;
-    status = boot_place_table(b, "module list", count * sizeof(struct multiboot_module), HEADER_ALIGN, &gpa, &list);
+    status = boot_place_table(b, "module list", NULL, count * sizeof(list[0]), HEADER_ALIGN, &gpa);
     for (unsigned i = 0; !status && i < count; i++)
-        status = load_module(m, i + 1, (struct multiboot_module *)list + i);
+        status = load_module(m, i + 1, &list[i]);
     if (status)
         return status;
-    m->info->mods_count = count;
-    m->info->mods_addr = (uint32_t)gpa;
-    m->info->flags |= INFO_MODULES;
+    guestmem_write(b->mem, gpa, list, count * sizeof(list[0]), ABI_FOR_LOAD);
+    m->info.mods_count = count;
+    m->info.mods_addr = (uint32_t)gpa;
+    m->info.flags |= INFO_MODULES;
     return ABI_OK;
 }
 
@@ -188,24 +189,20 @@ static enum abi_status place_mmap(struct multiboot *m)
 {
     struct map_entry map[MAP_ENTRIES];
     unsigned count = lowmem_map(m->boot, map);
-    struct multiboot_mmap entry = { .size = sizeof(entry) - sizeof(entry.size) };
+    struct multiboot_mmap list[MAP_ENTRIES];
     uint64_t gpa;
-    void *bytes;
-    enum abi_status status = boot_place_table(m->boot, "memory map", count * sizeof(entry), HEADER_ALIGN, &gpa, &bytes);
+    enum abi_status status;
 
+    for (unsigned i = 0; i < count; i++)
+        list[i] = (struct multiboot_mmap){ sizeof(list[i]) - sizeof(list[i].size), map[i].base, map[i].len, map[i].type };
+    status = boot_place_table(m->boot, "memory map", list, count * sizeof(list[0]), HEADER_ALIGN, &gpa);
     if (status)
         return status;
-    for (unsigned i = 0; i < count; i++) {
-        entry.base = map[i].base;
-        entry.len = map[i].len;
-        entry.type = map[i].type;
-        __builtin_memcpy((uint8_t *)bytes + i * sizeof(entry), &entry, sizeof(entry));
-    }
-    m->info->mmap_addr = (uint32_t)gpa;
-    m->info->mmap_length = count * sizeof(entry);
-    m->info->mem_lower = LOWMEM_KIB;
-    m->info->mem_upper = (uint32_t)((m->boot->mem->ram_low - BOOT_MIB) / 1024);
-    m->info->flags |= INFO_MMAP | INFO_MEMORY;
+    m->info.mmap_addr = (uint32_t)gpa;
+    m->info.mmap_length = count * sizeof(list[0]);
+    m->info.mem_lower = LOWMEM_KIB;
+    m->info.mem_upper = (uint32_t)((m->boot->mem->ram_low - BOOT_MIB) / 1024);
+    m->info.flags |= INFO_MMAP | INFO_MEMORY;
     return ABI_OK;
 }
 
@@ -216,36 +213,34 @@ static enum abi_status place_strings(struct multiboot *m)
     const struct abi_info *info = b->loader->info;
     const char *name = boot_string(b, info->name), *line = boot_string(b, info->cmdline);
     uint64_t name_len = __builtin_strlen(name), line_len = __builtin_strlen(line), gpa;
-    void *bytes;
-    enum abi_status status = boot_place_table(b, "command line", name_len + 1 + line_len + 1, 1, &gpa, &bytes);
+    enum abi_status status = boot_place_table(b, "command line", NULL, name_len + 1 + line_len + 1, 1, &gpa);
 
     if (status)
         return status;
-    __builtin_memcpy(bytes, name, name_len);
-    *((char *)bytes + name_len) = ' ';
-    __builtin_memcpy((char *)bytes + name_len + 1, line, line_len);
-    m->info->cmdline = (uint32_t)gpa;
-    m->info->flags |= INFO_CMDLINE;
+    guestmem_write(b->mem, gpa, name, name_len, ABI_FOR_LOAD);
+    guestmem_set(b->mem, gpa + name_len, ' ', 1, ABI_FOR_LOAD);
+    guestmem_write(b->mem, gpa + name_len + 1, line, line_len, ABI_FOR_LOAD);
+    m->info.cmdline = (uint32_t)gpa;
+    m->info.flags |= INFO_CMDLINE;
 
     status = boot_place_string(b, "boot loader name", LOADER_NAME, &gpa);
-    m->info->boot_loader_name = (uint32_t)gpa;
-    m->info->flags |= INFO_LOADER_NAME;
+    m->info.boot_loader_name = (uint32_t)gpa;
+    m->info.flags |= INFO_LOADER_NAME;
     return status;
 }
 
 static enum abi_status place_info(struct multiboot *m)
 {
-    void *bytes;
-    enum abi_status status = boot_place_table(m->boot, "multiboot information", sizeof(*m->info), HEADER_ALIGN, &m->info_gpa, &bytes);
+    enum abi_status status = boot_place_table(m->boot, "multiboot information", NULL, sizeof(m->info), HEADER_ALIGN, &m->info_gpa);
 
-    if (status)
-        return status;
-    m->info = bytes;
-    status = place_mmap(m);
+    if (!status)
+        status = place_mmap(m);
     if (!status)
         status = place_strings(m);
     if (!status)
         status = load_modules(m);
+    if (!status)
+        guestmem_write(m->boot->mem, m->info_gpa, &m->info, sizeof(m->info), ABI_FOR_LOAD);
     return status;
 }
 

@@ -28,6 +28,7 @@
 #define PTE_RW          0x02ull
 #define PTE_PS          0x80ull
 #define TABLE_ENTRIES   512u
+#define ENTRIES_BLOCK   64u
 #define LARGE_PAGE      0x200000ull
 #define MAPPED_GIB      4u
 #define PAGE_TABLES     (2u + MAPPED_GIB) /* one of the two upper levels each, and a directory for each GiB */
@@ -63,34 +64,36 @@ static enum abi_status place_gdt(struct boot *b, const struct mode *m)
         [STATE_CODE_SELECTOR / 8] = make_descriptor(m->code_attr),
         [STATE_DATA_SELECTOR / 8] = make_descriptor(m->data_attr),
     };
-    void *bytes;
-    enum abi_status status = boot_place_table(b, "GDT", sizeof(gdt), sizeof(gdt[0]), &gdtr->base, &bytes);
-
-    if (status)
-        return status;
-    __builtin_memcpy(bytes, gdt, sizeof(gdt));
     gdtr->limit = sizeof(gdt) - 1;
-    return ABI_OK;
+    return boot_place_table(b, "GDT", gdt, sizeof(gdt), sizeof(gdt[0]), &gdtr->base);
+}
+
+/* `count` entries from the one at gpa on, the first of which has `first`, each `step` further. */
+static void write_entries(struct boot *b, uint64_t gpa, unsigned count, uint64_t first, uint64_t step)
+{
+    uint64_t block[ENTRIES_BLOCK];
+
+    for (unsigned i = 0; i < count; i += ENTRIES_BLOCK) {
+        unsigned n = count - i < ENTRIES_BLOCK ? count - i : ENTRIES_BLOCK;
+
+        for (unsigned k = 0; k < n; k++)
+            block[k] = first + (i + k) * step;
+        guestmem_write(b->mem, gpa + i * sizeof(block[0]), block, n * sizeof(block[0]), ABI_FOR_LOAD);
+    }
 }
 
 /* PML4, PDPT, then the directories, in consecutive pages. 1 GiB pages would save four pages, but not every CPU has them. */
 static enum abi_status place_page_tables(struct boot *b)
 {
     uint64_t *cr3 = &b->loader->frame->state.cr3;
-    uint64_t *table;
-    void *bytes;
-    enum abi_status status = boot_place_table(b, "page tables", PAGE_TABLES * BOOT_PAGE, BOOT_PAGE, cr3, &bytes);
+    enum abi_status status = boot_place_table(b, "page tables", NULL, PAGE_TABLES * BOOT_PAGE, BOOT_PAGE, cr3);
+    uint64_t pdpt = *cr3 + BOOT_PAGE, directories = pdpt + BOOT_PAGE;
 
     if (status)
         return status;
-    table = bytes;
-    table[0] = (*cr3 + BOOT_PAGE) | PTE_P | PTE_RW;
-    table += TABLE_ENTRIES;
-    for (unsigned i = 0; i < MAPPED_GIB; i++)
-        table[i] = (*cr3 + (2 + i) * BOOT_PAGE) | PTE_P | PTE_RW;
-    table += TABLE_ENTRIES;
-    for (unsigned i = 0; i < MAPPED_GIB * TABLE_ENTRIES; i++)
-        table[i] = i * LARGE_PAGE | PTE_P | PTE_RW | PTE_PS;
+    write_entries(b, *cr3, 1, pdpt | PTE_P | PTE_RW, 0);
+    write_entries(b, pdpt, MAPPED_GIB, directories | PTE_P | PTE_RW, BOOT_PAGE);
+    write_entries(b, directories, MAPPED_GIB * TABLE_ENTRIES, PTE_P | PTE_RW | PTE_PS, LARGE_PAGE);
     return ABI_OK;
 }
 

@@ -36,7 +36,7 @@ struct bench *bench_begin(enum abi_kind kind, uint64_t ram_low, uint64_t ram_hig
     }
     memset(b, 0, sizeof(*b));
     memset(&b->frame, 0xa5, sizeof(b->frame));
-    b->mem = (struct guestmem){ .base = space, .ram_low = ram_low, .ram_high = ram_high };
+    b->mem = (struct guestmem){ .base = space, .ram_low = ram_low, .ram_high = ram_high, .count = b->touches };
     b->loader = (struct loader){ .info = &b->info, .mem = &b->mem, .frame = &b->frame };
     b->info = (struct abi_info){ .magic = ABI_INFO_MAGIC, .version = ABI_VERSION, .vcpus = 1, .kind = kind, .ram_low = ram_low,
                                  .ram_high = ram_high };

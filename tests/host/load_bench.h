@@ -19,6 +19,7 @@ struct bench {
     struct abi_info info;
     struct abi_frame frame;
     struct guestmem mem;
+    uint64_t touches[ABI_CAUSES];
     struct loader loader;
     uint8_t *copy[ABI_MODULES_MAX]; /* exact heap copies of the modules: an overrun is an ASan report */
 };

@@ -755,21 +755,21 @@ static void test_guestmem(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         assert_int_equal(guestmem_is_ram(&b->mem, rows[i].gpa, rows[i].len), rows[i].ram);
     for (size_t len = 0; len <= 8; len++) {
-        assert_int_equal(guestmem_set(&b->mem, 0x2000, 0xee, 16, GUESTMEM_DMA), 0);
-        assert_int_equal(guestmem_write(&b->mem, 0x2001, &value, len, GUESTMEM_OPERAND), 0);
+        assert_int_equal(guestmem_set(&b->mem, 0x2000, 0xee, 16, ABI_FOR_DMA), 0);
+        assert_int_equal(guestmem_write(&b->mem, 0x2001, &value, len, ABI_FOR_OPERAND), 0);
         back = 0;
-        assert_int_equal(guestmem_read(&b->mem, 0x2001, &back, len, GUESTMEM_FETCH), 0);
+        assert_int_equal(guestmem_read(&b->mem, 0x2001, &back, len, ABI_FOR_FETCH), 0);
         assert_int_equal(back, len == 8 ? value : value & ((1ull << 8 * len) - 1));
         assert_int_equal(get(b, 0x2001 + len, 1), 0xee);
         assert_int_equal(get(b, 0x2000, 1), 0xee);
     }
-    assert_int_equal(b->mem.count[GUESTMEM_DMA], 9);
-    assert_int_equal(b->mem.count[GUESTMEM_OPERAND], 9);
-    assert_int_equal(guestmem_write(&b->mem, 0x9fffc, &value, 8, GUESTMEM_OPERAND), -ABI_E_ARG);
+    assert_int_equal(b->touches[ABI_FOR_DMA], 9);
+    assert_int_equal(b->touches[ABI_FOR_OPERAND], 9);
+    assert_int_equal(guestmem_write(&b->mem, 0x9fffc, &value, 8, ABI_FOR_OPERAND), -ABI_E_ARG);
     assert_int_equal(get(b, 0x9fffc, 4), 0);
-    assert_int_equal(guestmem_read(&b->mem, 0x9fffc, &value, 8, GUESTMEM_OPERAND), -ABI_E_ARG);
-    assert_int_equal(guestmem_set(&b->mem, 0x9fffc, 1, 8, GUESTMEM_OPERAND), -ABI_E_ARG);
-    assert_int_equal(b->mem.count[GUESTMEM_OPERAND], 9);
+    assert_int_equal(guestmem_read(&b->mem, 0x9fffc, &value, 8, ABI_FOR_OPERAND), -ABI_E_ARG);
+    assert_int_equal(guestmem_set(&b->mem, 0x9fffc, 1, 8, ABI_FOR_OPERAND), -ABI_E_ARG);
+    assert_int_equal(b->touches[ABI_FOR_OPERAND], 9);
     bench_end(b);
 }
 

@@ -44,7 +44,9 @@ module_args() {
                    --module "$B/guest/hello16.bin domain=$name role=module -- first module"
                    --module "$B/guest/hello64.bin domain=$name role=module -- second") ;;
         evil)
-            args+=(--module "$B/guest/hello64.bin domain=$name kind=flat mem=2 bits=64 load=100000 entry=100000"
+            bits= # its name says how its component gets at the guest's memory
+            case $name in *_window) bits=guestmem=window ;; *_copy) bits=guestmem=copy ;; esac
+            args+=(--module "$B/guest/hello64.bin domain=$name kind=flat mem=2 bits=64 load=100000 entry=100000 $bits"
                    --module "$B/guest/hostile/$image.bin domain=$name role=component") ;;
         line)
             args+=(--module "${rest//|/ }") ;;

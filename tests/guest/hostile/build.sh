@@ -29,6 +29,7 @@ F_CONSOLE_LEN abi_frame console_len
 F_CONSOLE abi_frame console
 F_TEXT abi_frame text
 F_STATE abi_frame state
+F_COPY abi_frame copy
 S_RIP abi_frame state.rip
 S_RSP abi_frame state.rsp
 S_RFLAGS abi_frame state.rflags

@@ -328,6 +328,148 @@ r_nt:
     call    flags_set
     iretq
 
+; ---- Guest memory by windows and copies (K14, K15) ---------------------------------------------------------------------------
+
+reads  m_guest,        GUEST_BASE + G_CODE ; not where the policy is another
+reads  v_mapped,       WINDOW_BASE + G_CODE ; as long as the operation lasts (K14)
+reads  v_next,         WINDOW_BASE + WINDOW_SIZE
+writes v_written,      WINDOW_BASE + G_CODE + 0x800
+jumps  v_jump,         WINDOW_BASE + G_IRET
+v_fault:                                ; with windows mapped
+    call    v_all
+    ud2
+v_foreign:
+    call    v_foreign_window
+    jmp     v_foreign_copy
+v_again:                                ; by itself, in each operation
+    call    v_all
+    jmp     v_mapped
+; call, first argument (window or bytes), gpa, result
+%macro memory_call 4
+    mov     esi, %2
+    mov     r8, %3
+    call_ring0 %1
+    expect  %4
+%endmacro
+v_all:                                  ; each window there is, all on one frame
+    xor     r12d, r12d
+.next:
+    memory_call CALL_MAP_WINDOW, r12d, 0x1000, 0
+    inc     r12d
+    cmp     r12d, WINDOWS
+    jb      .next
+    ret
+v_bounds:                               ; what is not RAM of this domain
+    mov     r12d, CALL_MAP_WINDOW
+    call    v_bounds_of
+    memory_call CALL_MAP_WINDOW, WINDOWS, 0, E_ARG
+    ret
+v_bounds_of:                            ; r12d: the call; the first argument is 8
+    mov     r13d, [rbx + I_RAM_LOW]
+%assign k 0
+%rep 6
+    %if k == 0
+    mov     r8, r13
+    %elif k == 1
+    mov     r8d, 0xa0000
+    %elif k == 2
+    mov     r8, 0x100000000
+    %elif k == 3
+    mov     r8, HIGH_ADDRESS
+    %elif k == 4
+    mov     r8, KERNEL_TEXT - GUEST_BASE
+    %else
+    mov     r8, FRAME_BASE - GUEST_BASE
+    %endif
+    mov     esi, 8
+    call_ring0 r12d
+    expect  E_ARG
+%assign k k+1
+%endrep
+    ret
+v_foreign_window:
+    memory_call CALL_MAP_WINDOW, 0, 0, E_CALL
+    ret
+v_foreign_copy:
+    memory_call CALL_GUEST_READ, 8, 0, E_CALL
+    memory_call CALL_GUEST_WRITE, 8, 0, E_CALL
+    memory_call CALL_GUEST_CMPXCHG, 8, 0, E_CALL
+    ret
+v_copies:
+%assign k 0
+%rep 3
+    %if k == 0
+    mov     r12d, CALL_GUEST_READ
+    %elif k == 1
+    mov     r12d, CALL_GUEST_WRITE
+    %else
+    mov     r12d, CALL_GUEST_CMPXCHG
+    %endif
+    call    v_bounds_of
+    memory_call r12d, 0, 0, E_ARG
+    lea     r14d, [r13 - 1]
+    memory_call r12d, 2, r14, E_ARG         ; the second byte is not RAM
+    memory_call r12d, 2, 0x9ffff, E_ARG
+%assign k k+1
+%endrep
+    memory_call CALL_GUEST_CMPXCHG, 3, 0, E_ARG
+    memory_call CALL_GUEST_CMPXCHG, 16, 0x2008, E_ARG
+    ; what was written is read; the whole of the room, and one byte too many
+    mov     rax, 0x1122334455667788
+    mov     [rbp + F_COPY], rax
+    memory_call CALL_GUEST_WRITE, 8, 0x3001, 0
+    memory_call CALL_GUEST_READ, 2048, 0x3000, 0
+    mov     rax, 0x1122334455667788
+    cmp     [rbp + F_COPY + 1], rax
+    jne     wrong_result
+    memory_call CALL_GUEST_READ, 2049, 0x3000, E_ARG
+    ; compare and exchange of each size: once it is equal, once it is not
+%assign k 1
+%rep 5
+    lea     rdi, [rbp + F_COPY]
+    xor     eax, eax
+    mov     ecx, 64
+    rep stosb
+    memory_call CALL_GUEST_WRITE, 16, 0x3000, 0
+    mov     byte [rbp + F_COPY + CMPXCHG_NEW + k - 1], 0x77
+    memory_call CALL_GUEST_CMPXCHG, k, 0x3000, 0
+    cmp     byte [rbp + F_COPY + CMPXCHG_EQUAL], 1
+    jne     wrong_result
+    memory_call CALL_GUEST_CMPXCHG, k, 0x3000, 0
+    cmp     byte [rbp + F_COPY + CMPXCHG_EQUAL], 0
+    jne     wrong_result
+    memory_call CALL_GUEST_READ, 17, 0x3000, 0
+    cmp     byte [rbp + F_COPY + k - 1], 0x77
+    jne     wrong_result
+    cmp     byte [rbp + F_COPY + k], 0
+    jne     wrong_result
+%assign k k*2
+%endrep
+    ret
+v_copy_flags:                           ; ring 3's flags do not reach the copier, nor its registers the component
+    mov     r12, N
+    call    flags_set
+    mov     esi, 8
+    mov     r8d, 0x3000
+    mov     edi, [rbx + I_DOMID]
+    call_ring0 CALL_GUEST_READ
+    expect  0
+    or      rax, rsi
+    or      rax, rdi
+    or      rax, r8
+    or      rax, r9
+    jnz     wrong_result
+    ret
+v_copy_fault:
+    memory_call CALL_GUEST_READ, 8, 0x3000, 0
+    ud2
+e_copy:
+    memory_call CALL_GUEST_READ, 2048, 0x3000, 0
+    jmp     e_copy
+e_window:
+    call    v_all
+    jmp     e_window
+
 ; ---- Calls (K1, K2, K5) ------------------------------------------------------------------------------------------------------
 
 c_unknown:                              ; numbers without a call: a defined error, and the domain lives

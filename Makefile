@@ -84,7 +84,7 @@ $(B)/font.psf: | tools
 
 $(B)/k/kernel/font.asm.o: $(B)/font.psf
 
--include $(KOBJ:.o=.d) $(UOBJ:.o=.d)
+-include $(KOBJ:.o=.d) $(UOBJ:.o=.d) $(B)/u/tests/bench/component.c.d
 
 # ---- For people --------------------------------------------------------------------------------------------------------
 
@@ -136,7 +136,7 @@ clean:
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
-export FUZZ_TIME PARTS OP DET HV ACCEL KIND GUEST INITRD CMDLINE MODULES MEM VCPUS OPTS TIMEOUT FIRMWARE B COUNT
+export FUZZ_TIME PARTS PEERS OP DET HV ACCEL KIND GUEST INITRD CMDLINE MODULES MEM VCPUS OPTS TIMEOUT FIRMWARE B COUNT
 
 ## make                 build build/rung.elf (GRUB) and build/rung32.elf (QEMU -kernel)
 ## make run             a Debian kernel with a busybox shell as a guest, in this terminal
@@ -149,10 +149,8 @@ export FUZZ_TIME PARTS OP DET HV ACCEL KIND GUEST INITRD CMDLINE MODULES MEM VCP
 ## make test [T=name]   unit tests on the host, then system tests on QEMU and Bochs
 ## make bench [HV=..]   the measurements, as tables and in build/bench.jsonl
 ##     PARTS="flat ring3 events methods rfc linux"  some of them (tests/system/bench.sh)
-## make bench-peers     KVM measured with the same guest on the same emulated machines
+## make bench-peers     KVM and Xen measured with the same guest on the same emulated machines
 ## make plots           build/plots/*.svg from the measurements
-
-##     PARTS="flat ring3 events methods linux"  some of them (tests/system/bench.sh)
 ## make bench-emul      the emulator on this machine: instructions for one emulated instruction, beside Xen's
 ## make fuzz            all fuzzers of tests/host, FUZZ_TIME=60 seconds each; their corpora stay in build/fuzz
 ## make coverage        lines of emul/ that the host tests reach

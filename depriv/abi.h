@@ -257,11 +257,14 @@ struct abi_info {
     X(3, STATE_GET, state_get, 1, "add groups of guest state to frame.state and state_in", "one state", ABI_BITS(ABI_STATE_ALL)) \
     X(4, YIELD, yield, 0, "let another vcpu of this CPU run", "one switch") \
     X(5, KICK, kick, 1, "give a vcpu ABI_EVENT_KICK: it leaves its guest, or wakes", "one IPI until it is taken", ABI_VCPU) \
-    X(6, MAP_WINDOW, map_window, 2, "window, gpa: map the 2 MiB around gpa until the operation ends", "one entry, one INVLPG", \
+    X(6, STATE_SET, state_set, 1, "take groups of guest state from frame.state, for the commit", "one state", ABI_BITS(ABI_STATE_ALL)) \
+    X(7, SET_TIMER, set_timer, 1, "get ABI_EVENT_TIMER when the host's TSC is there", "one timer a vcpu", ABI_ANY) \
+    X(8, SHUTDOWN, shutdown, 1, "end the domain, as rebooted or not", "one domain", ABI_AT_MOST(1)) \
+    X(9, MAP_WINDOW, map_window, 2, "window, gpa: map the 2 MiB around gpa until the operation ends", "one entry, one INVLPG", \
       ABI_AT_MOST(ABI_WINDOW_LAST), ABI_ANY) \
-    X(7, GUEST_READ, guest_read, 2, "bytes, gpa: guest memory to frame.copy", "2 KiB", ABI_AT_MOST(ABI_COPY_BYTES), ABI_ANY) \
-    X(8, GUEST_WRITE, guest_write, 2, "bytes, gpa: frame.copy to guest memory", "2 KiB", ABI_AT_MOST(ABI_COPY_BYTES), ABI_ANY) \
-    X(9, GUEST_CMPXCHG, guest_cmpxchg, 2, "bytes, gpa: LOCK CMPXCHG of 1 to 16 bytes", "16 bytes", ABI_AT_MOST(16), ABI_ANY)
+    X(10, GUEST_READ, guest_read, 2, "bytes, gpa: guest memory to frame.copy", "2 KiB", ABI_AT_MOST(ABI_COPY_BYTES), ABI_ANY) \
+    X(11, GUEST_WRITE, guest_write, 2, "bytes, gpa: frame.copy to guest memory", "2 KiB", ABI_AT_MOST(ABI_COPY_BYTES), ABI_ANY) \
+    X(12, GUEST_CMPXCHG, guest_cmpxchg, 2, "bytes, gpa: LOCK CMPXCHG of 1 to 16 bytes", "16 bytes", ABI_AT_MOST(16), ABI_ANY)
 
 /* This is all there is to a call but for its handler, call_NAME() in calls.c: the dispatcher with its checks of arguments (calls.c), ring 3's
  * stubs (runtime.h) and the table in README.md (make abi) are made from the row. What an argument may be: */

@@ -83,6 +83,24 @@ static long call_kick(struct vcpu *v, const u64 *a)
     return 0;
 }
 
+static long call_state_set(struct vcpu *v, const u64 *a)
+{
+    depriv_take_state(v, (u32)a[0]);
+    return 0;
+}
+
+static long call_set_timer(struct vcpu *v, const u64 *a)
+{
+    depriv_take_timer(v, a[0]);
+    return 0;
+}
+
+static long call_shutdown(struct vcpu *v, const u64 *a)
+{
+    domain_end(v->domain, a[0] ? DOMAIN_REBOOT : DOMAIN_POWEROFF);
+    return 0;
+}
+
 static long call_map_window(struct vcpu *v, const u64 *a)
 {
     return window_map(v, a[0] & (ABI_WINDOWS - 1), a[1]); /* masked likewise */
@@ -106,18 +124,8 @@ static long call_guest_cmpxchg(struct vcpu *v, const u64 *a)
 
 static bool argument_fits(const struct vcpu *v, const struct abi_argument *rule, u64 a)
 {
-    switch (rule->check) {
-    case ABI_CHECK_NONE:
-        return true;
-    case ABI_CHECK_AT_MOST:
-        return a <= rule->limit;
-    case ABI_CHECK_BITS:
-        return !(a & ~rule->limit);
-    case ABI_CHECK_VCPU:
-        return a < v->domain->vcpus;
-    default:
-        return false;
-    }
+    u64 limit = rule->check == ABI_CHECK_VCPU ? v->domain->vcpus - 1 : rule->limit;
+    return rule->check == ABI_CHECK_NONE || (rule->check == ABI_CHECK_BITS ? !(a & ~limit) : a <= limit);
 }
 
 /* The number selects a branch and indexes nothing; built without jump tables, so no branch here is indirect (Spectre variants 1 and 2). */

@@ -25,17 +25,11 @@ global gate_down_sysexit, gate_down_sysret, gate_abort, gate_sysenter, gate_sysc
 %endmacro
 
 ; Every register that is not an argument is cleared: ring 3 sees nothing of ring 0 (ATTACKS K17).
-%macro GATE_CLEAR 0
-    xor     eax, eax
-    xor     ebx, ebx
-    xor     ebp, ebp
-    xor     r8d, r8d
-    xor     r9d, r9d
-    xor     r10d, r10d
-    xor     r12d, r12d
-    xor     r13d, r13d
-    xor     r14d, r14d
-    xor     r15d, r15d
+%macro CLEAR 1-*
+%rep %0
+    xor     %1, %1
+%rotate 1
+%endrep
 %endmacro
 
 ; int gate_down_sysexit(struct vcpu *rdi): ring 3 starts at user_entry with rdi = frame, rsi = info.
@@ -45,8 +39,7 @@ gate_down_sysexit:
     mov     rdx, [rdi + VCPU_USER_ENTRY]
     mov     rsi, [rdi + VCPU_USER_INFO]
     mov     rdi, [rdi + VCPU_USER_FRAME]
-    GATE_CLEAR
-    xor     r11d, r11d
+    CLEAR   eax, ebx, ebp, r8d, r9d, r10d, r11d, r12d, r13d, r14d, r15d
     sti                             ; takes effect after SYSEXIT: no interrupt between
     o64 sysexit
 
@@ -58,7 +51,7 @@ gate_down_sysret:
     mov     r11d, 0x202             ; RFLAGS: IF
     mov     rdx, [rdi + VCPU_USER_STACK]
     mov     rdi, [rdi + VCPU_USER_FRAME]
-    GATE_CLEAR
+    CLEAR   eax, ebx, ebp, r8d, r9d, r10d, r12d, r13d, r14d, r15d
     mov     rsp, rdx                ; NMI and #MC come on IST stacks; interrupts are off
     xor     edx, edx
     o64 sysret
@@ -149,12 +142,7 @@ gate_call:
     mov     rdx, [rbp - 8]
     mov     rcx, [rbp - 16]
     leave
-    xor     edi, edi
-    xor     esi, esi
-    xor     r8d, r8d
-    xor     r9d, r9d
-    xor     r10d, r10d
-    xor     r11d, r11d
+    CLEAR   edi, esi, r8d, r9d, r10d, r11d
     ret
 .bad:
     mov     rdi, r11

@@ -22,15 +22,13 @@ static void reply_rare(struct vcpu *v, u32 notes)
         memcpy(bytes, f->console, n);
         console_guest(v->domain, bytes, n);
     }
-    if (life == ABI_LIFE_POWEROFF)
-        domain_end(v->domain, DOMAIN_POWEROFF);
-    else if (life == ABI_LIFE_REBOOT)
-        domain_end(v->domain, DOMAIN_REBOOT);
-    else if (life != ABI_LIFE_RUN)
+    if (life > ABI_LIFE_REBOOT)
         domain_kill(v->domain, "ring 3: bad reply: life %u", life);
+    else if (life != ABI_LIFE_RUN)
+        domain_end(v->domain, life == ABI_LIFE_REBOOT ? DOMAIN_REBOOT : DOMAIN_POWEROFF);
 }
 
-static void reply_timer(struct vcpu *v, u64 timer)
+void depriv_take_timer(struct vcpu *v, u64 timer)
 {
     v->timer = timer;
     sched_timer_update();
@@ -45,7 +43,7 @@ void depriv_take_state(struct vcpu *v, u32 groups)
     }
     state_copy(&v->commit, &v->frame->state, groups);
     barrier();
-    v->commit_groups = groups;
+    v->commit_groups |= groups;
     hazard_set(v, HAZARD_COMMIT);
 }
 
@@ -54,6 +52,7 @@ void depriv_take_state(struct vcpu *v, u32 groups)
 void depriv_commit(struct vcpu *v)
 {
     const char *broken = hvm->state_set(v, &v->commit, v->commit_groups);
+    v->commit_groups = 0;
     if (broken)
         domain_kill(v->domain, "ring 3: bad reply: guest state breaks the rule: %s", broken);
 }
@@ -128,7 +127,7 @@ int depriv_reply(struct vcpu *v)
     if (status & (ABI_NOTE_CONSOLE | ABI_NOTE_LIFE))
         reply_rare(v, status);
     if (status & ABI_NOTE_TIMER)
-        reply_timer(v, READ_ONCE(v->frame->timer));
+        depriv_take_timer(v, READ_ONCE(v->frame->timer));
     v->intr = status & ABI_NOTE_INTR;
     if (v->intr)
         hazard_set(v, HAZARD_INTR);

@@ -71,7 +71,8 @@ int method1_down(struct vcpu *v);
 void method1_run(struct vcpu *v);
 void method2_deep(void) __attribute__((noreturn));
 u64 method0_entry(void); /* what the component calls instead of ring 0 */
-void depriv_take_state(struct vcpu *v, u32 groups); /* of the reply, for the commit */
+void depriv_take_state(struct vcpu *v, u32 groups); /* of the frame, for the commit */
+void depriv_take_timer(struct vcpu *v, u64 timer);
 
 /* Runs one operation of ring 3 for v and takes what it left: console bytes, timer, interrupt level, end of the domain. The caller has
  * filled the operation's own fields of the frame. groups: guest state that ring 3 is given. Returns enum abi_status, -E_KILLED, or, with

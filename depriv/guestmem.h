@@ -56,6 +56,15 @@ static inline void *guestmem_map(struct guestmem *m, uint64_t gpa, uint64_t len,
     return m->base + gpa;
 }
 
+/* The byte at gpa, for access up to the end of its page, or NULL if that is not RAM: RAM has no parts of pages. Counts one access. */
+static inline void *guestmem_page(struct guestmem *m, uint64_t gpa, enum abi_cause cause)
+{
+    if (__builtin_expect(gpa - ABI_HOLE_END >= m->ram_low - ABI_HOLE_END, 0)) /* below the hole, or not below 4 GiB */
+        return guestmem_map(m, gpa, ABI_PAGE - gpa % ABI_PAGE, cause);
+    m->count[cause]++;
+    return m->base + gpa;
+}
+
 /* The same by a window, which [gpa, gpa + len) must lie in. The bytes stay there until the operation ends or ABI_WINDOWS others have been
  * used since. */
 void *guestmem_window(struct guestmem *m, uint64_t gpa, uint64_t len, enum abi_cause cause);

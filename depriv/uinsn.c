@@ -8,8 +8,9 @@
 _Static_assert(sizeof(struct emul_state) == sizeof(struct abi_state) && sizeof(struct emul_segment) == sizeof(struct abi_segment) &&
                SAME(segment, attr) && SAME(segment, selector) && SAME(state, seg) && SAME(state, idtr) && SAME(state, efer) &&
                SAME(state, sysenter_eip) && SAME(state, kernel_gs_base) && SAME(state, dr), "one layout");
-_Static_assert((int)EMUL_FOR_FETCH == (int)ABI_FOR_FETCH && (int)EMUL_FOR_DESCRIPTOR == (int)ABI_FOR_DESCRIPTOR, "one order of causes");
 _Static_assert(EMUL_STATE_RIP == ABI_STATE_RIP && EMUL_STATE_CR == ABI_STATE_CR && EMUL_STATE_SYSCALL == ABI_STATE_SYSCALL, "one set of groups");
+_Static_assert((int)EMUL_FOR_FETCH == (int)ABI_FOR_FETCH && (int)EMUL_FOR_WALK == (int)ABI_FOR_WALK && (int)EMUL_FOR_OPERAND == (int)ABI_FOR_OPERAND &&
+               (int)EMUL_FOR_STRING == (int)ABI_FOR_STRING && (int)EMUL_FOR_DESCRIPTOR == (int)ABI_FOR_DESCRIPTOR, "one order of causes");
 _Static_assert((int)EMUL_CLASS_CPUID == (int)ABI_INSN_CPUID && (int)EMUL_CLASS_INT == (int)ABI_INSN_INT && (int)EMUL_CLASSES == (int)ABI_INSNS,
                "one order of classes");
 
@@ -51,7 +52,7 @@ static int phys_cmpxchg(void *opaque, uint64_t gpa, unsigned size, const void *o
 static void *phys_map(void *opaque, uint64_t gpa, int write, unsigned cause)
 {
     (void)write;
-    return guestmem_map(((struct operation *)opaque)->mem, gpa, ABI_PAGE - gpa % ABI_PAGE, cause);
+    return guestmem_page(((struct operation *)opaque)->mem, gpa, cause);
 }
 
 static void *phys_window(void *opaque, uint64_t gpa, int write, unsigned cause)
@@ -68,6 +69,35 @@ static uint32_t port_in(void *opaque, uint16_t port, unsigned size)
 static void port_out(void *opaque, uint16_t port, unsigned size, uint32_t value)
 {
     platform_port_write(((struct operation *)opaque)->platform, port, size, value);
+}
+
+/* Elements of OUTS until the console's buffer is full: ring 0 takes it then, and the instruction goes on. Each byte of guest memory is
+ * read once. */
+static unsigned port_write_many(void *opaque, uint16_t port, unsigned size, const void *data, unsigned count)
+{
+    struct platform *platform = ((struct operation *)opaque)->platform;
+    const volatile uint8_t *at = data;
+    for (unsigned n = 0; n < count; n++) {
+        uint32_t value = *at++;
+        for (unsigned i = 1; i < size; i++)
+            value |= (uint32_t)*at++ << i * 8;
+        platform_port_write(platform, port, size, value);
+        if (platform->out_len == platform->room)
+            return n + 1;
+    }
+    return count;
+}
+
+static unsigned port_read_many(void *opaque, uint16_t port, unsigned size, void *data, unsigned count)
+{
+    struct platform *platform = ((struct operation *)opaque)->platform;
+    volatile uint8_t *at = data;
+    for (unsigned n = 0; n < count; n++) {
+        uint32_t value = platform_port_read(platform, port, size);
+        for (unsigned i = 0; i < size; i++)
+            *at++ = (uint8_t)(value >> i * 8);
+    }
+    return count;
 }
 
 /* No device of this profile decodes memory: reads are all ones, writes are dropped, as on a bus where nobody answers. */
@@ -125,7 +155,8 @@ static int vector_write(void *opaque, unsigned kind, unsigned number, const void
 }
 
 #define OPS .phys_read = phys_read, .phys_write = phys_write, .phys_cmpxchg = phys_cmpxchg, .port_in = port_in, .port_out = port_out, \
-    .mmio_read = mmio_read, .mmio_write = mmio_write, .state_get = state_get, .vector_read = vector_read, .vector_write = vector_write
+    .port_read_many = port_read_many, .port_write_many = port_write_many, .mmio_read = mmio_read, .mmio_write = mmio_write, \
+    .state_get = state_get, .vector_read = vector_read, .vector_write = vector_write
 
 /* By policy, since a copy has no address; with every instruction emulated (emulate=all) the time-stamp counter too. */
 static const struct emul_ops ops[][2] = {
@@ -139,46 +170,34 @@ static const struct emul_ops ops[][2] = {
 /* Kept from one operation to the next; a domain has one vcpu. */
 static struct emul_decoded decoded;
 static struct emul_cache cache;
+static struct emul_walks walks;
 
 /* MAXPHYADDR and 1 GiB pages of the guest are the CPU's (kernel/cpuid.c passes them). CPUID may exit or be slow: asked once. */
 static void cpu_limits(struct emul_ctx *c)
 {
-    static uint8_t phys_bits, features;
-    if (__builtin_expect(!phys_bits, 0)) {
-        uint32_t a = 0x80000001, b, cx = 0, d;
-        __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(cx), "=d"(d));
-        features = d >> 26 & 1 ? EMUL_HAS_1G : 0;
-        a = 0;
-        cx = 0;
-        __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(cx), "=d"(d));
-        features |= b == 0x68747541 ? EMUL_IS_AMD : 0; /* "Auth" */
-        a = 0x80000008;
-        cx = 0;
-        __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(cx), "=d"(d));
-        phys_bits = (uint8_t)((a & 0xff) > 52 ? 52 : (a & 0xff) < 36 ? 36 : a & 0xff);
-    }
-    c->phys_bits = phys_bits;
-    c->features = features;
+    uint32_t a = 0x80000001, b, cx = 0, d;
+    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(cx), "=d"(d));
+    c->features = d >> 26 & 1 ? EMUL_HAS_1G : 0;
+    a = 0;
+    cx = 0;
+    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(cx), "=d"(d));
+    c->features |= b == 0x68747541 ? EMUL_IS_AMD : 0; /* "Auth" */
+    a = 0x80000008;
+    cx = 0;
+    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(cx), "=d"(d));
+    c->phys_bits = (uint8_t)((a & 0xff) > 52 ? 52 : (a & 0xff) < 36 ? 36 : a & 0xff);
 }
 
-static void begin(struct operation *op, struct abi_frame *f)
+/* What stays from one operation to the next; a domain has one vcpu. */
+static struct operation operation;
+
+static __attribute__((noinline)) void prepare(struct abi_frame *f, const struct abi_info *info, struct platform *platform, struct guestmem *mem)
 {
-    struct emul_ctx *c = &op->ctx;
-    c->gpr = f->gpr;
-    c->state = (struct emul_state *)&f->state;
-    c->have = f->state_in;
-    c->changed = 0;
-    c->pkru = 0;
-    c->byte_count = (uint8_t)(f->insn_bytes <= 15 ? f->insn_bytes : 0);
-    c->exit_known = 0;
-    c->cr4_valid = op->info->cr4; /* ring 0 checks what comes back against the same */
-    c->efer_valid = EFER_VALID;
-    c->bytes = f->insn;
-    c->ops = &ops[op->mem->policy][0];
-    c->opaque = op;
-    c->cache = NULL;
-    c->decoded = &decoded;
-    cpu_limits(c);
+    operation = (struct operation){ .frame = f, .info = info, .platform = platform, .mem = mem, .ctx = {
+        .gpr = f->gpr, .state = (struct emul_state *)&f->state, .cr4_valid = info->cr4, .efer_valid = EFER_VALID, .bytes = f->insn,
+        .ops = &ops[mem->policy][0], .opaque = &operation, .decoded = &decoded,
+        .walks = mem->policy == ABI_GUESTMEM_MAP ? &walks : NULL, .touched = mem->count } }; /* walks: what phys_map gives must stay */
+    cpu_limits(&operation.ctx);
 }
 
 /* ---- Answers ---------------------------------------------------------------------------------------------------------------- */
@@ -423,7 +442,7 @@ static void op_run(struct operation *op)
     struct platform *platform = op->platform;
     uint32_t event = f->inject;
     uint64_t deadline;
-    op->ctx.ops++; /* the row's second */
+    op->ctx.ops = &ops[op->mem->policy][1];
     op->ctx.cache = &cache;
     emul_cache_flush(&cache);
     f->status = ABI_OK;
@@ -440,33 +459,34 @@ static void op_run(struct operation *op)
 
 void insn_operation(struct abi_frame *f, const struct abi_info *info, struct platform *platform, struct guestmem *mem)
 {
-    struct operation op;
-    op.frame = f;
-    op.info = info;
-    op.platform = platform;
-    op.mem = mem;
+    struct operation *op = &operation;
+    if (__builtin_expect(!op->frame, 0))
+        prepare(f, info, platform, mem);
     guestmem_begin(mem);
-    begin(&op, f);
+    op->ctx.have = f->state_in;
+    op->ctx.changed = 0;
+    op->ctx.exit_known = 0;
+    op->ctx.byte_count = (uint8_t)(f->insn_bytes <= 15 ? f->insn_bytes : 0);
     switch (f->op) {
     case ABI_OP_LENGTH:
-        op_length(&op);
+        op_length(op);
         break;
     case ABI_OP_STRING:
-        op_string(&op);
+        op_string(op);
         break;
     case ABI_OP_FORCED:
-        op_forced(&op);
+        op_forced(op);
         break;
     case ABI_OP_TASK:
-        op_task(&op);
+        op_task(op);
         break;
     case ABI_OP_RUN:
-        op_run(&op);
+        op_run(op);
         return;
     case ABI_OP_MMIO:
     default:
-        op_mmio(&op);
+        op_mmio(op);
         break;
     }
-    answer(&op);
+    answer(op);
 }

@@ -74,6 +74,7 @@ int emul_translate(struct emul_ctx *ctx, unsigned mode, uint64_t linear, unsigne
 
     place->size[0] = size <= room ? size : room;
     place->size[1] = size - place->size[0];
+    place->host = 0;
     status = emul_walk(ctx, linear, access, &place->gpa[0], result);
     if (status || !place->size[1])
         return status;
@@ -98,6 +99,11 @@ int emul_resolve(struct emul_ctx *ctx, unsigned mode, unsigned seg, uint64_t off
     return emul_translate(ctx, mode, linear, size, access, place, result);
 }
 
+static inline int is_piece(uint64_t gpa, unsigned size)
+{
+    return !(size & (size - 1)) && !(gpa & (size - 1));
+}
+
 /* The largest naturally aligned piece at gpa: devices see no others. */
 static unsigned device_piece(uint64_t gpa, unsigned size)
 {
@@ -108,7 +114,7 @@ static unsigned device_piece(uint64_t gpa, unsigned size)
     return piece;
 }
 
-static __attribute__((noinline)) int load_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t *value, unsigned cause)
+int emul_load_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t *value, unsigned cause)
 {
     const struct emul_ops *ops = ctx->ops;
 
@@ -119,6 +125,10 @@ static __attribute__((noinline)) int load_device(const struct emul_ctx *ctx, uin
         return 0;
     if (!ops->mmio_read)
         return EMUL_UNHANDLED;
+    if (is_piece(gpa, size)) {
+        *value = ops->mmio_read(ctx->opaque, gpa, size) & emul_size_mask(size);
+        return 0;
+    }
     *value = 0;
     for (unsigned at = 0, piece; at < size; at += piece) {
         piece = device_piece(gpa + at, size - at);
@@ -133,12 +143,12 @@ static inline int load_part(const struct emul_ctx *ctx, uint64_t gpa, unsigned s
     void *p = ops->phys_map ? ops->phys_map(ctx->opaque, gpa, 0, cause) : 0;
 
     if (!p)
-        return load_device(ctx, gpa, size, value, cause);
+        return emul_load_device(ctx, gpa, size, value, cause);
     *value = emul_load_direct(p, size);
     return 0;
 }
 
-static __attribute__((noinline)) int store_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t value, unsigned cause)
+int emul_store_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t value, unsigned cause)
 {
     const struct emul_ops *ops = ctx->ops;
 
@@ -148,6 +158,10 @@ static __attribute__((noinline)) int store_device(const struct emul_ctx *ctx, ui
         return 0;
     if (!ops->mmio_write)
         return EMUL_UNHANDLED;
+    if (is_piece(gpa, size)) {
+        ops->mmio_write(ctx->opaque, gpa, size, value & emul_size_mask(size));
+        return 0;
+    }
     for (unsigned at = 0, piece; at < size; at += piece) {
         piece = device_piece(gpa + at, size - at);
         ops->mmio_write(ctx->opaque, gpa + at, piece, value >> at * 8 & emul_size_mask(piece));
@@ -161,7 +175,7 @@ static inline int store_part(const struct emul_ctx *ctx, uint64_t gpa, unsigned 
     void *p = ops->phys_map ? ops->phys_map(ctx->opaque, gpa, 1, cause) : 0;
 
     if (!p)
-        return store_device(ctx, gpa, size, value, cause);
+        return emul_store_device(ctx, gpa, size, value, cause);
     emul_store_direct(p, size, value);
     return 0;
 }
@@ -169,9 +183,12 @@ static inline int store_part(const struct emul_ctx *ctx, uint64_t gpa, unsigned 
 int emul_load_parts(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause)
 {
     uint64_t high;
-    int status = load_part(ctx, place->gpa[0], place->size[0], value, cause);
+    int status;
 
-    if (status || !place->size[1])
+    if (!place->size[1])
+        return emul_load_device(ctx, place->gpa[0], place->size[0], value, cause); /* the short way has asked for RAM */
+    status = load_part(ctx, place->gpa[0], place->size[0], value, cause);
+    if (status)
         return status;
     status = load_part(ctx, place->gpa[1], place->size[1], &high, cause);
     *value |= high << place->size[0] * 8;
@@ -180,9 +197,12 @@ int emul_load_parts(const struct emul_ctx *ctx, const struct emul_place *place, 
 
 int emul_store_parts(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause)
 {
-    int status = store_part(ctx, place->gpa[0], place->size[0], value, cause);
+    int status;
 
-    if (status || !place->size[1])
+    if (!place->size[1])
+        return emul_store_device(ctx, place->gpa[0], place->size[0], value, cause);
+    status = store_part(ctx, place->gpa[0], place->size[0], value, cause);
+    if (status)
         return status;
     return store_part(ctx, place->gpa[1], place->size[1], value >> place->size[0] * 8, cause);
 }

@@ -10,7 +10,9 @@
 struct emul_place {
     uint64_t gpa[2];
     unsigned size[2];    /* bytes in each page; size[1] is 0 if there is but one */
+    void *host;          /* of one page: the bytes themselves, EMUL_DEVICE, or NULL: not known yet */
 };
+#define EMUL_DEVICE ((void *)1)
 
 /* Fetches groups of the state that the caller left out (emul_ops.state_get). 0 or EMUL_UNHANDLED. */
 int emul_need_more(struct emul_ctx *ctx, uint32_t groups);
@@ -74,11 +76,17 @@ static inline void emul_store_direct(volatile void *p, unsigned size, uint64_t v
  * go to the device callbacks in naturally aligned pieces, in rising order. */
 int emul_load_parts(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause);
 int emul_store_parts(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause);
+int emul_load_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t *value, unsigned cause); /* not, or not by pointer, RAM */
+int emul_store_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t value, unsigned cause);
 
 static inline int emul_load(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause)
 {
-    const void *p = !place->size[1] && ctx->ops->phys_map ? ctx->ops->phys_map(ctx->opaque, place->gpa[0], 0, cause) : 0;
+    const void *p = place->host;
 
+    if (!p && !place->size[1] && ctx->ops->phys_map)
+        p = ctx->ops->phys_map(ctx->opaque, place->gpa[0], 0, cause);
+    if (p == EMUL_DEVICE)
+        return emul_load_device(ctx, place->gpa[0], place->size[0], value, cause);
     if (!p)
         return emul_load_parts(ctx, place, value, cause);
     *value = emul_load_direct(p, place->size[0]);
@@ -87,8 +95,12 @@ static inline int emul_load(const struct emul_ctx *ctx, const struct emul_place 
 
 static inline int emul_store(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause)
 {
-    void *p = !place->size[1] && ctx->ops->phys_map ? ctx->ops->phys_map(ctx->opaque, place->gpa[0], 1, cause) : 0;
+    void *p = place->host;
 
+    if (!p && !place->size[1] && ctx->ops->phys_map)
+        p = ctx->ops->phys_map(ctx->opaque, place->gpa[0], 1, cause);
+    if (p == EMUL_DEVICE)
+        return emul_store_device(ctx, place->gpa[0], place->size[0], value, cause);
     if (!p)
         return emul_store_parts(ctx, place, value, cause);
     emul_store_direct(p, place->size[0], value);

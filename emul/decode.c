@@ -11,6 +11,9 @@ static unsigned take_prefixes(struct emul_insn *insn, const uint8_t *bytes, unsi
 {
     unsigned repeat = 0, prefix = 0, rex = 0, pos;
 
+    /*@ loop invariant 0 <= pos <= end;
+      @ loop assigns pos, repeat, prefix, rex, insn->seg;
+      @ loop variant end - pos; */
     for (pos = 0; pos < end; pos++) {
         uint8_t byte = bytes[pos];
         unsigned kind = emul_prefix[byte];
@@ -256,6 +259,9 @@ static int decode_body(struct emul_insn *insn, const uint8_t *p, unsigned mode)
 
 static void copy_body(uint8_t *copy, const uint8_t *body, unsigned size)
 {
+    /*@ loop invariant 0 <= i <= EMUL_BODY_MAX;
+      @ loop assigns i, copy[0 .. EMUL_BODY_MAX - 1];
+      @ loop variant EMUL_BODY_MAX - i; */
     for (unsigned i = 0; i < EMUL_BODY_MAX; i++)
         copy[i] = i < size ? body[i] : 0;
 }
@@ -318,7 +324,7 @@ static inline __attribute__((always_inline)) int decode_plain(struct emul_insn *
         at += take_memory32(insn, bytes + at, rex);
     }
     if (attr & A_IMM) {
-        insn->imm_size = attr & A_IB ? 1 : insn->opsize == 2 ? 2 : 4;
+        insn->imm_size = attr & A_IB ? 1 : 4; /* no 66 */
         insn->imm = emul_read_signed(bytes + at, insn->imm_size);
         at += insn->imm_size;
     }

@@ -26,13 +26,13 @@ enum { EMUL_NEED_MORE = -1, EMUL_INVALID = -2, EMUL_TOO_LONG = -3 };
     X(FSGSBASE) X(GETSEC) X(HLT) X(HRESET) X(IDIV) X(IMUL) X(IMUL2) X(IMUL3) X(IN) X(INC) X(INS) X(INT) X(INT1) X(INT3) X(INTO) X(INVD) \
     X(INVLPG) X(INVPCID) X(IRET) X(JCC) X(JCXZ) X(JMP) X(JMPF) X(KEYLOCKER) X(LAHF) X(LAR) X(LDS) X(LEA) X(LEAVE) X(LES) X(LFS) X(LGDT) \
     X(LGS) X(LIDT) X(LLDT) X(LMSW) X(LODS) X(LOOP) X(LOOPE) X(LOOPNE) X(LSL) X(LSS) X(LTR) X(LZCNT) X(MONITOR) X(MOV) X(MOVBE) X(MOVCR) \
-    X(MOVDIR) X(MOVDR) X(MOVNTI) X(MOVS) X(MOVSEG) X(MOVSX) X(MOVSXD) X(MOVZX) X(MUL) X(MULX) X(MWAIT) X(NEG) X(NOP) X(NOT) X(OR) X(OUT) X(OUTS) \
-    X(PAUSE) X(PDEP) X(PEXT) X(POP) X(POPA) X(POPCNT) X(POPF) X(PTWRITE) X(PUSH) X(PUSHA) X(PUSHF) X(RAOINT) X(RCL) X(RCR) X(RDMSR) \
-    X(RDPID) X(RDPKRU) X(RDPMC) X(RDPRU) X(RDRAND) X(RDSEED) X(RDTSC) X(RDTSCP) X(RET) X(RETF) X(ROL) X(ROR) X(RORX) X(RSM) X(SAHF) \
-    X(SALC) X(SAR) X(SARX) X(SBB) X(SCAS) X(SERIALIZE) X(SETCC) X(SGDT) X(SGX) X(SHADOW) X(SHL) X(SHLD) X(SHLX) X(SHR) X(SHRD) X(SHRX) \
-    X(SIDT) X(SLDT) X(SMSW) X(SNP) X(STAC) X(STC) X(STD) X(STI) X(STOS) X(STR) X(SUB) X(SVM) X(SWAPGS) X(SYSCALL) X(SYSENTER) X(SYSEXIT) \
-    X(SYSRET) X(TDX) X(TEST) X(TSX) X(TZCNT) X(UD0) X(UD1) X(UD2) X(UINTR) X(VERR) X(VERW) X(VMCALL) X(VMMCALL) X(VMX) X(WAIT) \
-    X(WAITPKG) X(WBINVD) X(WRMSR) X(WRPKRU) X(XADD) X(XCHG) X(XGETBV) X(XLAT) X(XOR) X(XSAVE) X(XSETBV) \
+    X(MOVDIR) X(MOVDR) X(MOVNTI) X(MOVS) X(MOVSEG) X(MOVSX) X(MOVSXD) X(MOVZX) X(MUL) X(MULX) X(MWAIT) X(NEG) X(NOP) X(NOT) X(OR) X(OUT) \
+    X(OUTS) X(PAUSE) X(PDEP) X(PEXT) X(POP) X(POPA) X(POPCNT) X(POPF) X(PTWRITE) X(PUSH) X(PUSHA) X(PUSHF) X(RAOINT) X(RCL) X(RCR) \
+    X(RDMSR) X(RDPID) X(RDPKRU) X(RDPMC) X(RDPRU) X(RDRAND) X(RDSEED) X(RDTSC) X(RDTSCP) X(RET) X(RETF) X(ROL) X(ROR) X(RORX) X(RSM) \
+    X(SAHF) X(SALC) X(SAR) X(SARX) X(SBB) X(SCAS) X(SERIALIZE) X(SETCC) X(SGDT) X(SGX) X(SHADOW) X(SHL) X(SHLD) X(SHLX) X(SHR) X(SHRD) \
+    X(SHRX) X(SIDT) X(SLDT) X(SMSW) X(SNP) X(STAC) X(STC) X(STD) X(STI) X(STOS) X(STR) X(SUB) X(SVM) X(SWAPGS) X(SYSCALL) X(SYSENTER) \
+    X(SYSEXIT) X(SYSRET) X(TDX) X(TEST) X(TSX) X(TZCNT) X(UD0) X(UD1) X(UD2) X(UINTR) X(VERR) X(VERW) X(VMCALL) X(VMMCALL) X(VMX) \
+    X(WAIT) X(WAITPKG) X(WBINVD) X(WRMSR) X(WRPKRU) X(XADD) X(XCHG) X(XGETBV) X(XLAT) X(XOR) X(XSAVE) X(XSETBV) \
     X(X87) X(SIMD) X(AMD3DNOW) X(VEX) X(EVEX) X(XOP)
 #define EMUL_OP_ENUM(name) EMUL_##name,
 enum emul_op { EMUL_OPS(EMUL_OP_ENUM) EMUL_OPS_END };
@@ -67,7 +67,16 @@ enum { EMUL_ES, EMUL_CS, EMUL_SS, EMUL_DS, EMUL_FS, EMUL_GS, EMUL_SEGS, EMUL_SEG
 #define EMUL_REX_X 0x2u
 #define EMUL_REX_B 0x1u
 
-/* Four groups of eight bytes, each with a name as a whole, by which the decoder presets them. */
+/* ModRM and what it says, one group of fields in struct emul_insn. */
+struct emul_modrm {
+    uint8_t has_modrm;
+    uint8_t modrm;               /* raw, 0 if there is none */
+    uint8_t mod, reg, rm;        /* reg and rm extended by REX.R and REX.B; mod is 3 without ModRM */
+    uint8_t base, index;         /* general register, EMUL_REG_RIP, EMUL_REG_NONE; index of VSIB: vector register 0-31 */
+    uint8_t disp_size;           /* bytes in the instruction */
+};
+
+/* Groups of eight bytes, each with a name as a whole, by which the decoder presets them. */
 struct emul_insn {
     union {
         struct {
@@ -82,14 +91,8 @@ struct emul_insn {
         uint64_t opcode_group;
     };
     union {
-        struct {
-            uint8_t has_modrm;
-            uint8_t modrm;       /* raw, 0 if there is none */
-            uint8_t mod, reg, rm;/* reg and rm extended by REX.R and REX.B; mod is 3 without ModRM */
-            uint8_t base, index; /* general register, EMUL_REG_RIP, EMUL_REG_NONE; index of VSIB: vector register 0-31 */
-            uint8_t disp_size;   /* bytes in the instruction */
-        };
-        uint64_t modrm_group;
+        struct { uint8_t has_modrm, modrm, mod, reg, rm, base, index, disp_size; }; /* as there */
+        struct emul_modrm modrm_group;
     };
     union {
         struct {

@@ -8,11 +8,11 @@
 /* The longest body, what is behind the prefixes: XOP's three bytes, opcode, ModRM, SIB, displacement and immediate of 4 each. */
 #define EMUL_BODY_MAX 14u
 
-/* All fields before the first byte. The groups are little endian: mod is 3; base and index are none. */
+/* All fields before the first byte. The groups that are numbers are little endian. */
 static inline void emul_preset(struct emul_insn *insn, unsigned mode, unsigned addrsize)
 {
     insn->opcode_group = (uint64_t)mode << 24;
-    insn->modrm_group = (uint64_t)EMUL_REG_NONE << 48 | (uint64_t)EMUL_REG_NONE << 40 | 3u << 16;
+    insn->modrm_group = (struct emul_modrm){ .mod = 3, .base = EMUL_REG_NONE, .index = EMUL_REG_NONE };
     insn->size_group = EMUL_DS | addrsize << 8;
     insn->vector_group = 0;
     insn->disp = 0;
@@ -23,11 +23,12 @@ static inline void emul_preset(struct emul_insn *insn, unsigned mode, unsigned a
 /* ModRM, its base and displacement size being those of 32- and 64-bit addressing. REX.B extends rm and base, REX.R reg. */
 static inline void emul_set_modrm(struct emul_insn *insn, uint8_t byte, unsigned rex)
 {
-    uint64_t word = emul_modrm[byte];
-
-    if (rex)
-        word |= (uint64_t)(rex & EMUL_REX_B) << 35 | (uint64_t)(rex & EMUL_REX_B) << 43 | (uint64_t)(rex & EMUL_REX_R) << 25;
-    insn->modrm_group = word;
+    insn->modrm_group = emul_modrm[byte];
+    if (rex) {
+        insn->reg |= rex << 1 & 8;
+        insn->rm |= rex << 3 & 8;
+        insn->base |= rex << 3 & 8; /* leaves what is no register as it is */
+    }
 }
 
 /* size: 1, 2, 4, 8; little endian. */

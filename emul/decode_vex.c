@@ -13,10 +13,11 @@ int emul_is_vector(const struct emul_insn *insn, const uint8_t *p)
     return insn->mode == EMUL_MODE64 || p[1] >= 0xc0; /* else ModRM of LES, LDS, BOUND with memory */
 }
 
-/* Three payload bytes of EVEX, SDM 2A table 2-30. Returns 0 or EMUL_INVALID. */
+/* Three payload bytes of EVEX, SDM 2A table 2-30. This and the next return the map's place in emul_vector, or EMUL_INVALID. */
 static int unpack_evex(struct emul_insn *insn, const uint8_t *p)
 {
     static const uint8_t map[8] = { 0, EMUL_MAP_0F, EMUL_MAP_0F38, EMUL_MAP_0F3A, 0, EMUL_MAP_5, EMUL_MAP_6, 0 };
+    static const uint8_t place[8] = { 0, VECTOR_EVEX, VECTOR_EVEX + 1, VECTOR_EVEX + 2, 0, VECTOR_EVEX + 3, VECTOR_EVEX + 4, 0 };
 
     insn->encoding = EMUL_ENC_EVEX;
     insn->op = EMUL_EVEX;
@@ -24,47 +25,33 @@ static int unpack_evex(struct emul_insn *insn, const uint8_t *p)
     if ((p[0] & 8) || !(p[1] & 4) || insn->map == EMUL_MAP_1)
         return EMUL_INVALID;
     insn->rex = (~p[0] >> 5 & 7) | (p[1] & 0x80 ? EMUL_REX_W : 0);
-    insn->reg = p[0] & 0x10 ? 0 : 16;                            /* R', joined by emul_take_modrm's part below */
+    insn->reg = p[0] & 0x10 ? 0 : 16;                            /* R', joined by take_modrm() */
     insn->vvvv = (~p[1] >> 3 & 0xf) | (p[2] & 8 ? 0 : 16);
     insn->pp = p[1] & 3;
     insn->vl = p[2] >> 5 & 3;
     insn->bcast = p[2] >> 4 & 1;
     insn->zero = p[2] >> 7;
     insn->mask = p[2] & 7;
-    return 0;
+    return place[p[0] & 7];
 }
 
 /* Two payload bytes of three-byte VEX and of XOP, one of two-byte VEX, SDM 2A 2.3.5. */
 static int unpack_vex(struct emul_insn *insn, const uint8_t *p)
 {
-    unsigned map = p[0] & 0x1f;
-    uint8_t last = p[0];
+    int xop = insn->opcode == ESCAPE_XOP, two = insn->opcode == ESCAPE_VEX2;
+    unsigned map = two ? 0 : (p[0] & 0x1f) - (xop ? 8u : 1u); /* 0 to 2, or it does not exist */
+    uint8_t last = p[two ? 0 : 1];
 
-    insn->encoding = insn->opcode == ESCAPE_XOP ? EMUL_ENC_XOP : EMUL_ENC_VEX;
-    insn->op = insn->opcode == ESCAPE_XOP ? EMUL_XOP : EMUL_VEX;
-    if (insn->opcode == ESCAPE_VEX2) {
-        insn->rex = ~p[0] >> 5 & EMUL_REX_R;
-        insn->map = EMUL_MAP_0F;
-    } else {
-        last = p[1];
-        insn->rex = (~p[0] >> 5 & 7) | (last & 0x80 ? EMUL_REX_W : 0);
-        if (insn->op == EMUL_XOP ? map > 10 : map < 1 || map > 3)
-            return EMUL_INVALID;
-        insn->map = insn->op == EMUL_XOP ? EMUL_MAP_XOP8 + map - 8 : map;
-    }
+    insn->encoding = xop ? EMUL_ENC_XOP : EMUL_ENC_VEX;
+    insn->op = xop ? EMUL_XOP : EMUL_VEX;
+    insn->rex = two ? ~p[0] >> 5 & EMUL_REX_R : (~p[0] >> 5 & 7) | (last & 0x80 ? EMUL_REX_W : 0);
+    if (map > 2)
+        return EMUL_INVALID;
+    insn->map = map + (xop ? EMUL_MAP_XOP8 : EMUL_MAP_0F);
     insn->vvvv = ~last >> 3 & 0xf;
     insn->vl = last >> 2 & 1;
     insn->pp = last & 3;
-    return 0;
-}
-
-static uint32_t vector_cell(const struct emul_insn *insn)
-{
-    if (insn->encoding == EMUL_ENC_XOP)
-        return emul_xop[insn->map - EMUL_MAP_XOP8][insn->opcode][insn->pp];
-    if (insn->encoding == EMUL_ENC_VEX)
-        return emul_vex[insn->map - EMUL_MAP_0F][insn->opcode][insn->pp];
-    return emul_evex[insn->map >= EMUL_MAP_5 ? insn->map - EMUL_MAP_5 + 3 : insn->map - EMUL_MAP_0F][insn->opcode][insn->pp];
+    return map + (xop ? VECTOR_XOP : VECTOR_VEX);
 }
 
 /* W, L, vvvv and the register fields. */
@@ -132,22 +119,25 @@ static void name_general(struct emul_insn *insn)
     insn->form = row->form;
 }
 
-/* The payload of the prefix and the opcode behind it. */
-static int payload_valid(struct emul_insn *insn, const uint8_t *p, unsigned size)
+/* The payload of the prefix and the opcode behind it. Returns the cell, 0 if there is none. */
+static uint32_t take_payload(struct emul_insn *insn, const uint8_t *p, unsigned size)
 {
+    int place;
+
     if (insn->prefix & (EMUL_PFX_LOCK | EMUL_PFX_REPNE | EMUL_PFX_REP | EMUL_PFX_66 | EMUL_PFX_REX))
         return 0; /* SDM 2A 2.3.2, 2.3.3 */
-    if (insn->opcode == ESCAPE_EVEX ? unpack_evex(insn, p) : unpack_vex(insn, p))
+    place = insn->opcode == ESCAPE_EVEX ? unpack_evex(insn, p) : unpack_vex(insn, p);
+    if (place < 0)
         return 0;
     insn->opcode = p[size];
     if (insn->mode != EMUL_MODE64) {
         insn->rex &= EMUL_REX_W; /* eight registers; what is left of the fields was 1 or is ignored */
         insn->reg = 0;
     }
-    return 1;
+    return emul_vector[place][insn->opcode][insn->pp];
 }
 
-/* ModRM, with what EVEX adds to its registers (SDM 2A table 2-31); payload_valid() left R' in reg. */
+/* ModRM, with what EVEX adds to its registers (SDM 2A table 2-31); take_payload() left R' in reg. */
 static void take_modrm(struct emul_insn *insn, uint8_t byte)
 {
     unsigned high = insn->reg;
@@ -186,15 +176,14 @@ int emul_take_vector(struct emul_insn *insn, const uint8_t *p)
 {
     int payload = p[0] == ESCAPE_EVEX ? 3 : p[0] == ESCAPE_VEX2 ? 1 : 2;
     int at = 1 + payload + 1;
-    uint32_t cell;
+    uint32_t cell = take_payload(insn, p + 1, payload);
 
-    cell = payload_valid(insn, p + 1, payload) ? vector_cell(insn) : 0;
     if (!cell)
         return -at;
     if (!(cell & V_NO_MODRM))
         take_modrm(insn, p[at++]);
     if (cell & V_BY_REG)
-        cell = emul_vector_reg[cell & 0xff][insn->modrm >> 3 & 7];
+        cell = emul_vector_reg[cell & (V_ROWS - 1)][insn->modrm >> 3 & 7];
     if (!cell || !fields_valid(insn, cell) || !decorations_valid(insn, cell))
         return -at;
     if (insn->mode != EMUL_MODE64)
@@ -210,9 +199,8 @@ int emul_take_vector(struct emul_insn *insn, const uint8_t *p)
     }
     if (!registers_valid(insn, cell))
         return -at;
-    if (cell & (V_IB | V_ID)) {
-        insn->imm_size = cell & V_IB ? 1 : 4;
+    insn->imm_size = cell & V_IB ? 1 : cell & V_ID ? 4 : 0;
+    if (insn->imm_size)
         insn->imm = emul_read_signed(p + at, insn->imm_size);
-    }
     return at + insn->imm_size;
 }

@@ -111,10 +111,27 @@ struct emul_ops {
 struct emul_cache {
     struct { uint64_t tag, gpa; } page[2][EMUL_CACHE_PAGES]; /* reads and fetches, writes */
 };
+/* What the executor makes of a decoded instruction before it looks at the vcpu; its own business (exec.c). */
+struct emul_plan {
+    const void *row;
+    uint16_t may;
+    uint8_t flags, memory, dst, src, third, src_size;
+};
 struct emul_decoded {
-    struct { uint64_t low, high, mask_low, mask_high; uint32_t mode; struct emul_insn insn; } entry[EMUL_CACHE_INSNS];
+    struct { uint64_t low, high, mask_low, mask_high; uint32_t mode; struct emul_insn insn; struct emul_plan plan; } entry[EMUL_CACHE_INSNS];
 };
 void emul_cache_flush(struct emul_cache *cache);
+
+/* Walks of 4-level tables, each with the entries that it read and where: one whose entries still hold the same, under the same control
+ * registers, is repeated by comparing them. Always right, as long as the pointers of phys_map stay what they are. */
+#define EMUL_WALKS 8u
+struct emul_walk {
+    uint64_t tag, cr0, cr3, cr4, efer, gpa;
+    struct { const volatile uint64_t *at; uint64_t entry; } level[4];
+};
+struct emul_walks {
+    struct emul_walk walk[EMUL_WALKS];
+};
 
 /* The vcpu. gpr[] and state are changed by what is emulated, and state as far as `changed` says. Between calls RSP is state->rsp;
  * gpr[4] is scratch. */
@@ -135,6 +152,8 @@ struct emul_ctx {
     void *opaque;                      /* first argument of each callback */
     struct emul_cache *cache;          /* or NULL */
     struct emul_decoded *decoded;      /* or NULL */
+    struct emul_walks *walks;          /* or NULL: used without a cache */
+    uint64_t *touched;                 /* or NULL: [EMUL_FOR_WALK] counts the reads that a repeated walk makes */
 };
 
 enum emul_status {
@@ -196,7 +215,9 @@ struct emul_result {
     uint64_t dr6;                      /* with #DB: bits to set in DR6 */
     const struct emul_insn *insn;      /* decoded: here or in ctx->decoded; valid until the next call */
     uint8_t bytes[16];                 /* as fetched */
+    const struct emul_plan *plan;
     struct emul_insn store;
+    struct emul_plan store_plan;
 };
 
 /* What an I/O exit said of an INS or OUTS: another instruction by now is answered with EMUL_RETRY. */

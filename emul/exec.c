@@ -11,6 +11,9 @@ enum operand_at { AT_NONE, AT_OPCODE, AT_AX, AT_IMM, AT_ONE, AT_CL, AT_REG = off
 _Static_assert(offsetof(struct emul_insn, reg) > AT_CL && offsetof(struct emul_insn, rm) > AT_CL && offsetof(struct emul_insn, vvvv) > AT_CL,
                "register numbers lie behind the codes");
 
+/* The same in a plan: the offset of the register in gpr[], AH and its like one byte up, or one of these. */
+enum { PLAN_REGISTERS = 0x80, PLAN_NONE = PLAN_REGISTERS, PLAN_IMM, PLAN_ONE };
+
 /* Which operand is memory unless ModRM names a register; ROLE_ALWAYS: it has no ModRM. */
 #define ROLE_DST    1u
 #define ROLE_SRC    2u
@@ -39,17 +42,6 @@ static const struct operand_row operands[FORMS_END] = {
     [FORM_Ob_AL] = { ROLE_DST | ROLE_ALWAYS, AT_AX, AT_AX, 0, 0 }, [FORM_Ov_rAX] = { ROLE_DST | ROLE_ALWAYS, AT_AX, AT_AX, 0, 0 },
 };
 
-/* The address of an exit has been translated and permitted by the CPU, for the access that it reported. An operand at the same
- * place of its page is taken for it. Should another vcpu have rewritten the instruction meanwhile, the access goes to where the
- * guest was just allowed to make it. */
-static int is_exit_access(const struct exec *x, uint64_t linear, unsigned size, unsigned access)
-{
-    const struct emul_ctx *ctx = x->ctx;
-
-    return ctx->exit_known && !((linear ^ ctx->exit_gpa) & PAGE_MASK) && size <= PAGE_SIZE - (linear & PAGE_MASK) &&
-           !ctx->exit_write == !(access & EMUL_PF_W);
-}
-
 int exec_resolve_long(struct exec *x, uint64_t offset, unsigned size, unsigned access, struct emul_place *place)
 {
     const struct emul_insn *insn = x->insn;
@@ -61,14 +53,9 @@ int exec_resolve_long(struct exec *x, uint64_t offset, unsigned size, unsigned a
     if (!x->ctx->exit_known || (x->s->rflags & RFLAGS_AC))
         return emul_resolve(x->ctx, x->mode, insn->seg, offset, size, access, place, x->result);
     status = emul_linear(x->ctx, x->mode, insn->seg, offset, size, access, &linear, x->result);
-    if (status)
+    if (status || exec_exit_access(x, linear, size, access, place))
         return status;
-    if (!is_exit_access(x, linear, size, access))
-        return emul_translate(x->ctx, x->mode, linear, size, access | emul_user(x->ctx), place, x->result);
-    place->gpa[0] = x->ctx->exit_gpa;
-    place->size[0] = size;
-    place->size[1] = 0;
-    return EMUL_DONE;
+    return emul_translate(x->ctx, x->mode, linear, size, access | emul_user(x->ctx), place, x->result);
 }
 
 int exec_load(struct exec *x, uint64_t skip, unsigned size, uint64_t *value)
@@ -87,55 +74,86 @@ int exec_store(struct exec *x, uint64_t skip, unsigned size, uint64_t value)
     return status ? status : emul_store(x->ctx, &place, value, EMUL_FOR_OPERAND);
 }
 
-/* A register operand where it lies. */
-static inline uint8_t *register_at(const struct exec *x, unsigned at, unsigned size)
+static unsigned plan_register(const struct emul_insn *insn, unsigned reg, unsigned size)
 {
-    if (at > AT_CL)
-        return exec_reg(x, ((const uint8_t *)x->insn)[at], size);
-    if (at == AT_AX)
-        return (uint8_t *)&x->gpr[EMUL_RAX];
-    return exec_reg(x, (x->insn->opcode & 7) | (x->insn->rex & EMUL_REX_B ? 8 : 0), size);
+    if (size == 1 && !(insn->prefix & EMUL_PFX_REX) && (reg & ~3u) == 4)
+        return (reg - 4) * 8 + 1;
+    return (reg & (EMUL_GPRS - 1)) * 8;
+}
+
+static unsigned plan_operand(const struct emul_insn *insn, unsigned at, unsigned size)
+{
+    switch (at) {
+    case AT_NONE:
+        return PLAN_NONE;
+    case AT_OPCODE:
+        return plan_register(insn, (insn->opcode & 7) | (insn->rex & EMUL_REX_B ? 8 : 0), size);
+    case AT_AX:
+        return EMUL_RAX * 8;
+    case AT_IMM:
+        return PLAN_IMM;
+    case AT_ONE:
+        return PLAN_ONE;
+    case AT_CL:
+        return EMUL_RCX * 8;
+    default:
+        return plan_register(insn, ((const uint8_t *)insn)[at], size);
+    }
+}
+
+/* All that follows from the instruction alone. */
+void emul_plan(const struct emul_insn *insn, struct emul_plan *plan)
+{
+    const struct exec_row *row = &emul_exec[insn->op];
+    const struct operand_row *o = &operands[insn->form];
+    int memory = insn->mod != 3 || (o->role & ROLE_ALWAYS);
+
+    plan->row = row;
+    plan->flags = row->flags;
+    plan->may = row->may;
+    if ((row->flags & X_MEMORY) || (memory && !(row->flags & X_ADDRESS)))
+        plan->may |= EMUL_MAY_MEMORY;
+    plan->memory = memory ? o->role : 0;
+    plan->src_size = o->size && o->size < insn->opsize ? o->size : insn->opsize;
+    plan->dst = plan_operand(insn, o->dst, insn->opsize);
+    plan->src = plan_operand(insn, o->src, o->src == AT_CL ? 4 : plan->src_size);
+    plan->third = plan_operand(insn, o->third, o->third == AT_CL ? 4 : insn->opsize);
 }
 
 /* A source that is no memory. */
 static inline uint64_t plain_source(struct exec *x, unsigned at, unsigned size)
 {
-    if (at == AT_IMM)
-        return (uint64_t)x->insn->imm & emul_size_mask(size);
-    if (at == AT_ONE)
-        return 1;
-    if (at == AT_CL)
-        return (uint8_t)x->gpr[EMUL_RCX];
-    x->src_reg = register_at(x, at, size);
-    return exec_reg_read(x->src_reg, size);
+    if (at < PLAN_REGISTERS) {
+        x->src_reg = (uint8_t *)x->gpr + at;
+        return exec_reg_read(x->src_reg, size);
+    }
+    return at == PLAN_IMM ? (uint64_t)x->insn->imm & emul_size_mask(size) : 1;
 }
 
-/* memory: the ROLE_* whose operand is memory, or 0. */
-static inline int fetch_operands(struct exec *x, const struct operand_row *o, unsigned memory, unsigned flags)
+static inline int fetch_operands(struct exec *x, const struct emul_plan *plan)
 {
+    unsigned flags = plan->flags;
     int status;
 
-    if (memory & ROLE_DST) {
+    if (plan->memory & ROLE_DST) {
         status = exec_resolve(x, 0, x->opsize, flags & X_WRITE ? EMUL_PF_W : 0, &x->place);
         if (status || ((flags & X_READ) && (status = emul_load(x->ctx, &x->place, &x->dst, EMUL_FOR_OPERAND))))
             return status;
     } else {
-        x->dst_reg = register_at(x, o->dst, x->opsize);
+        x->dst_reg = (uint8_t *)x->gpr + (plan->dst & (PLAN_REGISTERS - 1));
         if (flags & X_READ)
             x->dst = exec_reg_read(x->dst_reg, x->opsize);
     }
-    if (!o->src)
-        return EMUL_DONE;
-    x->src_size = o->size && o->size < x->opsize ? o->size : x->opsize;
-    if (memory & ROLE_SRC) {
-        status = exec_resolve(x, 0, x->src_size, 0, &x->place);
+    x->src_size = plan->src_size;
+    if (plan->memory & ROLE_SRC) {
+        status = exec_resolve(x, 0, plan->src_size, 0, &x->place);
         if (status || (status = emul_load(x->ctx, &x->place, &x->src, EMUL_FOR_OPERAND)))
             return status;
-    } else {
-        x->src = plain_source(x, o->src, x->src_size);
+    } else if (plan->src != PLAN_NONE) {
+        x->src = plain_source(x, plan->src, plan->src_size);
     }
-    if (o->third)
-        x->src2 = o->third == AT_IMM ? (uint64_t)x->insn->imm : plain_source(x, o->third, x->opsize);
+    if (plan->third != PLAN_NONE)
+        x->src2 = plan->third == PLAN_IMM ? (uint64_t)x->insn->imm : exec_reg_read((uint8_t *)x->gpr + plan->third, x->opsize);
     return EMUL_DONE;
 }
 
@@ -189,23 +207,22 @@ static inline int is_locked(const struct exec *x)
     return (x->insn->prefix & EMUL_PFX_LOCK) || x->insn->op == EMUL_XCHG;
 }
 
-static inline int run_operands(struct exec *x, const struct exec_row *row)
+static inline int run_operands(struct exec *x, const struct emul_plan *plan, const struct exec_row *row)
 {
-    const struct operand_row *o = &operands[x->insn->form];
-    unsigned flags = row->flags, memory = x->insn->mod != 3 || (o->role & ROLE_ALWAYS) ? o->role : 0;
-    int status = fetch_operands(x, o, memory, flags);
+    unsigned flags = plan->flags, memory = plan->memory & ROLE_DST;
+    int status = fetch_operands(x, plan);
 
     if (status)
         return status;
-    if ((memory & ROLE_DST) && (flags & X_READ) && (flags & X_WRITE) && is_locked(x))
+    if (memory && (flags & (X_READ | X_WRITE)) == (X_READ | X_WRITE) && is_locked(x))
         status = run_locked(x, row->run);
-    else if (!(status = row->run(x)) && (memory & ROLE_DST) && (flags & X_WRITE))
+    else if (!(status = row->run(x)) && memory && (flags & X_WRITE))
         status = emul_store(x->ctx, &x->place, x->dst, EMUL_FOR_OPERAND);
     if (status || !(flags & X_WRITE))
         return status;
     if (flags & X_SWAP)
         exec_reg_write(x->src_reg, x->opsize, x->src);
-    if (!(memory & ROLE_DST))
+    if (!memory)
         exec_reg_write(x->dst_reg, x->opsize, x->dst);
     return EMUL_DONE;
 }
@@ -218,24 +235,6 @@ int exec_branch(struct exec *x, uint64_t target)
         return exec_gp0(x);
     x->next_rip = target;
     return EMUL_DONE;
-}
-
-/* Does it access memory other than its own bytes? */
-static inline int touches_memory(const struct exec *x, const struct exec_row *row)
-{
-    if (row->flags & X_MEMORY)
-        return 1;
-    if (row->flags & X_ADDRESS)
-        return 0;
-    return x->insn->mod != 3 || (operands[x->insn->form].role & ROLE_ALWAYS);
-}
-
-/* The validate rule: another vcpu may have put another instruction here since the exit (E3). */
-static inline int is_allowed(const struct exec *x, const struct exec_row *row)
-{
-    if (x->may == EMUL_MAY_ANY || (x->may & row->may))
-        return 1;
-    return (x->may & EMUL_MAY_MEMORY) && touches_memory(x, row);
 }
 
 static inline void exec_begin(struct exec *x, struct emul_ctx *ctx, struct emul_result *result)
@@ -255,7 +254,7 @@ static inline void exec_begin(struct exec *x, struct emul_ctx *ctx, struct emul_
     x->flags = s->rflags;
     x->mode = insn->mode;
     x->opsize = insn->opsize;
-    x->plain = insn->mode == EMUL_MODE64 && x->context == EMUL_TAG_VALID && !ctx->exit_known;
+    x->plain = insn->mode == EMUL_MODE64 && x->context == EMUL_TAG_VALID;
     x->shadow = 0;
     x->no_step = 0;
     x->stay = 0;
@@ -283,19 +282,21 @@ static int check_mode(struct exec *x, const struct exec_row *row)
     return (row->flags & X_PRIV) && emul_cpl(x->s) ? exec_gp0(x) : EMUL_DONE;
 }
 
+/* The validate rule first: another vcpu may have put another instruction here since the exit (E3). */
 static inline int exec_run(struct exec *x)
 {
-    const struct exec_row *row = &emul_exec[x->insn->op];
+    const struct emul_plan *plan = x->result->plan;
+    const struct exec_row *row = plan->row;
     int status;
 
-    if (!is_allowed(x, row))
+    if (!(x->may & (plan->may | ~0xffffu)))
         return EMUL_RETRY;
     if (!row->run)
         return EMUL_UNHANDLED;
-    if ((row->flags & (X_PROTECTED | X_PRIV)) && (status = check_mode(x, row)))
+    if ((plan->flags & (X_PROTECTED | X_PRIV)) && (status = check_mode(x, row)))
         return status;
     x->flags &= ~RFLAGS_RF;
-    status = row->flags & X_OPERANDS ? run_operands(x, row) : row->run(x);
+    status = plan->flags & X_OPERANDS ? run_operands(x, plan, row) : row->run(x);
     if (!status)
         exec_commit(x);
     return status;

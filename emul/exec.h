@@ -126,6 +126,23 @@ static inline uint64_t exec_offset(const struct exec *x)
     return insn->addrsize == 8 ? offset : offset & emul_size_mask(insn->addrsize);
 }
 
+/* The address of an exit has been translated and permitted by the CPU, for the access that it reported. An operand at the same
+ * place of its page is taken for it. Should another vcpu have rewritten the instruction meanwhile, the access goes to where the
+ * guest was just allowed to make it. */
+static inline int exec_exit_access(const struct exec *x, uint64_t linear, unsigned size, unsigned access, struct emul_place *place)
+{
+    const struct emul_ctx *ctx = x->ctx;
+
+    if (!ctx->exit_known || ((linear ^ ctx->exit_gpa) & PAGE_MASK) || size > PAGE_SIZE - (linear & PAGE_MASK) ||
+        !ctx->exit_write != !(access & EMUL_PF_W))
+        return 0;
+    place->gpa[0] = ctx->exit_gpa;
+    place->size[0] = size;
+    place->size[1] = 0;
+    place->host = EMUL_DEVICE;
+    return 1;
+}
+
 int exec_resolve_long(struct exec *x, uint64_t offset, unsigned size, unsigned access, struct emul_place *place);
 
 /* The memory operand of ModRM: `size` bytes at `skip` bytes behind its start. access: 0 or EMUL_PF_W. The short way: 64-bit code
@@ -136,8 +153,11 @@ static inline int exec_resolve(struct exec *x, uint64_t skip, unsigned size, uns
 
     if (!x->plain || x->insn->seg >= EMUL_FS || (offset & PAGE_MASK) > PAGE_SIZE - size || !emul_canonical48(offset))
         return exec_resolve_long(x, offset, size, access, place);
+    if (exec_exit_access(x, offset, size, access, place))
+        return EMUL_DONE;
     place->size[0] = size;
     place->size[1] = 0;
+    place->host = 0;
     return emul_walk_with(x->ctx, offset, x->context, access | x->user, &place->gpa[0], x->result);
 }
 

@@ -17,6 +17,7 @@ static inline int stack_place(struct exec *x, uint64_t offset, unsigned size, un
     if (x->plain && (offset & PAGE_MASK) <= PAGE_SIZE - size && emul_canonical48(offset)) {
         place->size[0] = size;
         place->size[1] = 0;
+        place->host = 0;
         return emul_walk_with(x->ctx, offset, x->context, access | x->user, &place->gpa[0], x->result);
     }
     return emul_resolve(x->ctx, x->mode, EMUL_SS, offset & emul_size_mask(stack_width(x)), size, access, place, x->result);

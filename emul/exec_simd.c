@@ -154,7 +154,7 @@ static int take_mask(struct exec *x, struct simd *v)
 /* A part of a resolved operand. */
 static struct emul_place part_of(const struct emul_place *place, unsigned at, unsigned size)
 {
-    struct emul_place part = { { place->gpa[0] + at, place->gpa[1] }, { size, 0 } };
+    struct emul_place part = { { place->gpa[0] + at, place->gpa[1] }, { size, 0 }, 0 };
 
     if (at >= place->size[0]) {
         part.gpa[0] = place->gpa[1] + at - place->size[0];
@@ -331,8 +331,8 @@ int do_simd(struct exec *x)
     struct simd v = { .cell = find_cell(insn) };
     int status;
 
-    if (!v.cell)
-        return EMUL_UNHANDLED;
+    if (!v.cell) /* refused by name, but VEX and EVEX do not exist outside protected mode (SDM 2A 2.3.9) */
+        return insn->encoding != EMUL_LEGACY && !emul_protected(x->s) ? exec_ud(x) : EMUL_UNHANDLED;
     set_sizes(x, &v);
     status = check_state(x, &v);
     if (!status)

@@ -10,7 +10,6 @@
 #define CR4_PAGING  (CR4_PAE | CR4_PSE | CR4_PGE | CR4_SMEP) /* changes that load PAE's pointers again, SDM 3A 4.4.1 */
 #define PDPTE_COUNT 4u
 #define PDPTE_P     1ull
-#define PDPTE_RSVD  0x1e6ull       /* SDM 3A table 4-8 */
 #define DR6_VALID   0xe00full      /* BT BS BD B3..B0; the rest is fixed, SDM 3B 17.2.3 */
 #define DR6_ONES    0xffff0ff0ull
 #define DR6_BD      0x2000ull
@@ -59,7 +58,7 @@ static int field_changed(struct exec *x, uint32_t group)
 static int load_pointers(struct exec *x, uint64_t cr3)
 {
     const struct emul_ops *ops = x->ctx->ops;
-    uint64_t rsvd = PDPTE_RSVD | ~((1ull << x->ctx->phys_bits) - 1);
+    uint64_t rsvd = EMUL_PDPTE_RSVD | ~((1ull << x->ctx->phys_bits) - 1);
 
     if (is_amd(x))
         return EMUL_DONE;

@@ -69,6 +69,7 @@ int emul_fetch_long(struct emul_ctx *ctx, unsigned mode, unsigned decode_mode, s
             return status;
         length = emul_decode(&result->store, result->bytes, result->have, decode_mode);
     }
+    emul_plan(&result->store, &result->store_plan);
     return length > 0 ? EMUL_DONE : emul_not_valid(result, length);
 }
 

@@ -6,6 +6,7 @@
 
 /* The fault that bytes of no instruction are, in result; answers EMUL_RETRY. length: of emul_decode(). */
 int emul_not_valid(struct emul_result *result, int length);
+void emul_plan(const struct emul_insn *insn, struct emul_plan *plan); /* exec.c */
 int emul_fetch_long(struct emul_ctx *ctx, unsigned mode, unsigned decode_mode, struct emul_result *result);
 
 /* Decodes result->bytes, of which 15 are there, or takes what they decoded to last time. */
@@ -17,9 +18,13 @@ static inline int decode_whole(const struct emul_ctx *ctx, unsigned mode, struct
     unsigned bits;
     int length;
 
-    if (!cache)
-        return emul_decode(&result->store, result->bytes, EMUL_INSN_MAX, mode);
+    if (!cache) {
+        length = emul_decode(&result->store, result->bytes, EMUL_INSN_MAX, mode);
+        emul_plan(&result->store, &result->store_plan);
+        return length;
+    }
     result->insn = &cache->entry[slot].insn;
+    result->plan = &cache->entry[slot].plan;
     if (cache->entry[slot].mode == (mode | 0x100) && !((bytes[0] ^ cache->entry[slot].low) & cache->entry[slot].mask_low) &&
         !((bytes[1] ^ cache->entry[slot].high) & cache->entry[slot].mask_high))
         return cache->entry[slot].insn.length;
@@ -28,6 +33,7 @@ static inline int decode_whole(const struct emul_ctx *ctx, unsigned mode, struct
     if (length <= 0)
         return length;
     bits = length * 8;
+    emul_plan(&cache->entry[slot].insn, &cache->entry[slot].plan);
     cache->entry[slot].low = bytes[0];
     cache->entry[slot].high = bytes[1];
     cache->entry[slot].mask_low = bits >= 64 ? ~0ull : (1ull << bits) - 1;
@@ -67,6 +73,7 @@ static inline int emul_fetch_inline(struct emul_ctx *ctx, unsigned user, unsigne
     int length;
 
     result->insn = &result->store;
+    result->plan = &result->store_plan;
     if (ctx->byte_count || !fetch_quick(ctx, mode, user, context, result))
         return emul_fetch_long(ctx, mode, decode_mode, result);
     result->have = EMUL_INSN_MAX;

@@ -249,12 +249,11 @@ const uint8_t emul_opsize[SIZES_END][EMUL_MODE_SIZES + 1][4] = {
 /* SDM 2A table 2-2: with mod 0 an rm of 5 is RIP-relative, or in 32-bit code no register. */
 #define BASE_OF(n)   ((n) >= 0xc0 ? EMUL_REG_NONE : ((n) & 7) == 4 ? EMUL_REG_SIB : ((n) & 0xc7) == 5 ? EMUL_REG_RIP : (n) & 7)
 #define DISP_OF(n)   ((n) >= 0xc0 ? 0 : ((n) & 0xc7) == 5 || (n) >= 0x80 ? 4 : (n) >> 6)
-#define MODRM(n)     (1ull | (n) << 8 | (n) >> 6 << 16 | ((n) >> 3 & 7) << 24 | ((n) & 7ull) << 32 | (uint64_t)BASE_OF(n) << 40 | \
-                      (uint64_t)EMUL_REG_NONE << 48 | (uint64_t)DISP_OF(n) << 56)
+#define MODRM(n)     { 1, n, (n) >> 6, (n) >> 3 & 7, (n) & 7, BASE_OF(n), EMUL_REG_NONE, DISP_OF(n) }
 #define MODRM_4(n)   MODRM(n), MODRM((n) + 1), MODRM((n) + 2), MODRM((n) + 3)
 #define MODRM_16(n)  MODRM_4(n), MODRM_4((n) + 4), MODRM_4((n) + 8), MODRM_4((n) + 12)
 #define MODRM_64(n)  MODRM_16(n), MODRM_16((n) + 16), MODRM_16((n) + 32), MODRM_16((n) + 48)
-const uint64_t emul_modrm[256] = { MODRM_64(0), MODRM_64(64), MODRM_64(128), MODRM_64(192) };
+const struct emul_modrm emul_modrm[256] = { MODRM_64(0), MODRM_64(64), MODRM_64(128), MODRM_64(192) };
 
 /* SDM 2D A.5.2. Kept as existing: the aliases FSTPNCE, FCOM2, FCOMP3, FXCH4, FCOMP5, FXCH7, FSTP8, FSTP9, and the 8087 and 80287
  * no-operations FENI, FDISI, FSETPM, FRSTPM, all of which run on the processors of today. */

@@ -105,10 +105,9 @@ extern const uint8_t emul_x87_mem[8];               /* D8 .. DF: bit n, /n with 
 extern const uint8_t emul_x87_reg[8][8];            /* [D8 .. DF][reg]: bit n, rm n exists */
 extern const uint32_t emul_3dnow[8];                /* bit map of the operation bytes that exist */
 
-/* What ModRM says in 32- and 64-bit addressing, as emul_insn.modrm_group (SDM 2A table 2-2), of which EMUL_REG_SIB is only for
- * the decoder: base and index are in the SIB byte. */
+/* What ModRM says in 32- and 64-bit addressing (SDM 2A table 2-2). EMUL_REG_SIB: base and index are in the SIB byte. */
 #define EMUL_REG_SIB 0xfd
-extern const uint64_t emul_modrm[256];
+extern const struct emul_modrm emul_modrm[256];
 
 /* What a byte is before the opcode: from PK_REX on a prefix. PK_SEG + n: override of segment n. */
 enum emul_prefix_kind { PK_NONE, PK_ESCAPE, PK_VECTOR, PK_MOVSXD, PK_REX, PK_66, PK_67, PK_LOCK, PK_REPNE, PK_REP, PK_SEG };
@@ -142,6 +141,7 @@ enum emul_prefix_kind { PK_NONE, PK_ESCAPE, PK_VECTOR, PK_MOVSXD, PK_REX, PK_66,
 #define V_RM0      0x800000u /* the register in ModRM.rm must be 0 */
 #define V_SIB      0x1000000u /* memory must be addressed with SIB */
 #define V_BY_REG   0x2000000u /* low bits: row of emul_vector_reg, by ModRM.reg */
+#define V_ROWS     16u
 
 #define V_GENERAL  0x4000000u /* general registers: operation and form are in emul_vex_general */
 #define V_TUPLE    0x8000000u /* EVEX: times enum emul_tuple */
@@ -160,10 +160,9 @@ struct emul_general {
 };
 
 extern const struct emul_general emul_vex_general[8][4];
-extern const uint32_t emul_vex[3][256][4];          /* maps 0F, 0F38, 0F3A */
-extern const uint32_t emul_evex[5][256][4];         /* maps 0F, 0F38, 0F3A, 5, 6 */
-extern const uint32_t emul_xop[3][256][4];          /* maps 8, 9, A */
-extern const uint32_t emul_vector_reg[][8];
-extern const uint8_t emul_disp8[TUPLES_END][2][3];
+enum { VECTOR_VEX, VECTOR_EVEX = 3, VECTOR_XOP = 8, VECTOR_MAPS = 11 }; /* maps 0F, 0F38, 0F3A; and 5, 6 for EVEX; 8, 9, A */
+extern const uint32_t emul_vector[VECTOR_MAPS][256][4];
+extern const uint32_t emul_vector_reg[V_ROWS][8];
+extern const uint8_t emul_disp8[TUPLES_END][2][4]; /* [W][vl] */
 
 #endif

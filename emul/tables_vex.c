@@ -39,8 +39,8 @@ enum {
 enum { ROW_VEX_2_49, ROW_VEX_2_49_1, ROW_VEX_1_71, ROW_VEX_1_72, ROW_VEX_1_73, ROW_VEX_1_AE, ROW_VEX_2_F3, ROW_EVEX_1_71, ROW_EVEX_1_72,
        ROW_EVEX_1_73, ROW_EVEX_2_C6, ROW_EVEX_2_C7, ROW_XOP_9_01, ROW_XOP_9_02, ROW_XOP_9_12, ROW_XOP_A_12 };
 
-const uint32_t emul_vex[3][256][4] = {
-    { /* map 0F */
+const uint32_t emul_vector[VECTOR_MAPS][256][4] = {
+    [VECTOR_VEX] = { /* VEX: map 0F */
         /* VMOVUPS VMOVUPD VMOVSS VMOVSD VMOVHLPS VMOVLPD VMOVSLDUP VMOVDDUP VMOVLPS VUNPCKLPS VUNPCKLPD VUNPCKHPS VUNPCKHPD VMOVLHPS
          * VMOVHPD VMOVSHDUP VMOVHPS */
         [0x10 ... 0x11] = { LL | E, LL | E, LL | E | RV, LL | E | RV }, [0x12] = { L0 | E | V, L0 | M | V, LL | E, LL | E },
@@ -147,10 +147,7 @@ const uint32_t emul_vex[3][256][4] = {
         /* VSM3RNDS2 VAESKEYGENASSIST RORX */
         [0xde] = P66(L0_W0 | E | V | I), [0xdf] = P66(L0 | E | I), [0xf0] = { [3] = L0 | E | I | GEN },
     },
-};
-
-const uint32_t emul_evex[5][256][4] = {
-    { /* map 0F */
+    [VECTOR_EVEX] = { /* EVEX: map 0F */
         /* VMOVUPS VMOVUPD VMOVSS VMOVSD VMOVHLPS VMOVLPD VMOVSLDUP VMOVDDUP VMOVLPS VUNPCKLPS VUNPCKLPD VUNPCKHPS VUNPCKHPD VMOVLHPS
          * VMOVHPD VMOVSHDUP VMOVHPS */
         [0x10] = { W0 | EK, W1 | EK, W0 | EK | RV | T1, W1 | EK | RV | T1 },
@@ -335,10 +332,7 @@ const uint32_t emul_evex[5][256][4] = {
         /* VFMULCPH VFCMULCPH VFMULCSH VFCMULCSH */
         [0xd6] = { [2] = W0 | EBR | V | DI, W0 | EBR | V | DI }, [0xd7] = { [2] = W0 | ES | V | DI, W0 | ES | V | DI },
     },
-};
-
-const uint32_t emul_xop[3][256][4] = {
-    { /* map 8 */
+    [VECTOR_XOP] = { /* XOP: map 8 */
         /* VPMACSSWW VPMACSSWD VPMACSSDQL VPMACSSDD VPMACSSDQH */
         [0x85 ... 0x87] = { L0_W0 | E | V | I }, [0x8e ... 0x8f] = { L0_W0 | E | V | I },
         /* VPMACSWW VPMACSWD VPMACSDQL VPMACSDD VPMACSDQH */
@@ -363,7 +357,7 @@ const uint32_t emul_xop[3][256][4] = {
     },
 };
 
-const uint32_t emul_vector_reg[][8] = {
+const uint32_t emul_vector_reg[V_ROWS][8] = {
     /* LDTILECFG TILERELEASE */
     [ROW_VEX_2_49] = { L0_W0 | E | RM0 | O64 },
     /* STTILECFG */
@@ -399,7 +393,7 @@ const uint32_t emul_vector_reg[][8] = {
 };
 
 /* SDM 2A tables 2-34 and 2-35: the scale as a shift, for W0 and W1 and 128, 256 and 512 bits. */
-const uint8_t emul_disp8[TUPLES_END][2][3] = {
+const uint8_t emul_disp8[TUPLES_END][2][4] = {
     [TUPLE_FULL]      = { { 4, 5, 6 }, { 4, 5, 6 } }, [TUPLE_HALF]   = { { 3, 4, 5 }, { 3, 4, 5 } },
     [TUPLE_QUARTER]   = { { 2, 3, 4 }, { 2, 3, 4 } }, [TUPLE_EIGHTH] = { { 1, 2, 3 }, { 1, 2, 3 } },
     [TUPLE_HALF_W]    = { { 3, 4, 5 }, { 4, 5, 6 } }, [TUPLE_DUP]    = { { 3, 5, 6 }, { 3, 5, 6 } },

@@ -14,7 +14,6 @@
 #define PTE_NX      (1ull << 63)
 #define PTE_KEY     59             /* protection key, bits 59 to 62 */
 #define PAE_RSVD    0x7ff0000000000000ull /* bits 52 to 62 of PAE entries, SDM 3A table 4-9 */
-#define PDPTE_RSVD  0x1c6ull       /* of PAE's four pointers, SDM 3A table 4-8; bit 5 too, but QEMU's TCG sets it as an accessed flag */
 #define ADDR_MASK   0x000ffffffffff000ull
 #define PSE36_RSVD  (1ull << 21)   /* SDM 3A table 4-4, with bits 13 to 20 as address bits 32 to 39 */
 
@@ -97,7 +96,7 @@ static unsigned descend_pae(const struct walk *w, uint64_t *table)
     if (!(entry & PTE_P))
         return 0;
     *table = entry & ADDR_MASK;
-    return entry & (w->rsvd | PDPTE_RSVD | PTE_NX) ? EMUL_PF_P | EMUL_PF_RSVD : FOUND;
+    return entry & (w->rsvd | EMUL_PDPTE_RSVD | PTE_NX) ? EMUL_PF_P | EMUL_PF_RSVD : FOUND;
 }
 
 /* Down to the entry that maps the page; the flags of all entries are joined in w->all and w->any. */
@@ -216,17 +215,18 @@ static int page_fault(const struct walk *w, unsigned access, unsigned error, str
 
 /* The common case in few instructions: 4 levels by direct pointers, everything present, accessed, and allowed without a look at
  * WP, SMEP, SMAP or keys. Entries are followed unchecked and judged at the end, so a wrong one leads nowhere but to reads that do
- * not count. 1: *gpa; 0: take the long way, which decides. */
-static int walk_quick(const struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa)
+ * not count. w: where the four were read, and what; of a large page the last ones are its own again. 1: *gpa; 0: take the long way,
+ * which decides. */
+static int walk_quick(const struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa, struct emul_walk *w)
 {
     void *(*map)(void *, uint64_t, int, unsigned) = ctx->ops->phys_map;
+    const struct emul_state *s = ctx->state;
     uint64_t need = PTE_P | PTE_A | (access & EMUL_PF_W ? PTE_RW : 0) | (access & EMUL_PF_U ? PTE_US : 0);
-    uint64_t table = ctx->state->cr3 & ADDR_MASK;
-    uint64_t all = ~0ull, above = 0, entry = 0;
-    unsigned shift = 48;
-    uint64_t offset;
+    uint64_t table = s->cr3 & ADDR_MASK;
+    uint64_t all = ~0ull, above = 0, entry = 0, offset;
+    unsigned shift = 48, n = 0;
 
-    if (!map || !(ctx->state->efer & EFER_LMA) || (ctx->state->cr4 & (CR4_LA57 | CR4_PKE)))
+    if (!map || !(s->efer & EFER_LMA) || (s->cr4 & (CR4_LA57 | CR4_PKE)))
         return 0;
     do {
         const volatile uint64_t *p;
@@ -237,15 +237,18 @@ static int walk_quick(const struct emul_ctx *ctx, uint64_t linear, unsigned acce
         if (!p)
             return 0;
         entry = *p;
+        w->level[n].at = p;
+        w->level[n++].entry = entry;
         all &= entry;
         table = entry & ADDR_MASK;
     } while (shift > 21 || (shift == 21 && !(entry & PTE_PS)));
+    w->level[3] = w->level[n - 1];
     offset = (1ull << shift) - 1;
     if ((all & need) != need || ((access & EMUL_PF_W) && !(entry & PTE_D)) || (above & PTE_PS) || (table & offset & ~0x1fffull))
         return 0;
     if ((above | entry) & (reserved_bits(ctx, &format_4) | (access & EMUL_PF_FETCH ? PTE_NX : 0)))
         return 0;
-    if (!(access & EMUL_PF_U) && (all & PTE_US) && (ctx->state->cr4 & (CR4_SMEP | CR4_SMAP)))
+    if (!(access & EMUL_PF_U) && (all & PTE_US) && (s->cr4 & (CR4_SMEP | CR4_SMAP)))
         return 0;
     *gpa = (table & ~offset) | (linear & offset);
     return 1;
@@ -291,17 +294,48 @@ void emul_cache_flush(struct emul_cache *cache)
         cache->page[0][i].tag = cache->page[1][i].tag = 0;
 }
 
+int emul_walk_again(const struct emul_ctx *ctx, uint64_t linear, uint64_t tag, uint64_t *gpa)
+{
+    const struct emul_state *s = ctx->state;
+    const struct emul_walk *w = &ctx->walks->walk[(linear / PAGE_SIZE ^ tag) % EMUL_WALKS];
+
+    if (w->tag != tag || w->cr3 != s->cr3 || w->cr0 != s->cr0 || w->cr4 != s->cr4 || w->efer != s->efer)
+        return 0;
+    if (*w->level[0].at != w->level[0].entry || *w->level[1].at != w->level[1].entry || *w->level[2].at != w->level[2].entry ||
+        *w->level[3].at != w->level[3].entry)
+        return 0;
+    if (ctx->touched)
+        ctx->touched[EMUL_FOR_WALK] += 4;
+    *gpa = w->gpa | (linear & PAGE_MASK);
+    return 1;
+}
+
+static int walk_new(const struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa, struct emul_result *result)
+{
+    const struct emul_state *s = ctx->state;
+    uint64_t tag = emul_walk_tag(linear, emul_walk_context(ctx), access);
+    struct emul_walk found = { .tag = tag, .cr0 = s->cr0, .cr3 = s->cr3, .cr4 = s->cr4, .efer = s->efer };
+
+    if (!walk_quick(ctx, linear, access, gpa, &found))
+        return walk_long(ctx, linear, access, gpa, result);
+    found.gpa = *gpa & ~(uint64_t)PAGE_MASK;
+    if (ctx->walks)
+        ctx->walks->walk[(linear / PAGE_SIZE ^ tag) % EMUL_WALKS] = found;
+    return EMUL_DONE;
+}
+
 int emul_walk_tables(const struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa, struct emul_result *result)
 {
     unsigned kind = access & EMUL_PF_W ? 1 : 0, slot = linear / PAGE_SIZE % EMUL_CACHE_PAGES;
-    int status = EMUL_DONE;
+    int status;
 
-    if (!(ctx->state->cr0 & CR0_PG))
+    if (!(ctx->state->cr0 & CR0_PG)) {
         *gpa = linear;
-    else if (!walk_quick(ctx, linear, access, gpa))
-        status = walk_long(ctx, linear, access, gpa, result);
+        return EMUL_DONE;
+    }
+    status = walk_new(ctx, linear, access, gpa, result);
     if (!status && ctx->cache) {
-        ctx->cache->page[kind][slot].tag = (linear & ~(uint64_t)PAGE_MASK) | emul_walk_context(ctx) | access;
+        ctx->cache->page[kind][slot].tag = emul_walk_tag(linear, emul_walk_context(ctx), access);
         ctx->cache->page[kind][slot].gpa = *gpa & ~(uint64_t)PAGE_MASK;
     }
     return status;

@@ -13,6 +13,9 @@
 #define EMUL_PF_PK     0x20u
 #define EMUL_IMPLICIT  0x100u /* supervisor access that is not the instruction's own (descriptor tables): SMAP despite AC */
 
+/* Reserved in PAE's four pointers, SDM 3A table 4-8; bit 5 too, but QEMU's TCG sets it as an accessed flag. */
+#define EMUL_PDPTE_RSVD 0x1c6ull
+
 /* Translates `linear` for an access (EMUL_PF_W, _U, _FETCH, EMUL_IMPLICIT). EMUL_DONE: *gpa; accessed and dirty flags are set.
  * EMUL_FAULT: #PF in result. EMUL_RETRY: other vcpus kept changing the tables. EMUL_UNHANDLED: a callback is missing.
  * A table outside RAM reads as all ones. At most 5 levels, WALK_TRIES times. */
@@ -27,20 +30,30 @@ static inline unsigned emul_walk_context(const struct emul_ctx *ctx)
     return EMUL_TAG_VALID | (ctx->state->rflags >> 8 & 0x400); /* AC is bit 18 */
 }
 
-static inline int emul_walk_cached(const struct emul_ctx *ctx, uint64_t linear, unsigned context, unsigned access, uint64_t *gpa)
+static inline uint64_t emul_walk_tag(uint64_t linear, unsigned context, unsigned access)
 {
-    unsigned slot = (linear >> 12) % EMUL_CACHE_PAGES;
-
-    if (!ctx->cache || ctx->cache->page[access & EMUL_PF_W ? 1 : 0][slot].tag != ((linear & ~0xfffull) | context | access))
-        return 0;
-    *gpa = ctx->cache->page[access & EMUL_PF_W ? 1 : 0][slot].gpa | (linear & 0xfff);
-    return 1;
+    return (linear & ~0xfffull) | context | access;
 }
+
+/* A walk in ctx->walks that was made before, if its entries are what they were: they are read again, not found again. 1: *gpa. */
+int emul_walk_again(const struct emul_ctx *ctx, uint64_t linear, uint64_t tag, uint64_t *gpa);
 
 static inline int emul_walk_with(const struct emul_ctx *ctx, uint64_t linear, unsigned context, unsigned access, uint64_t *gpa,
                                  struct emul_result *result)
 {
-    return emul_walk_cached(ctx, linear, context, access, gpa) ? EMUL_DONE : emul_walk_tables(ctx, linear, access, gpa, result);
+    uint64_t tag = emul_walk_tag(linear, context, access);
+
+    if (ctx->cache) {
+        unsigned kind = access & EMUL_PF_W ? 1 : 0, slot = (linear >> 12) % EMUL_CACHE_PAGES;
+
+        if (ctx->cache->page[kind][slot].tag == tag) {
+            *gpa = ctx->cache->page[kind][slot].gpa | (linear & 0xfff);
+            return EMUL_DONE;
+        }
+    }
+    if (ctx->walks && emul_walk_again(ctx, linear, tag, gpa))
+        return EMUL_DONE;
+    return emul_walk_tables(ctx, linear, access, gpa, result);
 }
 
 static inline int emul_walk(const struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa, struct emul_result *result)

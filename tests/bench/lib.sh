@@ -22,11 +22,13 @@ meta() { # system, vendor, options: the first line of a raw file; blanks in valu
 
 table() { awk -v mode=table -v dir="$raw" -v peers=tests/bench/peers.txt -f tests/bench/stats.awk "$1"; }
 
+json_lines() { awk -v mode=json -v dir="$raw" -f tests/bench/stats.awk "$1"; }
+
 # All that is in raw/, anew.
 collect() {
     local file
     for file in "$raw"/*.out; do
-        [ ! -e "$file" ] || awk -v mode=json -v dir="$raw" -f tests/bench/stats.awk "$file"
+        [ ! -e "$file" ] || json_lines "$file"
     done > "$json"
     cat "$raw"/*.json >> "$json" 2>/dev/null || true
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Draws build/bench.jsonl and the samples in build/bench/raw: build/plots/*.svg. What was not measured is left out, and said.
-#   methods.svg guestmem.svg  operations by option    peers.svg  Rung beside KVM and Xen    histogram.svg  how one operation (OP=) spreads
+#   methods.svg guestmem.svg  operations by option    methods-added.svg  what a method adds to depriv=0
+#   peers.svg  Rung beside KVM and Xen    histogram.svg  how one operation (OP=) spreads
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/bench/lib.sh
@@ -30,6 +31,7 @@ set grid ytics lc rgb "#dddddd"
 set key outside top center horizontal
 set xtics nomirror noenhanced rotate by -30
 set ytics nomirror
+set rmargin 9
 $3
 plot for [i=2:$(($4 + 1))] "$work/plot.$1" using i:xtic(1) title columnheader(i) noenhanced
 END
@@ -58,15 +60,38 @@ by_option() { # name, title, then options; an empty one is the default and calle
     bars "$name" "$title" "set logscale y; set datafile missing \"?\"" $columns
 }
 
+# The same less what the operation costs with depriv=0, the control in ring 0.
+added() { # name, title, word of the default, options
+    local name=$1 title=$2 default=$3 vendor operation option line control figure columns=0
+    shift 3
+    line=operation
+    for option in "$@"; do line="$line ${option:-$default}"; columns=$((columns + 1)); done
+    echo "$line" > "$work/plot.$name"
+    for vendor in svm vmx; do
+        for operation in out cpuid mmio_write outsb irq irq_round; do
+            control=$(median $operation $vendor Rung depriv=0)
+            [ -n "$control" ] || continue
+            line=
+            for option in "$@"; do
+                figure=$(median $operation $vendor Rung "$option")
+                line="$line $([ -n "$figure" ] && echo $((figure - control)) || echo "?")"
+            done
+            echo "$operation-$vendor$line"
+        done
+    done >> "$work/plot.$name"
+    [ "$(wc -l < "$work/plot.$name")" -gt 1 ] || { echo "plots: no $name.svg: depriv=0 was not measured"; return 0; }
+    bars "$name" "$title" "set datafile missing \"?\"" $columns
+}
+
 peers() {
     local operation vendor
     {
         echo "operation Rung KVM Xen"
         for vendor in svm vmx; do
-            for operation in out cpuid mmio_write mmio_read outsb; do
+            for operation in out cpuid rdmsr mmio_write mmio_read outsb rep_outsb_256 irq_round; do
                 # Xen's and, where it was not measured here, KVM's figures are those of peers.txt.
                 awk -v o=$operation -v v=$vendor -v rung="$(median $operation $vendor Rung "")" -v kvm="$(median $operation $vendor KVM "device in a process")" \
-                    '$1 == o && $2 == v { print o "-" v, rung == "" ? "?" : rung, kvm == "" ? $3 : kvm, $4 }' tests/bench/peers.txt
+                    '$1 == o && $2 == v { print o "-" v, rung == "" ? "?" : rung, kvm == "" ? $3 : kvm, $4 == "-" ? "?" : $4 }' tests/bench/peers.txt
             done
         done
     } > "$work/plot.peers"
@@ -100,6 +125,7 @@ END
 }
 
 by_option methods "Cost by method" depriv=3 depriv=0 "" depriv=1 depriv=2
+added methods-added "What a method adds to depriv=0" depriv=3 "" depriv=1 depriv=2
 by_option guestmem "Cost by guest-memory policy" guestmem=map "" guestmem=window guestmem=copy
 peers
 histogram "${OP:-timer_hlt}"

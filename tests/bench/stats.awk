@@ -119,7 +119,7 @@ function number(x) { return x == int(x) ? sprintf("%d", x) : sprintf("%.2f", x) 
             median[name] - off, mean - off, at(int(total * 3 / 4), n) - off, v[n] - off, sd, total
         printf ",\"bytes\":%d,\"base\":%d,\"events\":{%s},\"commit\":\"%s\",\"cpu\":\"%s\"}\n", bytes, off, event[name], word("commit"), word("cpu")
     } else {
-        split(peer[name, vendor], w, " ")
+        split(word("system") == "Rung" ? peer[name, vendor] : "", w, " ")
         printf "%-16s %7d %7d %7d %7d %9.1f %7d %7d %7.1f %9s | %7s %7s %6s\n", name, total, v[1] - off, at(int(total / 4), n) - off, median[name] - off, mean - off, \
             at(int(total * 3 / 4), n) - off, v[n] - off, sd, (bytes >= 16 ? sprintf("%.1f", (median[name] - off) / bytes) : ""), w[3], w[4], w[5]
         delete w

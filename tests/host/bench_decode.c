@@ -1,4 +1,4 @@
-/* Benchmark of the decoder: the code of a program, linear sweep, against Zydis' minimal decode in the same run; and one instruction, to count.
+/* Benchmark of the decoder: the code of a program, swept, against Zydis' minimal decode in the same run; and one instruction, to count.
  *
  * gcc -std=gnu11 -O2 -I . -o bench_decode tests/host/bench_decode.c emul/decode*.c emul/tables*.c -lZydis
  * ./bench_decode /bin/bash          nanoseconds an instruction of both, by round and at best, and the ratio

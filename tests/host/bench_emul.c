@@ -5,8 +5,9 @@
  *   valgrind --tool=callgrind --collect-atstart=no ./bench_emul    each row's counts in a dump of its own, named as the row
  *   ./bench_emul                                                   nanoseconds of the same rows, and of a loop
  *
- * Three configurations: `flat` is 32-bit protected mode without paging, what Xen's figures were taken with (flat hooks); `paged` is
- * 64-bit mode with 4-level tables walked each time; `cached` is the same with struct emul_cache and emul_decoded. */
+ * Configurations: `flat` is 32-bit protected mode without paging or anything kept from call to call, what Xen's figures were taken
+ * with (flat hooks); `exit` is 64-bit mode with 4-level tables, emul_decoded and emul_walks, as the component has it for an exit;
+ * `all` is the same with emul_cache, as it has it to run a guest by the emulator alone. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +25,8 @@
 #define COUNTED   100u             /* rounds under callgrind */
 #define TIMED     20000u
 
-enum config { FLAT, PAGED, CACHED, CONFIGS };
-static const char *const config_name[CONFIGS] = { "flat", "paged", "cached" };
+enum config { FLAT, EXIT, ALL, CONFIGS };
+static const char *const config_name[CONFIGS] = { "flat", "exit", "all" };
 
 static struct bench {
     struct emul_ctx ctx;
@@ -34,6 +35,7 @@ static struct bench {
     struct emul_state state;
     struct emul_cache cache;
     struct emul_decoded decoded;
+    struct emul_walks walks;
     uint64_t gpr[16];
 } b;
 static uint8_t ram[RAM] __attribute__((aligned(4096)));
@@ -174,8 +176,8 @@ static void reset(enum config config, unsigned flags)
                                .port_write_many = flags & NO_MANY ? NULL : port_many, .mmio_read = mmio_read, .mmio_write = mmio_write,
                                .cpuid = cpuid, .msr_read = msr_read, .msr_write = msr_write };
     b.ctx = (struct emul_ctx){ .gpr = b.gpr, .state = &b.state, .have = ~0u, .phys_bits = 39, .features = EMUL_HAS_1G, .ops = &b.ops,
-                               .cr4_valid = ~0ull, .efer_valid = ~0ull, .cache = config == CACHED ? &b.cache : NULL,
-                               .decoded = config == CACHED ? &b.decoded : NULL };
+                               .cr4_valid = ~0ull, .efer_valid = ~0ull, .cache = config == ALL ? &b.cache : NULL,
+                               .decoded = config == FLAT ? NULL : &b.decoded, .walks = config == EXIT ? &b.walks : NULL };
     for (unsigned i = 0; i < EMUL_SEGS; i++)
         b.state.seg[i] = (struct emul_segment){ .limit = 0xffffffff, .attr = (i == EMUL_CS ? 0x9b : 0x93) |
                                                 (config == FLAT || i != EMUL_CS ? SEG_DB | SEG_G : SEG_L | SEG_G) };
@@ -200,12 +202,12 @@ static void set_registers(void)
     *(uint32_t *)(ram + DATA + 8) = 0;
 }
 
-static int run(enum config config, const struct row *row)
-{
-    struct emul_insn insn;
+static struct emul_insn decoded_insn;
 
-    if (row && row->flags & DECODE)
-        return emul_decode(&insn, ram + CODE, 15, config == FLAT ? EMUL_MODE32 : EMUL_MODE64) > 0 ? EMUL_DONE : EMUL_FAULT;
+static inline __attribute__((always_inline)) int run(enum config config, unsigned flags)
+{
+    if (flags & DECODE)
+        return emul_decode(&decoded_insn, ram + CODE, 15, config == FLAT ? EMUL_MODE32 : EMUL_MODE64) > 0 ? EMUL_DONE : EMUL_FAULT;
     return emul_execute(&b.ctx, EMUL_MAY_ANY, &b.result);
 }
 
@@ -239,15 +241,21 @@ static int bench_row(enum config config, const struct row *row)
     memset(ram + CODE, 0x90, 64);
     memcpy(ram + CODE, row->bytes, row->length);
     set_registers();
-    if (run(config, row) != EMUL_DONE)
+    if (run(config, row->flags) != EMUL_DONE)
         return 1;
     for (unsigned part = 0; part < (RUNNING_ON_VALGRIND ? 1 : 5); part++) {
         start = seconds();
         for (unsigned i = 0; i < rounds; i++) {
             set_registers();
-            CALLGRIND_TOGGLE_COLLECT;
-            run(config, row);
-            CALLGRIND_TOGGLE_COLLECT;
+            if (row->flags & DECODE) {
+                CALLGRIND_TOGGLE_COLLECT;
+                run(config, DECODE);
+                CALLGRIND_TOGGLE_COLLECT;
+            } else {
+                CALLGRIND_TOGGLE_COLLECT;
+                run(config, 0);
+                CALLGRIND_TOGGLE_COLLECT;
+            }
         }
         if (seconds() - start < best)
             best = seconds() - start;
@@ -290,7 +298,7 @@ static void bench_loop(enum config config)
 
         CALLGRIND_TOGGLE_COLLECT;
         for (unsigned i = 0; i < rounds; i++) {
-            if (run(config, NULL) != EMUL_DONE) {
+            if (run(config, 0) != EMUL_DONE) {
                 printf("bench_emul: the loop is refused at %llx\n", (unsigned long long)b.state.rip);
                 exit(1);
             }

@@ -96,28 +96,35 @@ static const uint8_t without_size[EMUL_OPS_END] = {
         [EMUL_MOVNTI] = 1,
 };
 
+/* Operations that Zydis has no name of its own for, with the name that it gives them. */
+static const uint8_t finer[][2] = {
+    { EMUL_MOV, EMUL_MOVCR }, { EMUL_MOV, EMUL_MOVDR }, { EMUL_MOV, EMUL_MOVSEG }, { EMUL_IMUL, EMUL_IMUL2 }, { EMUL_IMUL, EMUL_IMUL3 },
+    { EMUL_CALL, EMUL_CALLF }, { EMUL_JMP, EMUL_JMPF }, { EMUL_RET, EMUL_RETF }, { EMUL_NOP, EMUL_XCHG }, { EMUL_BEXTR, EMUL_XOP },
+    { EMUL_PAUSE, EMUL_XCHG }, /* F3 with REX.B 90 is XCHG of R8: tried on an EPYC, and so in QEMU and Bochs */
+};
+
 /* Whether Zydis' mnemonic is the name of another operation here. The rest of its names have no operation of their own. */
 static int named_otherwise(const struct emul_insn *insn, ZydisMnemonic mnemonic)
 {
     static uint8_t op_of[ZYDIS_MNEMONIC_MAX_VALUE + 1];
+    static int ready;
     unsigned op;
 
-    for (op = 1; !op_of[ZYDIS_MNEMONIC_ADD] && op < EMUL_OPS_END; op++) {
+    for (op = 1; !ready && op < EMUL_OPS_END; op++) {
         for (unsigned m = 1; m <= ZYDIS_MNEMONIC_MAX_VALUE; m++) {
             if (!strcasecmp(emul_op_name(op), ZydisMnemonicGetString(m)))
                 op_of[m] = op;
         }
     }
+    ready = 1;
     op = op_of[mnemonic];
-    if (op == EMUL_MOV)
-        return insn->op != EMUL_MOV && insn->op != EMUL_MOVCR && insn->op != EMUL_MOVDR;
-    if (op == EMUL_IMUL)
-        return insn->op != EMUL_IMUL && insn->op != EMUL_IMUL2 && insn->op != EMUL_IMUL3;
-    if (op == EMUL_BEXTR && insn->encoding == EMUL_ENC_XOP)
-        return 0; /* TBM's */
-    if (op == EMUL_NOP && insn->op == EMUL_XCHG)
-        return 0; /* 90 is XCHG with itself */
-    return op && op != insn->op;
+    if (!op || op == insn->op)
+        return 0;
+    for (size_t i = 0; i < sizeof(finer) / sizeof(finer[0]); i++) {
+        if (finer[i][0] == op && finer[i][1] == insn->op)
+            return 0;
+    }
+    return 1;
 }
 
 /* Displacements are compared as read; with EVEX scaled, of which only the operand tells. */

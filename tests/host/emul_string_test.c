@@ -279,6 +279,17 @@ static void test_device(void **state)
         ((void **)&f.ops)[hook] = NULL;
         assert_in_range(emul_string_io(&f.ctx, &rep_out1, &f.result), EMUL_DONE, EMUL_UNHANDLED);
     }
+    for (unsigned n = 0; n < 4; n++) { /* a string needs its own direction only */
+        PREPARE(64, "\xf3\x6e");
+        f.ram[CODE + 1] -= n & 1 ? 2 : 0;
+        f.gpr[EMUL_RCX] = 10;
+        if (n & 2)
+            f.ops.port_in = NULL;
+        else
+            f.ops.port_out = NULL;
+        assert_int_equal(emul_string_io(&f.ctx, n & 1 ? &rep_in1 : &rep_out1, &f.result), n == 1 || n == 2 ? EMUL_DONE : EMUL_UNHANDLED);
+        assert_int_equal(f.events, n == 1 || n == 2 ? 10 : 0);
+    }
 }
 
 /* Random instructions: with the bulk callbacks and direct memory, with neither, and in pieces, all must come to the same end. */
@@ -491,6 +502,70 @@ static void test_compare_fault(void **state)
     assert_int_equal(f.state.rflags, 0x46);
 }
 
+/* Whole runs in bulk: few looks at memory, whatever size and direction; between RAM and a device element by element. */
+static void test_bulk(void **state)
+{
+    (void)state;
+    for (unsigned n = 0; n < 4 * 2 * 2; n++) {
+        static const char *const codes[] = { "\xf3\xa4", "\xf3\x66\xa5", "\xf3\xa5", "\xf3\x48\xa5" };
+        unsigned size = 1u << n % 4, down = n & 4, fill = n & 8, count = 4096 / size, last = 4096 - size;
+
+        prepare(64, codes[n % 4], strlen(codes[n % 4]));
+        f.ram[CODE + strlen(codes[n % 4]) - 1] += fill ? 6 : 0;
+        f.gpr[EMUL_RAX] = 0x8877665544332211;
+        f.gpr[EMUL_RCX] = count;
+        f.gpr[EMUL_RSI] += down ? last : 0;
+        f.gpr[EMUL_RDI] += 0x2000 + (down ? last : 0);
+        f.state.rflags |= down ? DF : 0;
+        assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_MEMORY, &f.result), EMUL_DONE);
+        assert_int_equal(f.gpr[EMUL_RCX], 0);
+        assert_in_range(f.counts[EMUL_FOR_OPERAND], 1, 4);
+        for (unsigned i = 0; i < 4096; i++)
+            assert_int_equal(f.ram[DATA + 0x2000 + i], (uint8_t)(fill ? f.gpr[EMUL_RAX] >> i % size * 8 : i));
+    }
+    for (unsigned n = 0; n < 2; n++) {
+        PREPARE(64, "\xf3\xa4");
+        f.gpr[n ? EMUL_RSI : EMUL_RDI] = FAKE_DEVICE;
+        f.gpr[EMUL_RCX] = 64;
+        assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_MEMORY, &f.result), EMUL_DONE);
+        assert_int_equal(f.events, 64);
+        assert_int_equal(f.log[63].where, FAKE_DEVICE + 63);
+        assert_int_equal(f.log[63].kind, n ? 'r' : 'w');
+    }
+}
+
+/* Pages whose frames lie in another order: upwards and downwards, in the middle of an element too. */
+static void test_pages(void **state)
+{
+    uint64_t *low = (uint64_t *)(f.ram + 0x32000), *table = (uint64_t *)(f.ram + 0x34000);
+
+    (void)state;
+    for (unsigned n = 0; n < 64; n++) {
+        unsigned size = n & 1 ? 4 : 1, down = n & 2, fill = n & 4, skew = n >> 3, count = 0x1400 / size, base = 0x10000 + skew;
+
+        prepare(64, size == 4 ? "\xf3\xa5" : "\xf3\xa4", 2);
+        f.ram[CODE + 1] += fill ? 6 : 0;
+        low[0] = 0x34067;
+        for (unsigned i = 0; i < 64; i++)
+            table[i] = i << 12 | 0x67;
+        for (unsigned i = 0; i < 4; i++) /* linear pages 10 to 13: frames 23, 22, 21, 20 */
+            table[0x10 + i] = (0x23 - i) << 12 | 0x67;
+        f.gpr[EMUL_RAX] = 0xddccbbaa;
+        f.gpr[EMUL_RCX] = count;
+        f.gpr[EMUL_RSI] = DATA + (down ? 0x1400 - size : 0);
+        f.gpr[EMUL_RDI] = base + (down ? 0x1400 - size : 0);
+        f.state.rflags |= down ? DF : 0;
+        for (unsigned calls = 0; calls < 2 && f.state.rip == CODE; calls++)
+            assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_MEMORY, &f.result), EMUL_DONE);
+        assert_int_equal(f.gpr[EMUL_RCX], 0);
+        for (unsigned i = 0; i < 0x1400; i++) {
+            unsigned linear = base + i, at = (0x23 - (linear / 4096 - 0x10)) * 4096 + linear % 4096;
+
+            assert_int_equal(f.ram[at], (uint8_t)(fill ? 0xddccbbaa >> i % size * 8 : i));
+        }
+    }
+}
+
 /* Alignment is checked of users, with AM, with AC, and not of bytes. E8, downwards: as far as the segment goes. */
 static void test_checks(void **state)
 {
@@ -538,6 +613,12 @@ static void test_pause(void **state)
         assert_int_equal(f.state.rflags, left ? 0x10102 : 0x102);
         assert_int_equal(f.state.rip, left ? CODE : CODE + 2);
     }
+    PREPARE(64, "\xf3\xa4"); /* nothing to do: but a trap behind it */
+    f.state.rflags |= TF;
+    assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_MEMORY, &f.result), EMUL_DONE);
+    assert_int_equal(f.gpr[EMUL_RCX], 0);
+    assert_int_equal(f.state.rip, CODE + 2);
+    assert_int_equal(f.result.step, 1);
     PREPARE(64, "\xf3\xaa");
     f.gpr[EMUL_RCX] = EMUL_REP_MAX + 1;
     assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_ANY, &f.result), EMUL_DONE);
@@ -578,7 +659,7 @@ static void test_hooks(void **state)
     assert_int_equal(f.events, 0);
     f.gpr[EMUL_RDI] = 0x10000000000; /* a fault is one all the same */
     assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_MEMORY, &f.result), EMUL_FAULT);
-    PREPARE(64, "\xac"); /* and a load does not ask */
+    PREPARE(64, "\xae"); /* and a load does not ask */
     f.ops.mmio_write = NULL;
     f.ops.phys_map = NULL;
     assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_MEMORY, &f.result), EMUL_DONE);
@@ -586,6 +667,7 @@ static void test_hooks(void **state)
     f.gpr[EMUL_RSI] = FAKE_HOLE - 0x102;
     f.gpr[EMUL_RDI] = FAKE_HOLE - 2;
     f.gpr[EMUL_RCX] = 9;
+    f.ram[FAKE_HOLE - 0x100] = 0x91;
     f.ops.mmio_read = NULL;
     assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_MEMORY, &f.result), EMUL_DONE);
     assert_int_equal(f.gpr[EMUL_RCX], 7);
@@ -680,8 +762,8 @@ int main(void)
         cmocka_unit_test(test_single), cmocka_unit_test(test_override), cmocka_unit_test(test_retry), cmocka_unit_test(test_counts),
         cmocka_unit_test(test_wrap16), cmocka_unit_test(test_segments), cmocka_unit_test(test_seam), cmocka_unit_test(test_step),
         cmocka_unit_test(test_device), cmocka_unit_test(test_variants), cmocka_unit_test(test_model), cmocka_unit_test(test_compare_fault),
-        cmocka_unit_test(test_checks), cmocka_unit_test(test_pause), cmocka_unit_test(test_hooks), cmocka_unit_test(test_ports),
-            cmocka_unit_test(test_permission),
+        cmocka_unit_test(test_checks), cmocka_unit_test(test_bulk), cmocka_unit_test(test_pages),
+        cmocka_unit_test(test_pause), cmocka_unit_test(test_hooks), cmocka_unit_test(test_ports), cmocka_unit_test(test_permission),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

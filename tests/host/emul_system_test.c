@@ -231,7 +231,7 @@ static void test_pae(void **state)
         { "\x0f\x22\xc1", 0x80000011, 0x11, 0x20 }, { "\x0f\x22\xd9", 0x34000, 0x80000011, 0x20 },
         { "\x0f\x22\xe1", 0xa0, 0x80000011, 0x20 }, { "\x0f\x22\xc1", 0xc0000011, 0x80000011, 0x20 },
     };
-    static const uint64_t bad[] = { 0x32003, 0x32021, 0x32041, 0x8000032001, 0x8000000000032001 };
+    static const uint64_t bad[] = { 0x32003, 0x32101, 0x32041, 0x8000032001, 0x8000000000032001 };
 
     (void)state;
     for (unsigned way = 0; way < 4; way++) {
@@ -270,7 +270,8 @@ static void test_pae(void **state)
 static void test_pae_unused(void **state)
 {
     static const struct { const char *code; uint64_t value, cr0, cr4; } ways[] = {
-        { "\x0f\x22\xc1", 0x11, 0x80000011, 0x20 }, { "\x0f\x22\xc1", 0x80010011, 0x80000011, 0x20 }, { "\x0f\x22\xd9", 0x34000, 0x11, 0x20 },
+        { "\x0f\x22\xc1", 0x11, 0x80000011, 0x20 }, { "\x0f\x22\xc1", 0x80010011, 0x80000011, 0x20 },
+        { "\x0f\x22\xd9", 0x34000, 0x11, 0x20 },
         { "\x0f\x22\xd9", 0x34000, 0x80000011, 0x10 }, { "\x0f\x22\xe1", 0xa0, 0x11, 0x20 }, { "\x0f\x22\xe1", 0x90, 0x80000011, 0x10 },
         { "\x0f\x22\xe1", 0x220, 0x80000011, 0x20 },
     };
@@ -286,7 +287,7 @@ static void test_pae_unused(void **state)
         f.gpr[EMUL_RCX] = ways[way].value;
         *(uint64_t *)(f.ram + 0x32000) = 0xe7;
         pointers[0] = ways[way].cr4 & 0x10 ? 0xe7 : 0x32001; /* a large page of 32-bit tables */
-        pointers[3] = 0x32021;
+        pointers[3] = 0x32101;
         f.ctx.have &= ~EMUL_STATE_SYSTEM; /* nor is TR asked for */
         f.ops.state_get = way ? NULL : state_get;
         DONE();
@@ -621,6 +622,7 @@ static void test_invalidate(void **state)
     *(uint64_t *)(f.ram + 0x32008) = 0xe7;
     f.state.rip = CODE + 0x200000;
     assert_int_equal(run(), EMUL_FAULT);
+    assert_int_equal(f.result.vector, EMUL_VECTOR_PF);
     assert_int_equal(f.result.cr2, 0x1ffff8);
     PREPARE(32, "\x66\x0f\x38\x82\x11");
     f.gpr[EMUL_RCX] = DATA;
@@ -1191,8 +1193,8 @@ int main(void)
         cmocka_unit_test(test_tables), cmocka_unit_test(test_table_faults), cmocka_unit_test(test_invalidate), cmocka_unit_test(test_msr),
         cmocka_unit_test(test_efer), cmocka_unit_test(test_identity), cmocka_unit_test(test_syscall), cmocka_unit_test(test_syscall_step),
         cmocka_unit_test(test_sysret), cmocka_unit_test(test_sysenter), cmocka_unit_test(test_sysexit), cmocka_unit_test(test_bases),
-        cmocka_unit_test(test_rest), cmocka_unit_test(test_classes), cmocka_unit_test(test_missing_groups), cmocka_unit_test(test_pae_unused),
-        cmocka_unit_test(test_nothing_there),
+        cmocka_unit_test(test_rest), cmocka_unit_test(test_classes), cmocka_unit_test(test_missing_groups),
+        cmocka_unit_test(test_pae_unused), cmocka_unit_test(test_nothing_there),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,7 +78,7 @@ int gen_case(struct test_case *c);                        /* 0: not this one */
 
 /* silicon_cpu.c */
 typedef int cpu_next(struct test_case *c);                /* 0: no more */
-typedef void cpu_judge(const struct test_case *c, const struct outcome *after);
+typedef void cpu_judge(const struct test_case *c, struct outcome *after);
 void cpu_run(cpu_next *next, cpu_judge *judge);
 
 #endif

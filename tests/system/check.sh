@@ -52,7 +52,7 @@ if [ -f "$B/component.elf" ]; then
 fi
 
 # Ring 0 stays small. The goal is not reached yet: until it is, the size may only fall.
-ring0_goal=6000 ring0_limit=7155
+ring0_goal=6000 ring0_limit=7151
 ring0=$(tests/system/loc.sh | awk '$1 == "ring0" { print $2 }')
 [ "$ring0" -le $ring0_limit ] || fail "ring 0 has $ring0 lines, more than $ring0_limit"
 [ "$ring0" -le $ring0_goal ] || echo "check: note: ring 0 has $ring0 lines, $((ring0 - ring0_goal)) over the goal of $ring0_goal"
@@ -63,5 +63,7 @@ if command -v cppcheck >/dev/null; then
     cppcheck --quiet --error-exitcode=1 --enable=warning,portability --inline-suppr --suppress=missingInclude --suppress=uninitMemberVar \
         --suppress=ctuOneDefinitionRuleViolation --suppress=comparePointers --suppress=ctuuninitvar --std=c11 -I. -Iemul -DRUNG_BUILD='"x"' kernel boot vmx svm depriv devices emul || bad=1
 fi
+# The decoder reads bytes that a guest chose: proved to stay in bounds.
+tests/system/prove.sh || bad=1
 [ $bad = 0 ] && echo "check: style, layers and static analysis hold"
 exit $bad

@@ -8,8 +8,8 @@ run="qemu-system-x86 ovmf bochs bochs-term bochsbios vgabios grub-common grub-pc
      busybox-static socat"
 plots="gnuplot-nox"
 peers="libc6-dev procps"
-test="libc6-dev libcmocka-dev libzydis-dev cppcheck procps"
-emul="libc6-dev libzydis-dev valgrind clang libclang-rt-14-dev"
+test="libc6-dev libcmocka-dev libzydis-dev libunicorn-dev cppcheck procps frama-c-base why3 z3"
+emul="$test valgrind clang libclang-rt-14-dev"
 
 case "${1:-all}" in
 build) want=$build ;;

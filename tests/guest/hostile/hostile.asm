@@ -575,6 +575,44 @@ o_moved:                                ; the next port says where the guest wen
 o_before:                               ; the event that ends HLT
     note    NOTE_INTR
     jmp     o_move
+o_call:                                 ; the same by STATE_SET, with another group in the reply
+    mov     esi, RIP_ | CR_
+    call_ring0 CALL_STATE
+    expect  0
+    lie64   0, S_RIP, G_CODE + g_good - GUEST
+    mov     esi, RIP_
+    call_ring0 CALL_STATE_SET
+    expect  0
+    or      dword [rbp + F_STATE_OUT], CR_
+    mov     qword [rbp + S_RIP], 0
+    ret
+o_after_call:
+    cmp     dword [ops_done], 1
+    je      o_call
+    jmp     o_moved
+c_state_bad:
+    mov     esi, STATE_ALL
+    call_ring0 CALL_STATE
+    lie64   0, S_RFLAGS, -1
+    mov     esi, STATE_ALL
+    call_ring0 CALL_STATE_SET
+    expect  0
+    ret
+c_timer:                                ; due at once, and again from each event
+    rdtsc
+    shl     rdx, 32
+    lea     rsi, [rax + rdx]
+    call_ring0 CALL_SET_TIMER
+    expect  0
+    ret
+c_timer_came:
+    cmp     dword [rbp + F_EVENTS], EVENT_TIMER
+    jne     wrong_result
+    jmp     c_timer
+c_shutdown:
+    mov     rsi, N
+    call_ring0 CALL_SHUTDOWN
+    ud2                                 ; it does not come back
 c_garbage:                              ; registers that are no arguments hold addresses of ring 0
     mov     rsi, KERNEL_STACK
     mov     r8, rsi

@@ -20,13 +20,14 @@ static uint32_t others;
 /* The fake's, but atomic; memory and word are the same. */
 static int lock_cmpxchg(void *opaque, uint64_t gpa, unsigned size, const void *old, const void *new_value, unsigned cause)
 {
-    uint32_t expected;
+    uint32_t expected, wanted;
 
     (void)opaque;
     (void)cause;
     assert_int_equal(size, sizeof(expected));
     memcpy(&expected, old, sizeof(expected));
-    return !__atomic_compare_exchange_n((uint32_t *)(f.ram + gpa), &expected, *(const uint32_t *)new_value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    memcpy(&wanted, new_value, sizeof(wanted));
+    return !__atomic_compare_exchange_n((uint32_t *)(f.ram + gpa), &expected, wanted, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
 static void *other_cpu(void *argument)

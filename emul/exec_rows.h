@@ -64,6 +64,6 @@
     RAISE(VMX, ud, 0, 0, 0) RAISE(SVM, ud, 0, 0, 0) RAISE(GETSEC, ud, 0, 0, 0) RAISE(RSM, ud, 0, 0, 0) RAISE(SGX, ud, 0, 0, 0) \
     RAISE(TDX, ud, 0, 0, 0) RAISE(SNP, ud, 0, 0, 0) \
     /* vectors: exec_simd.c */ \
-    RUN(SIMD, simd, 0, 0) RUN(VEX, simd, 0, 0) RUN(EVEX, simd, 0, 0)
+    RAISE(SIMD, simd, 0, 0, 0) RAISE(VEX, simd, 0, 0, 0) RAISE(EVEX, simd, 0, 0, 0)
 
 #endif

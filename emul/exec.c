@@ -158,7 +158,7 @@ static inline int fetch_operands(struct exec *x, const struct emul_plan *plan)
 }
 
 /* LOCK on RAM: compute and compare-exchange until nobody came between. On a device there is nothing to lock. */
-static __attribute__((noinline)) int run_locked(struct exec *x, int (*run)(struct exec *x))
+static __attribute__((noinline)) int run_locked(struct exec *x, void (*compute)(struct exec *x))
 {
     const struct emul_ops *ops = x->ctx->ops;
     uint64_t flags = x->flags, src = x->src, accumulator = x->gpr[EMUL_RAX];
@@ -167,11 +167,9 @@ static __attribute__((noinline)) int run_locked(struct exec *x, int (*run)(struc
         return EMUL_UNHANDLED; /* locked over two pages: refused by name (README.md) */
     for (unsigned tries = 0; tries < LOCK_TRIES; tries++) {
         uint64_t old = x->dst;
-        int status = run(x);
-        int lost;
+        int status, lost;
 
-        if (status)
-            return status;
+        compute(x);
         if (!ops->phys_cmpxchg)
             return EMUL_UNHANDLED;
         lost = ops->phys_cmpxchg(x->ctx->opaque, x->place.gpa[0], x->opsize, &old, &x->dst, EMUL_FOR_OPERAND);
@@ -189,16 +187,16 @@ static __attribute__((noinline)) int run_locked(struct exec *x, int (*run)(struc
     return EMUL_RETRY;
 }
 
-int exec_modify(struct exec *x, int (*run)(struct exec *x), int write)
+int exec_modify(struct exec *x, void (*compute)(struct exec *x), int write)
 {
     int status = emul_load(x->ctx, &x->place, &x->dst, EMUL_FOR_OPERAND);
 
     if (status)
         return status;
     if (x->insn->prefix & EMUL_PFX_LOCK)
-        return run_locked(x, run);
-    status = run(x);
-    return status || !write ? status : emul_store(x->ctx, &x->place, x->dst, EMUL_FOR_OPERAND);
+        return run_locked(x, compute);
+    compute(x);
+    return write ? emul_store(x->ctx, &x->place, x->dst, EMUL_FOR_OPERAND) : EMUL_DONE;
 }
 
 /* XCHG with memory locks without the prefix (SDM 2D XCHG). */
@@ -214,10 +212,13 @@ static inline int run_operands(struct exec *x, const struct emul_plan *plan, con
 
     if (status)
         return status;
-    if (memory && (flags & (X_READ | X_WRITE)) == (X_READ | X_WRITE) && is_locked(x))
-        status = run_locked(x, row->run);
-    else if (!(status = row->run(x)) && memory && (flags & X_WRITE))
-        status = emul_store(x->ctx, &x->place, x->dst, EMUL_FOR_OPERAND);
+    if (memory && (flags & (X_READ | X_WRITE)) == (X_READ | X_WRITE) && is_locked(x)) {
+        status = run_locked(x, row->compute);
+    } else {
+        row->compute(x);
+        if (memory && (flags & X_WRITE))
+            status = emul_store(x->ctx, &x->place, x->dst, EMUL_FOR_OPERAND);
+    }
     if (status || !(flags & X_WRITE))
         return status;
     if (flags & X_SWAP)

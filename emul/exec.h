@@ -14,6 +14,7 @@
 
 #include "access.h"
 #include "emul.h"
+#include "exec_rows.h"
 #include "state.h"
 #include "tables.h"
 
@@ -53,7 +54,10 @@ struct exec {
 #define X_PROTECTED 0x80u          /* #UD in real and virtual-8086 mode (SDM 2A LAR) */
 
 struct exec_row {
-    int (*run)(struct exec *x);    /* NULL: refused by name; exec_raising() where `raises` is */
+    union {
+        int (*run)(struct exec *x); /* NULL: refused by name; exec_raising() where `raises` is */
+        void (*compute)(struct exec *x); /* with X_OPERANDS */
+    };
     uint8_t flags;                 /* X_* */
     uint8_t needs;                 /* with `raises`: EMUL_STATE_* that it looks at or changes */
     uint16_t may;                  /* EMUL_MAY_*, but for EMUL_MAY_MEMORY, which follows from operands and flags */
@@ -189,12 +193,11 @@ static inline void exec_keep_register(struct exec *x)
 }
 
 /* Loads dst from x->place, runs, and with `write` stores it back; atomically under LOCK. */
-int exec_modify(struct exec *x, int (*run)(struct exec *x), int write);
+int exec_modify(struct exec *x, void (*compute)(struct exec *x), int write);
 
 /* Near branch to `target`: cut to the operand size, checked against CS (SDM 2A CALL, JMP). 0 or #GP(0). */
 int exec_branch(struct exec *x, uint64_t target);
 
-/* exec_alu.c: the eight of group 1, by their number in ModRM.reg; flags from and to *flags. For exec_string.c's CMPS and SCAS. */
 uint64_t exec_compare_flags(uint64_t a, uint64_t b, unsigned size, uint64_t flags); /* RFLAGS behind CMP a, b */
 int exec_condition(uint64_t flags, unsigned code);             /* SDM 1 appendix B: low four bits of the opcode */
 
@@ -253,28 +256,12 @@ static inline void exec_ud_if(struct exec *x, uint64_t bad)
 
 void exec_require(struct exec *x, uint32_t groups);            /* exec_need() */
 uint64_t exec_get(struct exec *x, uint64_t skip, unsigned size); /* exec_load() */
+uint64_t exec_get_rm(struct exec *x, unsigned size);           /* memory or register of ModRM.rm */
 void exec_put(struct exec *x, uint64_t skip, unsigned size, uint64_t value); /* exec_store() */
 
-/* Handlers, by file: int do_NAME(struct exec *); and those that raise. */
-#define EXEC_HANDLERS(X) \
-    /* exec_move.c */ X(mov) X(movsx) X(lea) X(xchg) X(xlat) X(cmov) X(setcc) X(bswap) X(movbe) X(nop) X(clflush) X(cbw) X(cwd) X(lahf) X(sahf) \
-        X(salc) X(flag_bits) \
-    /* exec_alu.c */ X(add) X(or) X(adc) X(sbb) X(and) X(sub) X(xor) X(cmp) X(test) X(inc) X(dec) X(neg) X(not) X(shift) X(shld) X(xadd) \
-        X(cmpxchg) X(cmpxchg8b) X(adcx) X(bit) \
-    /* exec_bits.c */ X(mul) X(imul) X(imul2) X(imul3) X(div) X(idiv) X(scan) X(popcnt) X(crc32) X(bcd) X(aam) X(aad) X(bmi) X(bmi_shift) X(pdep) X(mulx) \
-    /* exec_flow.c */ X(push) X(pop) X(call) X(jmp) X(ret) X(jcc) X(jcxz) X(loop) X(hlt) \
-    /* exec_string.c */ X(in) X(out) X(ins) X(outs) X(movs) X(cmps) X(scas) X(stos) X(lods) \
-    /* exec_system.c */ X(movcr) X(movdr) X(lmsw) X(smsw) X(clts) X(invlpg) X(invpcid) X(lgdt) X(sgdt) X(rdmsr) X(wrmsr) X(rdtsc) X(cpuid) \
-        X(syscall) X(sysret) X(sysenter) X(sysexit) X(swapgs) X(fsgsbase) X(xgetbv) X(rdpid) X(rdpkru) X(clac) X(ud) \
-    /* exec_simd.c */ X(simd)
-#define EXEC_RAISERS(X) \
-    /* exec_flow.c */ X(pusha) X(popa) X(pushf) X(popf) X(enter) X(leave) X(cli) X(sti) X(bound) \
-    /* exec_segment.c */ X(movseg) X(load_far) X(arpl) X(lar) X(lldt) X(sldt) \
-    /* exec_far.c */ X(jmpf) X(retf) \
-    /* exec_event.c */ X(int) X(iret)
-#define EXEC_HANDLER(name) int do_##name(struct exec *x);
-#define EXEC_RAISER(name) void do_##name(struct exec *x);
-EXEC_HANDLERS(EXEC_HANDLER)
-EXEC_RAISERS(EXEC_RAISER)
+/* Handlers: do_NAME(). */
+#define EXEC_VOID(op, handler, ...) void do_##handler(struct exec *x);
+#define EXEC_STATUS(op, handler, ...) int do_##handler(struct exec *x);
+EXEC_ROWS(EXEC_VOID, EXEC_STATUS, EXEC_VOID)
 
 #endif

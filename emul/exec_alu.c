@@ -15,73 +15,84 @@ static inline uint64_t unpack_flags(uint64_t flags, uint16_t ax)
     return (flags & ~RFLAGS_STATUS) | (ax >> 8 & (RFLAGS_STATUS & 0xff)) | (uint64_t)(ax & 1) << 11;
 }
 
-/* Loads the flags from AX (127 + OF overflows just when OF is set), runs one instruction, stores them back. */
-#define WITH_FLAGS(insn) "addb $127, %%al\n\tsahf\n\t" insn "\n\tlahf\n\tseto %%al"
-
-/* `insn` with destination and source of one type; flags in and out. */
-#define NATIVE2(insn, type) do { \
+/* Loads the flags from AX (127 + OF overflows just when OF is set), runs one instruction on dst, src and CL, stores them back. */
+#define NATIVE(insn, source, count, type) do { \
         type dst_ = (type)x->dst; \
-        __asm__(WITH_FLAGS(insn " %[src], %[dst]") : [dst] "+r"(dst_), "+a"(ax) : [src] "r"((type)x->src) : "cc"); \
+        __asm__("addb $127, %%al\n\tsahf\n\t" insn "\n\tlahf\n\tseto %%al" \
+                : [dst] "+r"(dst_), "+a"(ax) : [src] "ri"((type)(source)), "ci"((uint8_t)(count)) : "cc"); \
         x->dst = dst_; \
     } while (0)
 
-#define BINARY(name, insn) \
-    int do_##name(struct exec *x) \
+/* A handler of one instruction in 16, 32 and 64 bits; with `byte` in 8 bits too. */
+#define HANDLER(name, insn, source, count, byte) \
+    void do_##name(struct exec *x) \
     { \
         uint16_t ax = pack_flags(x->flags); \
         if (x->opsize == 4) \
-            NATIVE2(insn, uint32_t); \
+            NATIVE(insn, source, count, uint32_t); \
         else if (x->opsize == 8) \
-            NATIVE2(insn, uint64_t); \
-        else if (x->opsize == 1) \
-            NATIVE2(insn, uint8_t); \
-        else \
-            NATIVE2(insn, uint16_t); \
+            NATIVE(insn, source, count, uint64_t); \
+        else if (x->opsize == 2) \
+            NATIVE(insn, source, count, uint16_t); \
+        byte \
         x->flags = unpack_flags(x->flags, ax); \
-        return EMUL_DONE; \
     }
+#define ALU(name, insn, source, count) HANDLER(name, insn, source, count, else NATIVE(insn, source, count, uint8_t);)
 
-BINARY(add, "add")
-BINARY(or, "or")
-BINARY(adc, "adc")
-BINARY(sbb, "sbb")
-BINARY(and, "and")
-BINARY(sub, "sub")
-BINARY(xor, "xor")
-BINARY(cmp, "cmp")
-BINARY(test, "test")
+ALU(add, "add %[src], %[dst]", x->src, 0)
+ALU(or, "or %[src], %[dst]", x->src, 0)
+ALU(adc, "adc %[src], %[dst]", x->src, 0)
+ALU(sbb, "sbb %[src], %[dst]", x->src, 0)
+ALU(and, "and %[src], %[dst]", x->src, 0)
+ALU(sub, "sub %[src], %[dst]", x->src, 0)
+ALU(xor, "xor %[src], %[dst]", x->src, 0)
+ALU(cmp, "cmp %[src], %[dst]", x->src, 0)
+ALU(test, "test %[src], %[dst]", x->src, 0)
+ALU(inc, "inc %[dst]", 0, 0)
+ALU(dec, "dec %[dst]", 0, 0)
+ALU(neg, "neg %[dst]", 0, 0)
+ALU(rol, "rol %%cl, %[dst]", 0, x->src) /* the CPU masks the count by the size, and leaves the flags alone if it is 0 */
+ALU(ror, "ror %%cl, %[dst]", 0, x->src)
+ALU(rcl, "rcl %%cl, %[dst]", 0, x->src)
+ALU(rcr, "rcr %%cl, %[dst]", 0, x->src)
+ALU(shl, "shl %%cl, %[dst]", 0, x->src)
+ALU(shr, "shr %%cl, %[dst]", 0, x->src)
+ALU(sar, "sar %%cl, %[dst]", 0, x->src)
+HANDLER(shld, "shld %%cl, %[src], %[dst]", x->src, x->src2, )
+HANDLER(shrd, "shrd %%cl, %[src], %[dst]", x->src, x->src2, )
+HANDLER(imul2, "imul %[src], %[dst]", x->src, 0, )
 
-/* The same with one operand. */
-#define NATIVE1(insn, type) do { \
-        type dst_ = (type)x->dst; \
-        __asm__(WITH_FLAGS(insn " %[dst]") : [dst] "+r"(dst_), "+a"(ax) : : "cc"); \
-        x->dst = dst_; \
-    } while (0)
+void do_imul3(struct exec *x)
+{
+    x->dst = x->src2;
+    do_imul2(x);
+}
 
-#define UNARY(name, insn) \
-    int do_##name(struct exec *x) \
+/* One operand against the accumulator: MOV and SAHF keep what the next of them needs. */
+#define WIDE(insn, type) \
+    __asm__("addb $127, %%al\n\tsahf\n\tmov %[low], %%rax\n\t" insn " %[src]\n\tmov %%rax, %[low]\n\tlahf\n\tseto %%al" \
+            : [low] "+r"(x->gpr[EMUL_RAX]), "+a"(ax), "+d"(x->gpr[EMUL_RDX]) : [src] "r"((type)x->dst) : "cc")
+
+#define MULTIPLY(name, insn) \
+    void do_##name(struct exec *x) \
     { \
-        uint16_t ax = pack_flags(x->flags); \
+        uint64_t ax = pack_flags(x->flags); \
         if (x->opsize == 4) \
-            NATIVE1(insn, uint32_t); \
+            WIDE(insn, uint32_t); \
         else if (x->opsize == 8) \
-            NATIVE1(insn, uint64_t); \
+            WIDE(insn, uint64_t); \
         else if (x->opsize == 1) \
-            NATIVE1(insn, uint8_t); \
+            WIDE(insn, uint8_t); \
         else \
-            NATIVE1(insn, uint16_t); \
+            WIDE(insn, uint16_t); \
         x->flags = unpack_flags(x->flags, ax); \
-        return EMUL_DONE; \
     }
+MULTIPLY(mul, "mul")
+MULTIPLY(imul, "imul")
 
-UNARY(inc, "inc")
-UNARY(dec, "dec")
-UNARY(neg, "neg")
-
-int do_not(struct exec *x)
+void do_not(struct exec *x)
 {
     x->dst = ~x->dst;
-    return EMUL_DONE;
 }
 
 uint64_t exec_compare_flags(uint64_t a, uint64_t b, unsigned size, uint64_t flags)
@@ -101,141 +112,40 @@ uint64_t exec_compare_flags(uint64_t a, uint64_t b, unsigned size, uint64_t flag
     return flags;
 }
 
-/* Shifts and rotates by CL. The count is already masked and not 0. */
-#define SHIFT1(insn, type) do { \
-        type dst_ = (type)x->dst; \
-        __asm__(WITH_FLAGS(insn " %%cl, %[dst]") : [dst] "+r"(dst_), "+a"(ax) : "c"(count) : "cc"); \
-        x->dst = dst_; \
-    } while (0)
-
-#define SHIFT(name, insn) \
-    static uint16_t shift_##name(struct exec *x, uint8_t count, uint16_t ax) \
-    { \
-        if (x->opsize == 4) \
-            SHIFT1(insn, uint32_t); \
-        else if (x->opsize == 8) \
-            SHIFT1(insn, uint64_t); \
-        else if (x->opsize == 1) \
-            SHIFT1(insn, uint8_t); \
-        else \
-            SHIFT1(insn, uint16_t); \
-        return ax; \
-    }
-
-SHIFT(rol, "rol")
-SHIFT(ror, "ror")
-SHIFT(rcl, "rcl")
-SHIFT(rcr, "rcr")
-SHIFT(shl, "shl")
-SHIFT(shr, "shr")
-SHIFT(sar, "sar")
-
-int do_shift(struct exec *x)
-{
-    uint8_t count = x->src & (x->opsize == 8 ? 63 : 31);
-    uint16_t ax = pack_flags(x->flags);
-
-    if (!count)
-        return EMUL_DONE;
-    switch (x->insn->op) {
-    case EMUL_ROL:
-        ax = shift_rol(x, count, ax);
-        break;
-    case EMUL_ROR:
-        ax = shift_ror(x, count, ax);
-        break;
-    case EMUL_RCL:
-        ax = shift_rcl(x, count, ax);
-        break;
-    case EMUL_RCR:
-        ax = shift_rcr(x, count, ax);
-        break;
-    case EMUL_SHL:
-        ax = shift_shl(x, count, ax);
-        break;
-    case EMUL_SHR:
-        ax = shift_shr(x, count, ax);
-        break;
-    default:
-        ax = shift_sar(x, count, ax);
-        break;
-    }
-    x->flags = unpack_flags(x->flags, ax);
-    return EMUL_DONE;
-}
-
-#define DOUBLE1(insn, type) do { \
-        type dst_ = (type)x->dst; \
-        __asm__(WITH_FLAGS(insn " %%cl, %[src], %[dst]") : [dst] "+r"(dst_), "+a"(ax) : [src] "r"((type)x->src), "c"(count) : "cc"); \
-        x->dst = dst_; \
-    } while (0)
-
-#define DOUBLE(name, insn) \
-    static uint16_t double_##name(struct exec *x, uint8_t count, uint16_t ax) \
-    { \
-        if (x->opsize == 4) \
-            DOUBLE1(insn, uint32_t); \
-        else if (x->opsize == 8) \
-            DOUBLE1(insn, uint64_t); \
-        else \
-            DOUBLE1(insn, uint16_t); \
-        return ax; \
-    }
-
-DOUBLE(left, "shld")
-DOUBLE(right, "shrd")
-
-int do_shld(struct exec *x)
-{
-    uint8_t count = x->src2 & (x->opsize == 8 ? 63 : 31);
-    uint16_t ax = pack_flags(x->flags);
-
-    if (count) {
-        ax = x->insn->op == EMUL_SHLD ? double_left(x, count, ax) : double_right(x, count, ax);
-        x->flags = unpack_flags(x->flags, ax);
-    }
-    return EMUL_DONE;
-}
-
-int do_xadd(struct exec *x)
+void do_xadd(struct exec *x)
 {
     uint64_t old = x->dst;
 
     do_add(x);
     x->src = old;
-    return EMUL_DONE;
 }
 
 /* Not equal: memory is written all the same, with what it held (SDM 2A CMPXCHG); a register stays. */
-int do_cmpxchg(struct exec *x)
+void do_cmpxchg(struct exec *x)
 {
     uint64_t held = x->dst, accumulator = x->gpr[EMUL_RAX] & emul_size_mask(x->opsize);
 
     x->flags = exec_compare_flags(accumulator, held, x->opsize, x->flags);
-    if (accumulator == held)
+    if (accumulator == held) {
         x->dst = x->src;
-    else
-        exec_set_gpr(x, EMUL_RAX, x->opsize, held);
-    if (accumulator != held && x->insn->mod == 3 && x->opsize == 4)
+        return;
+    }
+    exec_set_gpr(x, EMUL_RAX, x->opsize, held);
+    if (x->insn->mod == 3 && x->opsize == 4)
         exec_keep_register(x);
-    return EMUL_DONE;
 }
 
 /* CMPXCHG8B and CMPXCHG16B: half is 4 or 8 bytes. Always atomic on RAM. */
-int do_cmpxchg8b(struct exec *x)
+void do_cmpxchg8b(struct exec *x)
 {
     unsigned half = x->opsize == 8 ? 8 : 4;
     uint64_t held[2], want[2] = { x->gpr[EMUL_RAX], x->gpr[EMUL_RDX] }, with[2] = { x->gpr[EMUL_RBX], x->gpr[EMUL_RCX] };
     const struct emul_ops *ops = x->ctx->ops;
     uint64_t linear;
-    int status = emul_linear(x->ctx, x->mode, x->insn->seg, exec_offset(x), half * 2, EMUL_PF_W, &linear, x->result);
 
-    if (!status && half == 8 && (linear & 15))
-        return exec_gp0(x);
-    if (!status)
-        status = exec_resolve(x, 0, half * 2, EMUL_PF_W, &x->place);
-    if (status)
-        return status;
+    exec_must(x, emul_linear(x->ctx, x->mode, x->insn->seg, exec_offset(x), half * 2, EMUL_PF_W, &linear, x->result));
+    exec_gp0_if(x, half == 8 && (linear & 15));
+    exec_must(x, exec_resolve(x, 0, half * 2, EMUL_PF_W, &x->place));
     if (half == 4) {
         want[0] = (uint32_t)want[0] | want[1] << 32;
         with[0] = (uint32_t)with[0] | with[1] << 32;
@@ -243,65 +153,54 @@ int do_cmpxchg8b(struct exec *x)
     for (unsigned tries = 0; tries < MODIFY_TRIES; tries++) {
         int equal, lost = -1;
 
-        status = emul_load_bytes(x->ctx, &x->place, held, EMUL_FOR_OPERAND);
-        if (status)
-            return status;
+        exec_must(x, emul_load_bytes(x->ctx, &x->place, held, EMUL_FOR_OPERAND));
         equal = held[0] == want[0] && (half == 4 || held[1] == want[1]);
         if (!x->place.size[1] && ops->phys_cmpxchg)
             lost = ops->phys_cmpxchg(x->ctx->opaque, x->place.gpa[0], half * 2, held, equal ? with : held, EMUL_FOR_OPERAND);
-        if (lost < 0)
-            status = emul_store_bytes(x->ctx, &x->place, equal ? with : held, EMUL_FOR_OPERAND);
-        if (status)
-            return status;
-        if (lost == 1)
+        if (lost > 0)
             continue;
-        x->flags = equal ? x->flags | RFLAGS_ZF : x->flags & ~RFLAGS_ZF;
+        if (lost < 0)
+            exec_must(x, emul_store_bytes(x->ctx, &x->place, equal ? with : held, EMUL_FOR_OPERAND));
+        exec_set_flag(x, RFLAGS_ZF, equal);
         if (!equal) {
             exec_set_gpr(x, EMUL_RAX, half, held[0]);
             exec_set_gpr(x, EMUL_RDX, half, half == 4 ? held[0] >> 32 : held[1]);
         }
-        return EMUL_DONE;
+        return;
     }
-    return EMUL_RETRY;
+    exec_end(x, EMUL_RETRY);
 }
 
 /* ADCX and ADOX: one flag in and out, no other (SDM 2A). */
-int do_adcx(struct exec *x)
+void do_adcx(struct exec *x)
 {
-    uint64_t flag = x->insn->op == EMUL_ADCX ? RFLAGS_CF : RFLAGS_OF, sum;
-    int carry = __builtin_add_overflow(x->dst, x->src, &sum);
+    uint64_t flag = x->insn->op == EMUL_ADCX ? RFLAGS_CF : RFLAGS_OF;
+    unsigned __int128 sum = (unsigned __int128)x->dst + x->src + !!(x->flags & flag);
 
-    carry |= __builtin_add_overflow(sum, !!(x->flags & flag), &sum);
-    if (x->opsize == 4)
-        carry = sum >> 32 & 1;
     x->dst = sum;
-    x->flags = carry ? x->flags | flag : x->flags & ~flag;
-    return EMUL_DONE;
+    exec_set_flag(x, flag, sum >> x->opsize * 8 & 1);
 }
 
 /* BT, BTS, BTR, BTC on the bit src of dst. Of the flags only CF changes. */
-static int run_bit(struct exec *x)
+static void run_bit(struct exec *x)
 {
     uint64_t bit = 1ull << x->src;
 
-    x->flags = x->dst & bit ? x->flags | RFLAGS_CF : x->flags & ~RFLAGS_CF;
+    exec_set_flag(x, RFLAGS_CF, x->dst & bit);
     if (x->insn->op == EMUL_BTS)
         x->dst |= bit;
     else if (x->insn->op == EMUL_BTR)
         x->dst &= ~bit;
     else if (x->insn->op == EMUL_BTC)
         x->dst ^= bit;
-    return EMUL_DONE;
 }
 
 /* A bit number in a register reaches memory far from the operand's address, either way (SDM 2A 3.1.1.9, E5). */
-int do_bit(struct exec *x)
+void do_bit(struct exec *x)
 {
     const struct emul_insn *insn = x->insn;
-    unsigned bits = x->opsize * 8;
-    int64_t number = insn->imm_size ? insn->imm & (bits - 1) : (int64_t)(x->gpr[insn->reg] << (64 - bits)) >> (64 - bits);
+    int64_t bits = x->opsize * 8, number = insn->imm_size ? insn->imm & (bits - 1) : exec_signed(x->gpr[insn->reg], x->opsize);
     int test = insn->op == EMUL_BT;
-    int status;
 
     x->src = number & (bits - 1);
     if (insn->mod == 3) {
@@ -311,10 +210,10 @@ int do_bit(struct exec *x)
         run_bit(x);
         if (!test)
             exec_reg_write(reg, x->opsize, x->dst);
-        return EMUL_DONE;
+        return;
     }
-    number = (number - (int64_t)x->src) / (int64_t)bits * x->opsize;
+    number = (number - (int64_t)x->src) / bits * x->opsize;
     number = (int64_t)(((exec_offset(x) + (uint64_t)number) & emul_size_mask(insn->addrsize)) - exec_offset(x));
-    status = exec_resolve(x, (uint64_t)number, x->opsize, test ? 0 : EMUL_PF_W, &x->place);
-    return status ? status : exec_modify(x, run_bit, !test);
+    exec_must(x, exec_resolve(x, (uint64_t)number, x->opsize, test ? 0 : EMUL_PF_W, &x->place));
+    exec_must(x, exec_modify(x, run_bit, !test));
 }

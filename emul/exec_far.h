@@ -30,6 +30,9 @@ static inline unsigned exec_stack_width(const struct exec *x)
 uint64_t exec_read(struct exec *x, const struct emul_place *place, unsigned cause); /* up to 8 bytes */
 struct emul_place exec_translate(struct exec *x, unsigned mode, uint64_t linear, unsigned size, unsigned access);
 
+/* `size` bytes at `offset` of the operand's segment, where the address bits in `align` must be 0 if alignment is checked. */
+struct emul_place exec_place(struct exec *x, uint64_t offset, unsigned size, unsigned align, unsigned access);
+
 /* Accesses at a linear address, for descriptor tables and task state: supervisor, implicit (SDM 3A 4.6.1). */
 struct emul_place exec_system_place(struct exec *x, uint64_t linear, unsigned size, unsigned access); /* 1 to 64 bytes */
 uint64_t exec_system_read(struct exec *x, uint64_t linear, unsigned size);
@@ -134,6 +137,12 @@ int exec_outside(struct emul_ctx *ctx, struct emul_result *result, const struct 
 static inline unsigned exec_iopl(const struct exec *x)
 {
     return (x->s->rflags & RFLAGS_IOPL) >> 12;
+}
+
+/* CR4.UMIP: not for users (SDM 3A 2.5). */
+static inline int exec_is_private(const struct exec *x)
+{
+    return (x->s->cr4 & CR4_UMIP) && emul_cpl(x->s);
 }
 
 /* PUSHF, POPF and IRET in virtual-8086 mode below IOPL 3: only with 16 bits, and CR4.VME (SDM 3B 20.3.3). */

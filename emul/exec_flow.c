@@ -168,15 +168,17 @@ void do_popf(struct exec *x)
 {
     uint64_t mask = EXEC_FLAGS_POPPED | (x->opsize > 2 ? RFLAGS_AC | RFLAGS_ID : 0);
     unsigned cpl = emul_cpl(x->s);
-    uint64_t value, rsp = x->gpr[EMUL_RSP];
+    struct exec_stack st;
+    uint64_t value;
 
     exec_gp0_if(x, exec_v86_denies(x));
-    exec_must(x, stack_read(x, rsp, x->opsize, &value));
+    exec_stack_begin(x, &st);
+    value = exec_pop(x, &st, x->opsize);
     if (x->s->rflags & RFLAGS_VM)
         exec_v86_load_flags(x, value, mask);
     else
         exec_load_flags(x, value, mask | (cpl <= exec_iopl(x) ? RFLAGS_IF : 0) | (cpl ? 0 : RFLAGS_IOPL));
-    stack_move(x, rsp + x->opsize);
+    stack_move(x, st.rsp);
 }
 
 /* The display of nesting levels is copied in the order of the accesses, since the frames may overlap; all of it, and the new top
@@ -213,10 +215,13 @@ void do_enter(struct exec *x)
 
 void do_leave(struct exec *x)
 {
-    uint64_t value, rbp = x->gpr[EMUL_RBP];
+    struct exec_stack st;
+    uint64_t value;
 
-    exec_must(x, stack_read(x, rbp, x->opsize, &value));
-    stack_move(x, rbp + x->opsize);
+    exec_stack_begin(x, &st);
+    st.rsp = x->gpr[EMUL_RBP];
+    value = exec_pop(x, &st, x->opsize);
+    stack_move(x, st.rsp);
     exec_set_gpr(x, EMUL_RBP, x->opsize, value);
 }
 

@@ -208,19 +208,13 @@ void exec_load_segment(struct exec *x, unsigned seg, uint16_t selector)
 
 /* ---- Instructions ---- */
 
-/* A selector in r/m16. */
-static uint16_t selector_operand(struct exec *x)
-{
-    return x->insn->mod == 3 ? x->gpr[x->insn->rm] : exec_get(x, 0, 2);
-}
-
-/* The other way: two bytes in memory; in a register `size`, zero-extended. */
-static void selector_result(struct exec *x, uint16_t selector, unsigned size)
+/* A selector goes to two bytes in memory, or `size` of a register. */
+static void selector_result(struct exec *x, uint64_t value, unsigned size)
 {
     if (x->insn->mod != 3)
-        exec_put(x, 0, 2, selector);
+        exec_put(x, 0, 2, value);
     else
-        exec_set_gpr(x, x->insn->rm, size, selector);
+        exec_set_gpr(x, x->insn->rm, size, value);
 }
 
 void do_movseg(struct exec *x)
@@ -231,7 +225,7 @@ void do_movseg(struct exec *x)
         selector_result(x, x->s->seg[seg].selector, x->opsize);
         return;
     }
-    exec_load_segment(x, seg, selector_operand(x));
+    exec_load_segment(x, seg, exec_get_rm(x, 2));
     if (seg == EMUL_SS)
         exec_mask_ss(x);
 }
@@ -262,7 +256,7 @@ void do_load_far(struct exec *x)
 void do_arpl(struct exec *x)
 {
     unsigned rpl = x->gpr[x->insn->reg] & SELECTOR_RPL;
-    uint16_t selector = selector_operand(x);
+    uint16_t selector = exec_get_rm(x, 2);
     int below = (selector & SELECTOR_RPL) < rpl;
 
     exec_set_flag(x, RFLAGS_ZF, below);
@@ -291,7 +285,7 @@ static int is_answered(const struct exec *x, const struct emul_segment *segment)
 void do_lar(struct exec *x)
 {
     struct exec_descriptor d;
-    int visible = descriptor_peek(x, selector_operand(x), &d) && is_reachable(&d.segment, emul_cpl(x->s)) && is_answered(x, &d.segment);
+    int visible = descriptor_peek(x, exec_get_rm(x, 2), &d) && is_reachable(&d.segment, emul_cpl(x->s)) && is_answered(x, &d.segment);
 
     exec_set_flag(x, RFLAGS_ZF, visible);
     if (visible && x->insn->op == EMUL_LAR)
@@ -303,7 +297,7 @@ void do_lar(struct exec *x)
 /* LLDT, and LTR, which marks its TSS busy. */
 void do_lldt(struct exec *x)
 {
-    uint16_t selector = selector_operand(x);
+    uint16_t selector = exec_get_rm(x, 2);
     int is_ltr = x->insn->op == EMUL_LTR;
     struct exec_descriptor d;
 
@@ -325,9 +319,9 @@ void do_lldt(struct exec *x)
     exec_set_segment(x, is_ltr ? EMUL_TR : EMUL_LDTR, &d.segment);
 }
 
-/* SLDT and STR. User-mode instruction prevention: SDM 3A 2.5. */
+/* SLDT and STR; SMSW, which shows more of CR0 in a register. */
 void do_sldt(struct exec *x)
 {
-    exec_gp0_if(x, (x->s->cr4 & CR4_UMIP) && emul_cpl(x->s));
-    selector_result(x, x->s->seg[x->insn->op == EMUL_STR ? EMUL_TR : EMUL_LDTR].selector, x->opsize);
+    exec_gp0_if(x, exec_is_private(x));
+    selector_result(x, x->insn->op == EMUL_SMSW ? x->s->cr0 : x->s->seg[x->insn->op == EMUL_STR ? EMUL_TR : EMUL_LDTR].selector, x->opsize);
 }

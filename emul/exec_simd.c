@@ -2,7 +2,7 @@
  *
  * Registers are the caller's (emul_ops.vector_read, vector_write). Masked elements are neither read nor written in memory, and do not
  * fault. A vector in memory moves in pieces of 8 bytes. */
-#include "exec.h"
+#include "exec_far.h"
 
 #define VECTOR_MAX 64u
 #define HALF       8u
@@ -82,13 +82,12 @@ static const struct simd_cell *find_cell(const struct emul_insn *insn)
     return cell && (insn->mod == 3 ? cell->reg : cell->mem) ? cell : 0;
 }
 
-static int read_vector(const struct exec *x, unsigned type, unsigned number, union vector *data, unsigned size)
+/* A register that the CPU does not have, or of which the state is off: #UD. */
+static void read_vector(struct exec *x, unsigned type, unsigned number, void *data, unsigned size)
 {
-    if (type == EMUL_VECTOR_MM) {
-        number &= 7;
-        size = HALF;
-    }
-    return x->ctx->ops->vector_read(x->ctx->opaque, type, number, data, size);
+    int mm = type == EMUL_VECTOR_MM;
+
+    exec_ud_if(x, x->ctx->ops->vector_read(x->ctx->opaque, type, mm ? number & 7 : number, data, mm ? HALF : size) < 0);
 }
 
 /* Bytes of an element of EVEX's masks, by W (and the prefix of VMOVDQU8 and 16). */
@@ -118,37 +117,30 @@ static void set_sizes(const struct exec *x, struct simd *v)
 
 /* Are the registers there for the guest? SDM 2A table 2-21 and on: #UD first, then #NM, all before the operand in memory. Reads
  * ModRM.reg. */
-static int check_state(struct exec *x, struct simd *v)
+static void check_state(struct exec *x, struct simd *v)
 {
     const struct emul_state *s = x->s;
-    const struct emul_ops *ops = x->ctx->ops;
 
-    if (x->insn->encoding == EMUL_LEGACY) {
-        if ((s->cr0 & CR0_EM) || (!is_mmx(x->insn) && !(s->cr4 & CR4_OSFXSR)))
-            return exec_ud(x);
-    } else if (!emul_protected(s) || !(s->cr4 & CR4_OSXSAVE)) {
-        return exec_ud(x);
-    }
-    if (!ops->vector_read || !ops->vector_write)
-        return EMUL_UNHANDLED;
-    if (read_vector(x, v->type, x->insn->reg, &v->reg, v->width) < 0)
-        return exec_ud(x);
-    return s->cr0 & CR0_TS ? exec_fault(x, EMUL_VECTOR_NM, 0) : EMUL_DONE;
+    if (x->insn->encoding == EMUL_LEGACY)
+        exec_ud_if(x, (s->cr0 & CR0_EM) || (!is_mmx(x->insn) && !(s->cr4 & CR4_OSFXSR)));
+    else
+        exec_ud_if(x, !emul_protected(s) || !(s->cr4 & CR4_OSXSAVE));
+    if (!x->ctx->ops->vector_read || !x->ctx->ops->vector_write)
+        exec_end(x, EMUL_UNHANDLED);
+    read_vector(x, v->type, x->insn->reg, &v->reg, v->width);
+    if (s->cr0 & CR0_TS)
+        exec_raise(x, EMUL_VECTOR_NM, 0);
 }
 
 /* EVEX: the mask of its elements. */
-static int take_mask(struct exec *x, struct simd *v)
+static void take_mask(struct exec *x, struct simd *v)
 {
-    const struct emul_insn *insn = x->insn;
-
-    if (!insn->mask)
-        return EMUL_DONE;
-    if (x->ctx->ops->vector_read(x->ctx->opaque, EMUL_VECTOR_K, insn->mask, &v->mask, sizeof(v->mask)) < 0)
-        return exec_ud(x);
-    v->element = element_size(insn);
+    if (!x->insn->mask)
+        return;
+    read_vector(x, EMUL_VECTOR_K, x->insn->mask, &v->mask, sizeof(v->mask));
+    v->element = element_size(x->insn);
     v->count = v->size / v->element;
-    v->mask &= v->count == 64 ? ~0ull : (1ull << v->count) - 1;
-    return EMUL_DONE;
+    v->mask &= ~0ull >> (64 - v->count);
 }
 
 /* A part of a resolved operand. */
@@ -167,76 +159,64 @@ static struct emul_place part_of(const struct emul_place *place, unsigned at, un
 
 /* The operand in memory: elements, of which those in the mask are moved. What lies between the first and the last of them is translated;
  * it is in the same pages as they are, so nothing else can fault. No element: no access and no check (SDM 2A 2.7.4). */
-static int access_vector(struct exec *x, const struct simd *v, union vector *data, unsigned access)
+static void access_vector(struct exec *x, const struct simd *v, union vector *data, unsigned access)
 {
-    const struct emul_insn *insn = x->insn;
     unsigned size = v->element * v->count;
     int partial = v->count > 1 && v->mask != ~0ull >> (64 - v->count);
-    unsigned step = partial ? v->element : size;
-    unsigned align = !partial && size > SSE_ALIGN ? SSE_ALIGN : step; /* of #AC */
+    unsigned step = partial ? v->element : size, align = !partial && size > SSE_ALIGN ? SSE_ALIGN : step; /* of #AC */
     unsigned first, span;
-    uint64_t offset = exec_offset(x), linear;
-    int status;
+    uint64_t offset, linear;
 
     if (!v->mask)
-        return EMUL_DONE;
+        return;
     first = __builtin_ctzll(v->mask) * v->element;
     span = partial ? (64 - __builtin_clzll(v->mask)) * v->element - first : size;
-    status = emul_linear(x->ctx, x->mode, insn->seg, (offset + first) & emul_size_mask(insn->addrsize), span, access, &linear, x->result);
-    if (status)
-        return status;
-    if (v->aligned && ((linear - first) & (size - 1)))
-        return exec_gp0(x);
-    if ((x->s->rflags & RFLAGS_AC) && (x->s->cr0 & CR0_AM) && x->user && (linear & (align - 1)))
-        return exec_fault(x, EMUL_VECTOR_AC, 0);
-    status = emul_translate(x->ctx, x->mode, linear, span, access | x->user, &x->place, x->result);
-    if (!status && (access & EMUL_PF_W) && !exec_movable(x, &x->place, 1))
-        status = EMUL_UNHANDLED;
-    for (unsigned at = first; at < first + span && !status; at += step) { /* at most 64 */
+    offset = (exec_offset(x) + first) & emul_size_mask(x->insn->addrsize);
+    if (v->aligned) {
+        exec_must(x, emul_linear(x->ctx, x->mode, x->insn->seg, offset, span, access, &linear, x->result));
+        exec_gp0_if(x, (linear - first) & (size - 1));
+    }
+    x->place = exec_place(x, offset, span, align - 1, access);
+    if ((access & EMUL_PF_W) && !exec_movable(x, &x->place, 1))
+        exec_end(x, EMUL_UNHANDLED);
+    for (unsigned at = first; at < first + span; at += step) { /* at most 64 */
         struct emul_place part = part_of(&x->place, at - first, step);
 
-        if (!(v->mask >> at / step & 1))
-            continue;
-        status = access & EMUL_PF_W ? emul_store_bytes(x->ctx, &part, data->b + at, EMUL_FOR_OPERAND)
-                                    : emul_load_bytes(x->ctx, &part, data->b + at, EMUL_FOR_OPERAND);
+        if (v->mask >> at / step & 1)
+            exec_must(x, access & EMUL_PF_W ? emul_store_bytes(x->ctx, &part, data->b + at, EMUL_FOR_OPERAND)
+                                            : emul_load_bytes(x->ctx, &part, data->b + at, EMUL_FOR_OPERAND));
     }
-    return status;
 }
 
 /* One element from memory for all of them (EVEX.b): read if any is wanted. */
-static int load_broadcast(struct exec *x, struct simd *v)
+static void load_broadcast(struct exec *x, struct simd *v)
 {
     struct simd one = *v;
-    int status;
 
     one.element = element_size(x->insn);
     one.count = 1;
     one.mask = !!v->mask;
-    status = access_vector(x, &one, &one.b, 0);
-    for (unsigned i = 0; i < v->bytes && !status; i++)
+    access_vector(x, &one, &one.b, 0);
+    for (unsigned i = 0; i < v->bytes; i++)
         v->b.b[i] = one.b.b[i % one.element];
-    return status;
 }
 
 /* The second source: memory, a general register, a vector register; ModRM.reg of a store. */
-static int load_source(struct exec *x, struct simd *v)
+static void load_source(struct exec *x, struct simd *v)
 {
     const struct emul_insn *insn = x->insn;
-    unsigned flags = v->cell->flags;
+    unsigned flags = v->cell->flags, type = flags & FROM_MM ? EMUL_VECTOR_MM : flags & TO_MM ? EMUL_VECTOR_XMM : v->type;
 
-    if (flags & STORE) {
+    if (flags & STORE)
         v->b = v->reg;
-        return EMUL_DONE;
-    }
-    if (insn->mod != 3)
-        return insn->bcast ? load_broadcast(x, v) : access_vector(x, v, &v->b, 0);
-    if (flags & GPR) {
+    else if (insn->mod != 3 && insn->bcast)
+        load_broadcast(x, v);
+    else if (insn->mod != 3)
+        access_vector(x, v, &v->b, 0);
+    else if (flags & GPR)
         v->b.q[0] = x->gpr[insn->rm & (EMUL_GPRS - 1)];
-        return EMUL_DONE;
-    }
-    if (read_vector(x, flags & FROM_MM ? EMUL_VECTOR_MM : flags & TO_MM ? EMUL_VECTOR_XMM : v->type, insn->rm, &v->b, v->width) < 0)
-        return exec_ud(x);
-    return EMUL_DONE;
+    else
+        read_vector(x, type, insn->rm, &v->b, v->width);
 }
 
 static void combine(struct simd *v)
@@ -258,93 +238,81 @@ static void combine(struct simd *v)
 }
 
 /* Elements outside the mask: as they were, or zero. */
-static void apply_mask(const struct exec *x, struct simd *v, const union vector *old)
+static void apply_mask(const struct exec *x, struct simd *v)
 {
     for (unsigned i = 0; i < v->element * v->count; i++) {
         if (!(v->mask >> i / v->element & 1))
-            v->out.b[i] = x->insn->zero ? 0 : old->b[i];
+            v->out.b[i] = x->insn->zero ? 0 : v->reg.b[i];
     }
 }
 
 /* VEX and EVEX clear what is above the vector, as far as the CPU has registers (SDM 1 14.3); SSE keeps it. */
-static int write_vector(struct exec *x, const struct simd *v, unsigned number)
+static void write_vector(struct exec *x, const struct simd *v, unsigned number)
 {
-    const struct emul_ops *ops = x->ctx->ops;
+    int (*const write)(void *, unsigned, unsigned, const void *, unsigned) = x->ctx->ops->vector_write;
+    int legacy = x->insn->encoding == EMUL_LEGACY;
     union vector data = { .q = { 0 } };
 
-    if (x->insn->encoding == EMUL_LEGACY)
-        return ops->vector_write(x->ctx->opaque, v->type, v->type == EMUL_VECTOR_MM ? number & 7 : number, &v->out, v->bytes) < 0;
     for (unsigned i = 0; i < v->bytes / 8; i++)
         data.q[i] = v->out.q[i];
-    return ops->vector_write(x->ctx->opaque, v->type, number, &data, VECTOR_MAX) < 0 &&
-           ops->vector_write(x->ctx->opaque, v->type, number, &data, v->width) < 0;
-}
-
-static int simd_store(struct exec *x, struct simd *v)
-{
-    combine(v);
-    if (x->insn->mod != 3)
-        return access_vector(x, v, &v->out, EMUL_PF_W);
-    exec_set_gpr(x, x->insn->rm & (EMUL_GPRS - 1), v->size, v->out.q[0]);
-    return EMUL_DONE;
+    if (v->type == EMUL_VECTOR_MM)
+        number &= 7;
+    if (write(x->ctx->opaque, v->type, number, &data, legacy ? v->bytes : VECTOR_MAX) < 0 &&
+        (legacy || write(x->ctx->opaque, v->type, number, &data, v->width) < 0))
+        exec_end(x, EMUL_UNHANDLED);
 }
 
 /* To a vector register: ModRM.reg, or ModRM.rm of a store. What the first source and the masked elements are taken from is read last. */
-static int simd_load(struct exec *x, struct simd *v)
+static void simd_load(struct exec *x, struct simd *v)
 {
     const struct emul_insn *insn = x->insn;
     int store = v->cell->flags & STORE;
-    const union vector *old = &v->reg;
-    union vector other = { .q = { 0 } };
 
-    if (store) {
-        if (read_vector(x, v->type, insn->rm, &other, v->width) < 0)
-            return exec_ud(x);
-        old = &other;
-    }
-    v->a = *old;
-    if (insn->encoding != EMUL_LEGACY && v->kind != MOVE && read_vector(x, v->type, insn->vvvv, &v->a, v->width) < 0)
-        return exec_ud(x);
+    if (store)
+        read_vector(x, v->type, insn->rm, &v->reg, v->width);
+    v->a = v->reg;
+    if (insn->encoding != EMUL_LEGACY && v->kind != MOVE)
+        read_vector(x, v->type, insn->vvvv, &v->a, v->width);
     combine(v);
     if (insn->mask)
-        apply_mask(x, v, old);
-    return write_vector(x, v, store ? insn->rm : insn->reg) ? EMUL_UNHANDLED : EMUL_DONE;
+        apply_mask(x, v);
+    write_vector(x, v, store ? insn->rm : insn->reg);
 }
 
 /* VZEROUPPER and VZEROALL (L is 1) */
-static int zero_registers(struct exec *x, struct simd *v)
+static void zero_registers(struct exec *x, struct simd *v)
 {
-    unsigned count = x->mode == EMUL_MODE64 ? 16 : 8;
-
-    for (unsigned i = 0; i < count; i++) {
-        if (!x->insn->vl && read_vector(x, v->type, i, &v->out, v->bytes) < 0)
-            return EMUL_UNHANDLED;
-        if (write_vector(x, v, i))
-            return EMUL_UNHANDLED;
+    for (unsigned i = 0; i < (x->mode == EMUL_MODE64 ? 16 : 8); i++) {
+        if (!x->insn->vl)
+            read_vector(x, v->type, i, &v->out, v->bytes);
+        write_vector(x, v, i);
     }
-    return EMUL_DONE;
 }
 
-int do_simd(struct exec *x)
+void do_simd(struct exec *x)
 {
     const struct emul_insn *insn = x->insn;
     struct simd v = { .cell = find_cell(insn) };
-    int status;
 
-    if (!v.cell) /* refused by name, but VEX and EVEX do not exist outside protected mode (SDM 2A 2.3.9) */
-        return insn->encoding != EMUL_LEGACY && !emul_protected(x->s) ? exec_ud(x) : EMUL_UNHANDLED;
+    if (!v.cell) { /* refused by name, but VEX and EVEX do not exist outside protected mode (SDM 2A 2.3.9) */
+        exec_ud_if(x, insn->encoding != EMUL_LEGACY && !emul_protected(x->s));
+        exec_end(x, EMUL_UNHANDLED);
+    }
     set_sizes(x, &v);
-    status = check_state(x, &v);
-    if (!status)
-        status = take_mask(x, &v);
-    if (status)
-        return status;
-    if (v.kind == ZERO)
-        return zero_registers(x, &v);
-    status = load_source(x, &v);
-    if (status)
-        return status;
-    if ((v.cell->flags & STORE) && (insn->mod != 3 || (v.cell->flags & GPR)))
-        return simd_store(x, &v);
-    return simd_load(x, &v);
+    check_state(x, &v);
+    take_mask(x, &v);
+    if (v.kind == ZERO) {
+        zero_registers(x, &v);
+        return;
+    }
+    load_source(x, &v);
+    if (!(v.cell->flags & STORE) || (insn->mod == 3 && !(v.cell->flags & GPR))) {
+        simd_load(x, &v);
+        return;
+    }
+    combine(&v);
+    if (insn->mod != 3)
+        access_vector(x, &v, &v.out, EMUL_PF_W);
+    else
+        exec_set_gpr(x, insn->rm & (EMUL_GPRS - 1), v.size, v.out.q[0]);
 }

@@ -58,6 +58,11 @@ uint64_t exec_get(struct exec *x, uint64_t skip, unsigned size)
     return value;
 }
 
+uint64_t exec_get_rm(struct exec *x, unsigned size)
+{
+    return x->insn->mod == 3 ? exec_reg_read(exec_reg(x, x->insn->rm, size), size) : exec_get(x, 0, size);
+}
+
 void exec_put(struct exec *x, uint64_t skip, unsigned size, uint64_t value)
 {
     exec_must(x, exec_store(x, skip, size, value));
@@ -77,6 +82,16 @@ struct emul_place exec_translate(struct exec *x, unsigned mode, uint64_t linear,
 
     exec_must(x, emul_translate(x->ctx, mode, linear, size, access, &place, x->result));
     return place;
+}
+
+struct emul_place exec_place(struct exec *x, uint64_t offset, unsigned size, unsigned align, unsigned access)
+{
+    uint64_t linear;
+
+    exec_must(x, emul_linear(x->ctx, x->mode, x->insn->seg, offset, size, access, &linear, x->result));
+    if (exec_misaligned(x, linear, align, x->user))
+        exec_raise(x, EMUL_VECTOR_AC, 0);
+    return exec_translate(x, x->mode, linear, size, (access & EMUL_PF_W) | x->user);
 }
 
 struct emul_place exec_system_place(struct exec *x, uint64_t linear, unsigned size, unsigned access)

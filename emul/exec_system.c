@@ -1,6 +1,6 @@
 /* System instructions: control and debug registers, descriptor-table registers, MSRs that are part of the state, fast system calls. */
 #include <stddef.h>
-#include "exec.h"
+#include "exec_far.h"
 
 #define CR0_VALID   (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 #define CR0_MSW     0xfull         /* what LMSW writes: PE MP EM TS */
@@ -17,14 +17,14 @@
 #define DR7_ONES    0x400ull
 #define DR7_GD      0x2000ull
 #define MSR_TSC     0x10u
-#define MSR_EFER    0xc0000080u
+#define MSR_FS_BASE 0xc0000100u    /* that of GS is the next */
 #define MSR_TSC_AUX 0xc0000103u
 #define SYSRET_FLAGS 0x3c7fd7ull   /* SDM 2B SYSRET: neither RF nor VM, and nothing reserved */
 
 /* Segments as the fast system calls load them, without a look at a descriptor; add the DPL. */
-#define FLAT_CODE64 (SEG_G | SEG_L | SEG_P | SEG_S | SEG_CODE | SEG_WRITE | SEG_ACCESSED)
-#define FLAT_CODE32 (SEG_G | SEG_DB | SEG_P | SEG_S | SEG_CODE | SEG_WRITE | SEG_ACCESSED)
 #define FLAT_DATA   (SEG_G | SEG_DB | SEG_P | SEG_S | SEG_WRITE | SEG_ACCESSED)
+#define FLAT_CODE32 (FLAT_DATA | SEG_CODE)
+#define FLAT_CODE64 ((FLAT_CODE32 & ~SEG_DB) | SEG_L)
 #define RPL         3u
 #define SELECTOR    0xfffcu
 
@@ -54,13 +54,15 @@ static int field_changed(struct exec *x, uint32_t group)
     return EMUL_DONE;
 }
 
-/* PAE's pointers, which Intel's processors load with CR3 and not at each walk: #GP(0) if one is bad. */
-static int load_pointers(struct exec *x, uint64_t cr3)
+/* ---- Control registers ---- */
+
+/* PAE's pointers, which Intel's processors load with CR3 and not at each walk, if paging is to go by them: #GP(0) if one is bad. */
+static int load_pointers(struct exec *x, uint64_t cr0, uint64_t cr3, uint64_t cr4)
 {
     const struct emul_ops *ops = x->ctx->ops;
     uint64_t rsvd = EMUL_PDPTE_RSVD | ~((1ull << x->ctx->phys_bits) - 1);
 
-    if (is_amd(x))
+    if (is_amd(x) || !(cr0 & CR0_PG) || !(cr4 & CR4_PAE) || (x->s->efer & EFER_LME))
         return EMUL_DONE;
     if (!ops->phys_read)
         return EMUL_UNHANDLED;
@@ -95,6 +97,7 @@ static int write_cr0(struct exec *x, uint64_t value)
 {
     struct emul_state *s = x->s;
     uint64_t changed;
+    int status = EMUL_DONE;
 
     value = (value & CR0_VALID) | CR0_ET;
     changed = value ^ s->cr0;
@@ -102,12 +105,10 @@ static int write_cr0(struct exec *x, uint64_t value)
         return EMUL_UNHANDLED;
     if (is_bad_cr0(x, value))
         return exec_gp0(x);
-    if ((value & CR0_PG) && (s->cr4 & CR4_PAE) && !(s->efer & EFER_LME) && (changed & (CR0_PG | CR0_CD | CR0_NW))) {
-        int status = load_pointers(x, s->cr3);
-
-        if (status)
-            return status;
-    }
+    if (changed & (CR0_PG | CR0_CD | CR0_NW))
+        status = load_pointers(x, value, s->cr3, s->cr4);
+    if (status)
+        return status;
     s->cr0 = value;
     if (changed & CR0_PG)
         s->efer = (s->efer & ~EFER_LMA) | ((value & CR0_PG) && (s->efer & EFER_LME) ? EFER_LMA : 0);
@@ -119,15 +120,13 @@ static int write_cr0(struct exec *x, uint64_t value)
 static int write_cr3(struct exec *x, uint64_t value)
 {
     struct emul_state *s = x->s;
-    int keep = (s->cr4 & CR4_PCIDE) && (value & CR3_KEEP);
-    int status = EMUL_DONE;
+    uint64_t keep = s->cr4 & CR4_PCIDE ? value & CR3_KEEP : 0;
+    int status;
 
-    if (s->cr4 & CR4_PCIDE)
-        value &= ~CR3_KEEP;
+    value &= ~keep;
     if (value >> x->ctx->phys_bits)
         return exec_gp0(x);
-    if ((s->cr0 & CR0_PG) && (s->cr4 & CR4_PAE) && !(s->efer & EFER_LMA))
-        status = load_pointers(x, value);
+    status = load_pointers(x, s->cr0, value, s->cr4);
     if (status)
         return status;
     s->cr3 = value;
@@ -145,12 +144,11 @@ static int write_cr4(struct exec *x, uint64_t value)
     int long_mode = !!(s->efer & EFER_LMA);
     int status = EMUL_DONE;
 
-    if ((value & ~x->ctx->cr4_valid) || (long_mode && (changed & (CR4_PAE | CR4_LA57))) || ((value & CR4_CET) && !(s->cr0 & CR0_WP)))
+    if ((value & ~x->ctx->cr4_valid) || (long_mode && (changed & (CR4_PAE | CR4_LA57))) || ((value & CR4_CET) && !(s->cr0 & CR0_WP)) ||
+        ((value & changed & CR4_PCIDE) && (!long_mode || (s->cr3 & CR3_PCID))))
         return exec_gp0(x);
-    if ((value & changed & CR4_PCIDE) && (!long_mode || (s->cr3 & CR3_PCID)))
-        return exec_gp0(x);
-    if ((s->cr0 & CR0_PG) && !long_mode && (value & CR4_PAE) && (changed & CR4_PAGING))
-        status = load_pointers(x, s->cr3);
+    if (changed & CR4_PAGING)
+        status = load_pointers(x, s->cr0, s->cr3, value);
     if (status)
         return status;
     s->cr4 = value;
@@ -159,59 +157,127 @@ static int write_cr4(struct exec *x, uint64_t value)
     return field_changed(x, EMUL_STATE_CR);
 }
 
-/* CR8 is the local APIC's: nothing to ask here. */
-int do_movcr(struct exec *x)
+/* SDM 3A 9.8.5: LME does not change while paging is on; LMA is the processor's. */
+static int write_efer(struct exec *x, uint64_t value)
 {
     struct emul_state *s = x->s;
-    uint64_t *const cr[] = { [0] = &s->cr0, [2] = &s->cr2, [3] = &s->cr3, [4] = &s->cr4 };
-    unsigned n = x->insn->reg;
-    uint64_t value = x->gpr[x->insn->rm] & emul_size_mask(x->opsize);
+    uint64_t changed = value ^ s->efer;
 
-    if (n >= sizeof(cr) / sizeof(cr[0]) || !cr[n])
-        return EMUL_UNHANDLED;
-    if (x->insn->form == FORM_Rd_Cd) {
-        exec_set_gpr(x, x->insn->rm, x->opsize, *cr[n]);
-        return EMUL_DONE;
-    }
-    switch (n) {
-    case 0:
-        return value >> 32 ? exec_gp0(x) : write_cr0(x, value);
-    case 3:
-        return write_cr3(x, value);
-    case 4:
-        return write_cr4(x, value);
-    default:
-        s->cr2 = value;
-        return field_changed(x, EMUL_STATE_CR);
-    }
+    if ((value & ~(x->ctx->efer_valid | EFER_LMA)) || ((changed & EFER_LME) && (s->cr0 & CR0_PG)))
+        return exec_gp0(x);
+    s->efer = (value & ~EFER_LMA) | (s->efer & EFER_LMA);
+    if (changed & EFER_NXE)
+        exec_flush(x, 0, 1);
+    return field_changed(x, EMUL_STATE_CR);
 }
 
-/* SDM 3B 17.2: DR4 and DR5 are DR6 and DR7 unless CR4.DE; DR7.GD makes each access a #DB, which the handler finds with GD off. */
-int do_movdr(struct exec *x)
-{
-    struct emul_state *s = x->s;
-    unsigned n = x->insn->reg & 7;
-    uint64_t *dr = n < 4 ? &s->dr[n] : n & 1 ? &s->dr7 : &s->dr6;
-    uint64_t value = x->gpr[x->insn->rm] & emul_size_mask(x->opsize);
+/* ---- Registers that are part of the state, and what a write of them must be ---- */
 
-    if ((s->cr4 & CR4_DE) && (n == 4 || n == 5))
-        return exec_ud(x);
-    if (exec_need(x, EMUL_STATE_DR))
+enum rule { RULE_NONE, RULE_ANY, RULE_CANONICAL, RULE_32, RULE_LOW32, RULE_DR6, RULE_DR7, RULE_CR0, RULE_CR3, RULE_CR4, RULE_EFER };
+struct reg_row {
+    uint32_t index;                /* of an MSR */
+    uint16_t offset;
+    uint8_t group, rule;           /* RULE_NONE: there is no such register */
+};
+#define REG(index, field, group, rule) { index, offsetof(struct emul_state, field), EMUL_STATE_##group, RULE_##rule }
+static const struct reg_row msrs[] = {
+    REG(0x174, sysenter_cs, SYSENTER, LOW32), REG(0x175, sysenter_esp, SYSENTER, CANONICAL), REG(0x176, sysenter_eip, SYSENTER, CANONICAL),
+    REG(0xc0000080, efer, CR, EFER), REG(0xc0000081, star, SYSCALL, ANY), REG(0xc0000082, lstar, SYSCALL, CANONICAL),
+    REG(0xc0000083, cstar, SYSCALL, CANONICAL), REG(0xc0000084, fmask, SYSCALL, 32), REG(MSR_FS_BASE, seg[EMUL_FS].base, SEGS, CANONICAL),
+    REG(MSR_FS_BASE + 1, seg[EMUL_GS].base, SEGS, CANONICAL), REG(0xc0000102, kernel_gs_base, SYSCALL, CANONICAL),
+};
+static const struct reg_row control[16] = { /* CR8 is the local APIC's: nothing to ask here */
+    [0] = REG(0, cr0, CR, CR0), [2] = REG(0, cr2, CR, ANY), [3] = REG(0, cr3, CR, CR3), [4] = REG(0, cr4, CR, CR4),
+};
+static const struct reg_row debug[8] = { /* DR4 and DR5 are DR6 and DR7, SDM 3B 17.2.2 */
+    REG(0, dr[0], DR, ANY), REG(0, dr[1], DR, ANY), REG(0, dr[2], DR, ANY), REG(0, dr[3], DR, ANY),
+    REG(0, dr6, DR, DR6), REG(0, dr7, DR, DR7), REG(0, dr6, DR, DR6), REG(0, dr7, DR, DR7),
+};
+
+static const struct reg_row *find_msr(uint32_t index)
+{
+    for (unsigned i = 0; i < sizeof(msrs) / sizeof(msrs[0]); i++) {
+        if (msrs[i].index == index)
+            return &msrs[i];
+    }
+    return 0;
+}
+
+static uint64_t *reg_at(const struct exec *x, const struct reg_row *row)
+{
+    return (uint64_t *)((uint8_t *)x->s + row->offset);
+}
+
+static int write_reg(struct exec *x, const struct reg_row *row, uint64_t value)
+{
+    static const uint16_t narrow = 1 << RULE_32 | 1 << RULE_DR6 | 1 << RULE_DR7 | 1 << RULE_CR0; /* the upper half must be 0 */
+
+    if (exec_need(x, row->group))
         return EMUL_UNHANDLED;
-    if (s->dr7 & DR7_GD) {
-        x->result->dr6 = DR6_BD;
-        return exec_fault(x, EMUL_VECTOR_DB, 0);
-    }
-    if (x->insn->form == FORM_Rd_Dd) {
-        exec_set_gpr(x, x->insn->rm, x->opsize, *dr);
-        return EMUL_DONE;
-    }
-    if (n >= 4 && value >> 32)
+    if ((row->rule == RULE_CANONICAL && !emul_canonical(x->s, value)) || ((narrow >> row->rule & 1) && value >> 32))
         return exec_gp0(x);
-    if (n >= 4)
-        value = n & 1 ? (value & DR7_VALID) | DR7_ONES : (value & DR6_VALID) | DR6_ONES;
-    *dr = value;
-    return field_changed(x, EMUL_STATE_DR);
+    switch (row->rule) {
+    case RULE_CR0:
+        return write_cr0(x, value);
+    case RULE_CR3:
+        return write_cr3(x, value);
+    case RULE_CR4:
+        return write_cr4(x, value);
+    case RULE_EFER:
+        return write_efer(x, value);
+    case RULE_DR6:
+        value = (value & DR6_VALID) | DR6_ONES;
+        break;
+    case RULE_DR7:
+        value = (value & DR7_VALID) | DR7_ONES;
+        break;
+    case RULE_LOW32:
+        value = (uint32_t)value;
+        break;
+    default:
+        break;
+    }
+    *reg_at(x, row) = value;
+    return field_changed(x, row->group);
+}
+
+/* From or to ModRM.rm; its group is there. */
+static int move_reg(struct exec *x, const struct reg_row *row, int write)
+{
+    if (write)
+        return write_reg(x, row, x->gpr[x->insn->rm] & emul_size_mask(x->opsize));
+    exec_set_gpr(x, x->insn->rm, x->opsize, *reg_at(x, row));
+    return EMUL_DONE;
+}
+
+int do_movcr(struct exec *x)
+{
+    const struct reg_row *row = &control[x->insn->reg];
+
+    return row->rule ? move_reg(x, row, x->insn->form == FORM_Cd_Rd) : EMUL_UNHANDLED;
+}
+
+/* SDM 3B 17.2: with CR4.DE there are no DR4 and DR5; DR7.GD makes each access a #DB, which the handler finds with GD off. */
+void do_movdr(struct exec *x)
+{
+    unsigned n = x->insn->reg & 7;
+
+    exec_ud_if(x, (x->s->cr4 & CR4_DE) && (n == 4 || n == 5));
+    if (x->s->dr7 & DR7_GD) {
+        x->result->dr6 = DR6_BD;
+        exec_raise(x, EMUL_VECTOR_DB, 0);
+    }
+    exec_must(x, move_reg(x, &debug[n], x->insn->form == FORM_Dd_Rd));
+}
+
+/* ModRM.reg: bit 0 GS, bit 1 write. Four bytes unless REX.W: 66 does not count. */
+void do_fsgsbase(struct exec *x)
+{
+    unsigned which = x->insn->modrm >> 3 & 3;
+
+    exec_ud_if(x, !(x->s->cr4 & CR4_FSGSBASE));
+    x->opsize = is_wide(x) ? 8 : 4;
+    exec_must(x, move_reg(x, find_msr(MSR_FS_BASE + (which & 1)), which & 2));
 }
 
 /* PE can be set, not cleared (SDM 2A LMSW). */
@@ -223,22 +289,6 @@ int do_lmsw(struct exec *x)
     return status ? status : write_cr0(x, (x->s->cr0 & ~(CR0_MSW & ~CR0_PE)) | (value & CR0_MSW));
 }
 
-/* CR4.UMIP: not for users (SDM 3A 2.5). */
-static int is_private(const struct exec *x)
-{
-    return (x->s->cr4 & CR4_UMIP) && emul_cpl(x->s);
-}
-
-int do_smsw(struct exec *x)
-{
-    if (is_private(x))
-        return exec_gp0(x);
-    if (x->insn->mod != 3)
-        return exec_store(x, 0, 2, x->s->cr0);
-    exec_set_gpr(x, x->insn->rm, x->opsize, x->s->cr0);
-    return EMUL_DONE;
-}
-
 int do_clts(struct exec *x)
 {
     x->s->cr0 &= ~CR0_TS;
@@ -247,61 +297,41 @@ int do_clts(struct exec *x)
 
 /* The operand of SGDT and its like: a limit of two bytes and the base. It is aligned by four (SDM 3A table 6-7), whatever its size. */
 #define IMAGE_BYTES 10u
+#define IMAGE_ALIGN 3u
 
-static int table_place(struct exec *x, unsigned access, struct emul_place *place)
+static struct emul_place table_place(struct exec *x, unsigned access)
 {
-    unsigned size = x->mode == EMUL_MODE64 ? IMAGE_BYTES : 6;
-    uint64_t linear;
-    int status = emul_linear(x->ctx, x->mode, x->insn->seg, exec_offset(x), size, access, &linear, x->result);
-
-    if (status)
-        return status;
-    if ((linear & 3) && x->user && (x->s->cr0 & CR0_AM) && (x->s->rflags & RFLAGS_AC))
-        return exec_fault(x, EMUL_VECTOR_AC, 0);
-    return emul_translate(x->ctx, x->mode, linear, size, access | x->user, place, x->result);
+    return exec_place(x, exec_offset(x), x->mode == EMUL_MODE64 ? IMAGE_BYTES : 6, IMAGE_ALIGN, access);
 }
 
-int do_sgdt(struct exec *x)
+void do_sgdt(struct exec *x)
 {
     const struct emul_table *table = x->insn->op == EMUL_SGDT ? &x->s->gdtr : &x->s->idtr;
     uint8_t image[IMAGE_BYTES];
-    int status;
+    struct emul_place place;
 
-    if (is_private(x))
-        return exec_gp0(x);
-    status = exec_need(x, EMUL_STATE_SYSTEM);
-    if (!status)
-        status = table_place(x, EMUL_PF_W, &x->place);
-    if (!status && !exec_movable(x, &x->place, 1))
-        status = EMUL_UNHANDLED;
-    if (status)
-        return status;
+    exec_gp0_if(x, exec_is_private(x));
+    place = table_place(x, EMUL_PF_W);
+    if (!exec_movable(x, &place, 1))
+        exec_end(x, EMUL_UNHANDLED);
     *(emul_reg16 *)image = table->limit;
     *(emul_reg64 *)(image + 2) = table->base;
-    return emul_store_bytes(x->ctx, &x->place, image, EMUL_FOR_OPERAND);
+    exec_must(x, emul_store_bytes(x->ctx, &place, image, EMUL_FOR_OPERAND));
 }
 
-int do_lgdt(struct exec *x)
+void do_lgdt(struct exec *x)
 {
     struct emul_table *table = x->insn->op == EMUL_LGDT ? &x->s->gdtr : &x->s->idtr;
+    struct emul_place place = table_place(x, 0);
     uint8_t image[IMAGE_BYTES] = { 0 };
     uint64_t base;
-    int status = exec_need(x, EMUL_STATE_SYSTEM);
 
-    if (!status)
-        status = table_place(x, 0, &x->place);
-    if (!status)
-        status = emul_load_bytes(x->ctx, &x->place, image, EMUL_FOR_OPERAND);
-    if (status)
-        return status;
-    base = *(const emul_reg64 *)(image + 2);
-    if (x->opsize == 2)
-        base &= 0xffffff; /* SDM 2A LGDT */
-    if (!emul_canonical(x->s, base))
-        return exec_gp0(x);
+    exec_must(x, emul_load_bytes(x->ctx, &place, image, EMUL_FOR_OPERAND));
+    base = *(const emul_reg64 *)(image + 2) & (x->opsize == 2 ? 0xffffff : ~0ull); /* SDM 2A LGDT */
+    exec_gp0_if(x, !emul_canonical(x->s, base));
     table->base = base;
     table->limit = *(const emul_reg16 *)image;
-    return field_changed(x, EMUL_STATE_SYSTEM);
+    field_changed(x, EMUL_STATE_SYSTEM);
 }
 
 /* No check of the segment, nor of the address: a non-canonical one is nobody's translation (SDM 2A INVLPG). */
@@ -321,48 +351,19 @@ int do_invlpg(struct exec *x)
 
 enum { INVPCID_ADDRESS, INVPCID_CONTEXT, INVPCID_ALL, INVPCID_ALL_LOCAL };
 
-int do_invpcid(struct exec *x)
+void do_invpcid(struct exec *x)
 {
     const struct emul_state *s = x->s;
     uint64_t type = x->gpr[x->insn->reg] & emul_size_mask(x->mode == EMUL_MODE64 ? 8 : 4);
     uint64_t current = s->cr4 & CR4_PCIDE ? s->cr3 & CR3_PCID : 0;
-    uint64_t pcid, linear;
-    int status = exec_load(x, 0, 8, &pcid);
+    uint64_t pcid = exec_get(x, 0, 8), linear = exec_get(x, 8, 8);
 
-    if (!status)
-        status = exec_load(x, 8, 8, &linear);
-    if (status)
-        return status;
-    if (type > INVPCID_ALL_LOCAL || (pcid & ~CR3_PCID) || (type <= INVPCID_CONTEXT && pcid && !(s->cr4 & CR4_PCIDE)) ||
-        (type == INVPCID_ADDRESS && !emul_canonical(s, linear)))
-        return exec_gp0(x);
+    exec_gp0_if(x, type > INVPCID_ALL_LOCAL || (pcid & ~CR3_PCID) || (type <= INVPCID_CONTEXT && pcid && !(s->cr4 & CR4_PCIDE)) ||
+                   (type == INVPCID_ADDRESS && !emul_canonical(s, linear)));
     exec_flush(x, linear, type != INVPCID_ADDRESS || pcid != current);
-    return EMUL_DONE;
 }
 
-/* MSRs that are part of the state; what a write of them must be. */
-enum msr_rule { MSR_ANY, MSR_CANONICAL, MSR_32, MSR_LOW32 };
-struct msr_row {
-    uint32_t index;
-    uint16_t offset;
-    uint8_t group, rule;
-};
-#define MSR(index, field, group, rule) { index, offsetof(struct emul_state, field), EMUL_STATE_##group, MSR_##rule }
-static const struct msr_row msrs[] = {
-    MSR(0x174, sysenter_cs, SYSENTER, LOW32), MSR(0x175, sysenter_esp, SYSENTER, CANONICAL), MSR(0x176, sysenter_eip, SYSENTER, CANONICAL),
-    MSR(0xc0000080, efer, CR, ANY), MSR(0xc0000081, star, SYSCALL, ANY), MSR(0xc0000082, lstar, SYSCALL, CANONICAL),
-    MSR(0xc0000083, cstar, SYSCALL, CANONICAL), MSR(0xc0000084, fmask, SYSCALL, 32), MSR(0xc0000100, seg[EMUL_FS].base, SEGS, CANONICAL),
-    MSR(0xc0000101, seg[EMUL_GS].base, SEGS, CANONICAL), MSR(0xc0000102, kernel_gs_base, SYSCALL, CANONICAL),
-};
-
-static const struct msr_row *find_msr(uint32_t index)
-{
-    for (unsigned i = 0; i < sizeof(msrs) / sizeof(msrs[0]); i++) {
-        if (msrs[i].index == index)
-            return &msrs[i];
-    }
-    return 0;
-}
+/* ---- MSRs, time stamps, CPUID ---- */
 
 static int read_msr(struct exec *x, uint32_t index, uint64_t *value)
 {
@@ -381,30 +382,13 @@ static void set_edx_eax(struct exec *x, uint64_t value)
 int do_rdmsr(struct exec *x)
 {
     uint32_t index = x->gpr[EMUL_RCX];
-    const struct msr_row *row = find_msr(index);
+    const struct reg_row *row = find_msr(index);
     uint64_t value;
     int status = row ? exec_need(x, row->group) : read_msr(x, index, &value);
 
-    if (status)
-        return status;
-    if (row)
-        value = *(const uint64_t *)((const uint8_t *)x->s + row->offset);
-    set_edx_eax(x, value);
-    return EMUL_DONE;
-}
-
-/* SDM 3A 9.8.5: LME does not change while paging is on; LMA is the processor's. */
-static int write_efer(struct exec *x, uint64_t value)
-{
-    struct emul_state *s = x->s;
-    uint64_t changed = value ^ s->efer;
-
-    if ((value & ~(x->ctx->efer_valid | EFER_LMA)) || ((changed & EFER_LME) && (s->cr0 & CR0_PG)))
-        return exec_gp0(x);
-    s->efer = (value & ~EFER_LMA) | (s->efer & EFER_LMA);
-    if (changed & EFER_NXE)
-        exec_flush(x, 0, 1);
-    return field_changed(x, EMUL_STATE_CR);
+    if (!status)
+        set_edx_eax(x, row ? *reg_at(x, row) : value);
+    return status;
 }
 
 int do_wrmsr(struct exec *x)
@@ -412,25 +396,19 @@ int do_wrmsr(struct exec *x)
     const struct emul_ops *ops = x->ctx->ops;
     uint32_t index = x->gpr[EMUL_RCX];
     uint64_t value = x->gpr[EMUL_RDX] << 32 | (uint32_t)x->gpr[EMUL_RAX];
-    const struct msr_row *row = find_msr(index);
+    const struct reg_row *row = find_msr(index);
 
-    if (!row && !ops->msr_write)
+    if (row)
+        return write_reg(x, row, value);
+    if (!ops->msr_write)
         return EMUL_UNHANDLED;
-    if (!row)
-        return ops->msr_write(x->ctx->opaque, index, value) < 0 ? exec_gp0(x) : EMUL_DONE;
-    if (index == MSR_EFER)
-        return write_efer(x, value);
-    if (exec_need(x, row->group))
-        return EMUL_UNHANDLED;
-    if ((row->rule == MSR_CANONICAL && !emul_canonical(x->s, value)) || (row->rule == MSR_32 && value >> 32))
-        return exec_gp0(x);
-    *(uint64_t *)((uint8_t *)x->s + row->offset) = row->rule == MSR_LOW32 ? (uint32_t)value : value;
-    return field_changed(x, row->group);
+    return ops->msr_write(x->ctx->opaque, index, value) < 0 ? exec_gp0(x) : EMUL_DONE;
 }
 
+/* RDTSC and RDTSCP. */
 int do_rdtsc(struct exec *x)
 {
-    uint64_t tsc, aux = 0;
+    uint64_t tsc, aux = x->gpr[EMUL_RCX];
     int status;
 
     if ((x->s->cr4 & CR4_TSD) && emul_cpl(x->s))
@@ -441,19 +419,16 @@ int do_rdtsc(struct exec *x)
     if (status)
         return status;
     set_edx_eax(x, tsc);
-    if (x->insn->op == EMUL_RDTSCP)
-        x->gpr[EMUL_RCX] = (uint32_t)aux;
+    x->gpr[EMUL_RCX] = x->insn->op == EMUL_RDTSCP ? (uint32_t)aux : aux;
     return EMUL_DONE;
 }
 
-int do_rdpid(struct exec *x)
+void do_rdpid(struct exec *x)
 {
     uint64_t aux;
-    int status = read_msr(x, MSR_TSC_AUX, &aux);
 
-    if (!status)
-        x->gpr[x->insn->rm] = (uint32_t)aux;
-    return status;
+    exec_must(x, read_msr(x, MSR_TSC_AUX, &aux));
+    x->gpr[x->insn->rm] = (uint32_t)aux;
 }
 
 int do_cpuid(struct exec *x)
@@ -469,187 +444,136 @@ int do_cpuid(struct exec *x)
     return EMUL_DONE;
 }
 
+/* ---- Fast system calls ---- */
+
 static struct emul_segment flat_segment(unsigned selector, uint32_t attr, unsigned dpl)
 {
     return (struct emul_segment){ .limit = ~0u, .attr = attr | dpl << SEG_DPL, .selector = selector };
 }
 
-static void load_flat(struct exec *x, unsigned cs, unsigned ss, unsigned dpl, int wide)
+/* Execution goes on at rip in flat segments: with wide in 64-bit code, else in the low 4 GiB. */
+static void enter_flat(struct exec *x, unsigned cs, unsigned ss, unsigned dpl, int wide, uint64_t rip)
 {
     x->s->seg[EMUL_CS] = flat_segment(cs, wide ? FLAT_CODE64 : FLAT_CODE32, dpl);
     x->s->seg[EMUL_SS] = flat_segment(ss, FLAT_DATA, dpl);
     x->ctx->changed |= EMUL_STATE_CS;
+    x->next_rip = wide ? rip : (uint32_t)rip;
 }
 
 /* SYSCALL and SYSRET trap for TF as they leave it, not as they found it: a kernel that masks TF is not interrupted on the user's
  * stack, and a debugger sees the first user instruction (E10). Only for what cannot fail any more. */
-static int step_as_left(struct exec *x)
+static void step_as_left(struct exec *x)
 {
     x->s->rflags = (x->s->rflags & ~RFLAGS_TF) | (x->flags & RFLAGS_TF);
-    return EMUL_DONE;
 }
 
 /* Intel: in 64-bit mode only (SDM 2B SYSCALL); AMD: in all of protected mode (APM3 SYSCALL). */
-int do_syscall(struct exec *x)
+void do_syscall(struct exec *x)
 {
-    struct emul_state *s = x->s;
+    const struct emul_state *s = x->s;
     int long_mode = !!(s->efer & EFER_LMA);
-    unsigned selector;
+    unsigned selector = s->star >> 32 & SELECTOR;
 
-    if (!(s->efer & EFER_SCE) || !emul_protected(s) || (x->mode != EMUL_MODE64 && !is_amd(x)))
-        return exec_ud(x);
-    if (exec_need(x, EMUL_STATE_SYSCALL))
-        return EMUL_UNHANDLED;
-    selector = s->star >> 32 & SELECTOR;
+    exec_ud_if(x, !(s->efer & EFER_SCE) || !emul_protected(s) || (x->mode != EMUL_MODE64 && !is_amd(x)));
     x->gpr[EMUL_RCX] = x->next_rip;
     if (long_mode) {
         x->gpr[R11] = x->flags;
         x->flags = (x->flags & ~s->fmask) | RFLAGS_1;
-        x->next_rip = x->mode == EMUL_MODE64 ? s->lstar : s->cstar;
     } else {
         x->flags &= ~RFLAGS_IF;
-        x->next_rip = (uint32_t)s->star;
     }
-    load_flat(x, selector, selector + 8, 0, long_mode);
-    return step_as_left(x);
+    enter_flat(x, selector, selector + 8, 0, long_mode, !long_mode ? s->star : x->mode == EMUL_MODE64 ? s->lstar : s->cstar);
+    step_as_left(x);
 }
 
 /* SDM 2B, APM3 SYSRET. AMD checks the target only when it is fetched, and leaves SS but for its selector (and the CPL). */
-int do_sysret(struct exec *x)
+void do_sysret(struct exec *x)
 {
     struct emul_state *s = x->s;
     struct emul_segment ss = s->seg[EMUL_SS];
     int wide = is_wide(x);
-    uint64_t target = wide ? x->gpr[EMUL_RCX] : (uint32_t)x->gpr[EMUL_RCX];
-    unsigned selector;
+    unsigned selector = s->star >> 48;
 
-    if (!(s->efer & EFER_SCE) || (x->mode != EMUL_MODE64 && !is_amd(x)))
-        return exec_ud(x);
-    if (!emul_protected(s) || emul_cpl(s) || (wide && !is_amd(x) && !emul_canonical(s, target)))
-        return exec_gp0(x);
-    if (exec_need(x, EMUL_STATE_SYSCALL))
-        return EMUL_UNHANDLED;
-    selector = (uint16_t)(s->star >> 48);
-    load_flat(x, (wide ? selector + 16 : selector) | RPL, (selector + 8) | RPL, 3, wide);
+    exec_ud_if(x, !(s->efer & EFER_SCE) || (x->mode != EMUL_MODE64 && !is_amd(x)));
+    exec_gp0_if(x, !emul_protected(s) || emul_cpl(s) || (wide && !is_amd(x) && !emul_canonical(s, x->gpr[EMUL_RCX])));
+    enter_flat(x, (wide ? selector + 16 : selector) | RPL, (selector + 8) | RPL, 3, wide, x->gpr[EMUL_RCX]);
     if (is_amd(x)) {
         ss.selector = selector + 8;
         ss.attr |= 3u << SEG_DPL;
         s->seg[EMUL_SS] = ss;
     }
     x->flags = x->mode == EMUL_MODE64 ? (x->gpr[R11] & SYSRET_FLAGS) | RFLAGS_1 : x->flags | RFLAGS_IF;
-    x->next_rip = target;
-    return step_as_left(x);
+    step_as_left(x);
 }
 
 /* SDM 2B SYSENTER, from virtual-8086 mode too; AMD: not in long mode (APM3 SYSENTER). */
-int do_sysenter(struct exec *x)
+void do_sysenter(struct exec *x)
 {
     const struct emul_state *s = x->s;
     int long_mode = !!(s->efer & EFER_LMA);
-    unsigned selector;
+    unsigned selector = s->sysenter_cs & SELECTOR;
 
-    if (long_mode && is_amd(x))
-        return exec_ud(x);
-    if (exec_need(x, EMUL_STATE_SYSENTER))
-        return EMUL_UNHANDLED;
-    selector = s->sysenter_cs & SELECTOR;
-    if (!(s->cr0 & CR0_PE) || !selector)
-        return exec_gp0(x);
+    exec_ud_if(x, long_mode && is_amd(x));
+    exec_gp0_if(x, !(s->cr0 & CR0_PE) || !selector);
     x->flags &= ~(RFLAGS_VM | RFLAGS_IF);
     x->gpr[EMUL_RSP] = long_mode ? s->sysenter_esp : (uint32_t)s->sysenter_esp;
-    x->next_rip = long_mode ? s->sysenter_eip : (uint32_t)s->sysenter_eip;
-    load_flat(x, selector, selector + 8, 0, long_mode);
-    return EMUL_DONE;
+    enter_flat(x, selector, selector + 8, 0, long_mode, s->sysenter_eip);
 }
 
-int do_sysexit(struct exec *x)
+void do_sysexit(struct exec *x)
 {
     const struct emul_state *s = x->s;
     uint64_t rip = x->gpr[EMUL_RDX], rsp = x->gpr[EMUL_RCX];
     int wide = is_wide(x);
-    unsigned selector;
+    unsigned selector = ((uint16_t)s->sysenter_cs + (wide ? 32 : 16)) | RPL;
 
-    if ((s->efer & EFER_LMA) && is_amd(x))
-        return exec_ud(x);
-    if (exec_need(x, EMUL_STATE_SYSENTER))
-        return EMUL_UNHANDLED;
-    if (!(s->cr0 & CR0_PE) || !(s->sysenter_cs & SELECTOR) || (wide && !(emul_canonical(s, rip) && emul_canonical(s, rsp))))
-        return exec_gp0(x);
-    selector = ((uint16_t)s->sysenter_cs + (wide ? 32 : 16)) | RPL;
+    exec_ud_if(x, (s->efer & EFER_LMA) && is_amd(x));
+    exec_gp0_if(x, !(s->cr0 & CR0_PE) || !(s->sysenter_cs & SELECTOR) || (wide && !(emul_canonical(s, rip) && emul_canonical(s, rsp))));
     x->gpr[EMUL_RSP] = wide ? rsp : (uint32_t)rsp;
-    x->next_rip = wide ? rip : (uint32_t)rip;
-    load_flat(x, selector, selector + 8, 3, wide);
-    return EMUL_DONE;
+    enter_flat(x, selector, selector + 8, 3, wide, rip);
 }
 
-int do_swapgs(struct exec *x)
+void do_swapgs(struct exec *x)
 {
     struct emul_state *s = x->s;
-    uint64_t base;
+    uint64_t base = s->kernel_gs_base;
 
-    if (exec_need(x, EMUL_STATE_SEGS | EMUL_STATE_SYSCALL))
-        return EMUL_UNHANDLED;
-    base = s->kernel_gs_base;
     s->kernel_gs_base = s->seg[EMUL_GS].base;
     s->seg[EMUL_GS].base = base;
-    return field_changed(x, EMUL_STATE_SEGS | EMUL_STATE_SYSCALL);
+    field_changed(x, EMUL_STATE_SEGS | EMUL_STATE_SYSCALL);
 }
 
-/* ModRM.reg: bit 0 GS, bit 1 write. Four bytes unless REX.W: 66 does not count. */
-int do_fsgsbase(struct exec *x)
-{
-    unsigned which = x->insn->modrm >> 3 & 3, size = is_wide(x) ? 8 : 4;
-    uint64_t *base = &x->s->seg[which & 1 ? EMUL_GS : EMUL_FS].base;
-    uint64_t value = x->gpr[x->insn->rm] & emul_size_mask(size);
-
-    if (!(x->s->cr4 & CR4_FSGSBASE))
-        return exec_ud(x);
-    if (exec_need(x, EMUL_STATE_SEGS))
-        return EMUL_UNHANDLED;
-    if (!(which & 2)) {
-        exec_set_gpr(x, x->insn->rm, size, *base);
-        return EMUL_DONE;
-    }
-    if (!emul_canonical(x->s, value))
-        return exec_gp0(x);
-    *base = value;
-    return field_changed(x, EMUL_STATE_SEGS);
-}
+/* ---- What has a bit of CR4 ---- */
 
 /* XSETBV too. XCR0 is not in the state: what is left after the checks is refused. */
-int do_xgetbv(struct exec *x)
+void do_xgetbv(struct exec *x)
 {
-    return x->s->cr4 & CR4_OSXSAVE ? EMUL_UNHANDLED : exec_ud(x);
+    exec_ud_if(x, !(x->s->cr4 & CR4_OSXSAVE));
+    exec_end(x, EMUL_UNHANDLED);
 }
 
-int do_rdpkru(struct exec *x)
+void do_rdpkru(struct exec *x)
 {
     int write = x->insn->op == EMUL_WRPKRU;
 
-    if (!(x->s->cr4 & CR4_PKE))
-        return exec_ud(x);
-    if ((uint32_t)x->gpr[EMUL_RCX] || (write && (uint32_t)x->gpr[EMUL_RDX]))
-        return exec_gp0(x);
-    if (!write) {
+    exec_ud_if(x, !(x->s->cr4 & CR4_PKE));
+    exec_gp0_if(x, (uint32_t)x->gpr[EMUL_RCX] || (write && (uint32_t)x->gpr[EMUL_RDX]));
+    if (!write)
         set_edx_eax(x, x->ctx->pkru);
-        return EMUL_DONE;
-    }
-    x->ctx->pkru = x->gpr[EMUL_RAX];
-    if (x->ctx->cache)
+    else
+        x->ctx->pkru = x->gpr[EMUL_RAX];
+    if (write && x->ctx->cache)
         emul_cache_flush(x->ctx->cache);
-    return EMUL_DONE;
 }
 
 /* Undefined for users (SDM 2A CLAC), not forbidden. */
-int do_clac(struct exec *x)
+void do_clac(struct exec *x)
 {
-    if (emul_cpl(x->s))
-        return exec_ud(x);
-    x->flags = x->insn->op == EMUL_STAC ? x->flags | RFLAGS_AC : x->flags & ~RFLAGS_AC;
-    return EMUL_DONE;
+    exec_ud_if(x, emul_cpl(x->s));
+    exec_set_flag(x, RFLAGS_AC, x->insn->op == EMUL_STAC);
 }
 
-int do_ud(struct exec *x)
+void do_ud(struct exec *x)
 {
-    return exec_ud(x);
+    exec_ud_if(x, 1);
 }

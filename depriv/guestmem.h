@@ -57,10 +57,10 @@ static inline void *guestmem_map(struct guestmem *m, uint64_t gpa, uint64_t len,
 }
 
 /* The byte at gpa, for access up to the end of its page, or NULL if that is not RAM: RAM has no parts of pages. Counts one access. */
-static inline void *guestmem_page(struct guestmem *m, uint64_t gpa, unsigned cause)
+static inline void *guestmem_page(struct guestmem *m, uint64_t gpa, enum abi_cause cause)
 {
     if (__builtin_expect(gpa - ABI_HOLE_END >= m->ram_low - ABI_HOLE_END, 0)) /* below the hole, or not below 4 GiB */
-        return guestmem_map(m, gpa, ABI_PAGE - gpa % ABI_PAGE, (enum abi_cause)cause);
+        return guestmem_map(m, gpa, ABI_PAGE - gpa % ABI_PAGE, cause);
     m->count[cause]++;
     return m->base + gpa;
 }

@@ -8,8 +8,9 @@
 _Static_assert(sizeof(struct emul_state) == sizeof(struct abi_state) && sizeof(struct emul_segment) == sizeof(struct abi_segment) &&
                SAME(segment, attr) && SAME(segment, selector) && SAME(state, seg) && SAME(state, idtr) && SAME(state, efer) &&
                SAME(state, sysenter_eip) && SAME(state, kernel_gs_base) && SAME(state, dr), "one layout");
-_Static_assert((int)EMUL_FOR_FETCH == (int)ABI_FOR_FETCH && (int)EMUL_FOR_DESCRIPTOR == (int)ABI_FOR_DESCRIPTOR, "one order of causes");
 _Static_assert(EMUL_STATE_RIP == ABI_STATE_RIP && EMUL_STATE_CR == ABI_STATE_CR && EMUL_STATE_SYSCALL == ABI_STATE_SYSCALL, "one set of groups");
+_Static_assert((int)EMUL_FOR_FETCH == (int)ABI_FOR_FETCH && (int)EMUL_FOR_WALK == (int)ABI_FOR_WALK && (int)EMUL_FOR_OPERAND == (int)ABI_FOR_OPERAND &&
+               (int)EMUL_FOR_STRING == (int)ABI_FOR_STRING && (int)EMUL_FOR_DESCRIPTOR == (int)ABI_FOR_DESCRIPTOR, "one order of causes");
 _Static_assert((int)EMUL_CLASS_CPUID == (int)ABI_INSN_CPUID && (int)EMUL_CLASS_INT == (int)ABI_INSN_INT && (int)EMUL_CLASSES == (int)ABI_INSNS,
                "one order of classes");
 
@@ -154,8 +155,8 @@ static int vector_write(void *opaque, unsigned kind, unsigned number, const void
 }
 
 #define OPS .phys_read = phys_read, .phys_write = phys_write, .phys_cmpxchg = phys_cmpxchg, .port_in = port_in, .port_out = port_out, \
-    .port_read_many = port_read_many, .port_write_many = port_write_many, \
-    .mmio_read = mmio_read, .mmio_write = mmio_write, .state_get = state_get, .vector_read = vector_read, .vector_write = vector_write
+    .port_read_many = port_read_many, .port_write_many = port_write_many, .mmio_read = mmio_read, .mmio_write = mmio_write, \
+    .state_get = state_get, .vector_read = vector_read, .vector_write = vector_write
 
 /* By policy, since a copy has no address; with every instruction emulated (emulate=all) the time-stamp counter too. */
 static const struct emul_ops ops[][2] = {
@@ -193,8 +194,9 @@ static struct operation operation;
 static __attribute__((noinline)) void prepare(struct abi_frame *f, const struct abi_info *info, struct platform *platform, struct guestmem *mem)
 {
     operation = (struct operation){ .frame = f, .info = info, .platform = platform, .mem = mem, .ctx = {
-        .gpr = f->gpr, .state = (struct emul_state *)&f->state, .cr4_valid = info->cr4, .efer_valid = EFER_VALID, .bytes = f->insn, .ops = &ops[mem->policy][0],
-        .opaque = &operation, .decoded = &decoded, .walks = mem->policy == ABI_GUESTMEM_MAP ? &walks : NULL, .touched = mem->count } };
+        .gpr = f->gpr, .state = (struct emul_state *)&f->state, .cr4_valid = info->cr4, .efer_valid = EFER_VALID, .bytes = f->insn,
+        .ops = &ops[mem->policy][0], .opaque = &operation, .decoded = &decoded,
+        .walks = mem->policy == ABI_GUESTMEM_MAP ? &walks : NULL, .touched = mem->count } }; /* walks: what phys_map gives must stay */
     cpu_limits(&operation.ctx);
 }
 

@@ -5,7 +5,10 @@
  * say. The handler computes into x->dst, x->src and x->flags, which are committed behind it, and answers EMUL_DONE; or it answers a
  * fault, EMUL_RETRY or EMUL_UNHANDLED and has changed nothing. With LOCK a handler may run several times. Handlers that change more
  * than that (segments, control registers, several registers) do all that can fail first. gpr[4] is RSP while a handler runs, and is
- * committed with the rest; on a fault its changes are dropped. */
+ * committed with the rest; on a fault its changes are dropped.
+ *
+ * Off the hot paths handlers raise (emul_exec[].raises): they are void, and what cannot be done ends them where it is found, in whatever
+ * function, as it ends the instruction in a CPU. Else the contract is the same: all that can raise comes before the first effect. */
 #ifndef EMUL_EXEC_H
 #define EMUL_EXEC_H
 
@@ -34,6 +37,9 @@ struct exec {
     const struct emul_port_exit *want; /* of emul_string_io(), else NULL */
     uint8_t *dst_reg, *src_reg;    /* register operands, where they are (AH and its like one byte up) */
     struct emul_place place;       /* the memory operand */
+    const struct exec_event *event; /* while raising code runs: what it is for */
+    int status;                    /* what raising code ended with */
+    void *back[5];                 /* where exec_end() goes */
 };
 
 /* Flags of a row. */
@@ -47,10 +53,11 @@ struct exec {
 #define X_PROTECTED 0x80u          /* #UD in real and virtual-8086 mode (SDM 2A LAR) */
 
 struct exec_row {
-    int (*run)(struct exec *x);    /* NULL: refused by name */
+    int (*run)(struct exec *x);    /* NULL: refused by name; exec_raising() where `raises` is */
     uint8_t flags;                 /* X_* */
-    uint8_t pad;
+    uint8_t needs;                 /* with `raises`: EMUL_STATE_* that it looks at or changes */
     uint16_t may;                  /* EMUL_MAY_*, but for EMUL_MAY_MEMORY, which follows from operands and flags */
+    void (*raises)(struct exec *x);
 };
 extern const struct exec_row emul_exec[EMUL_OPS_END];
 
@@ -109,6 +116,16 @@ static inline void exec_reg_write(uint8_t *reg, unsigned size, uint64_t value)
 static inline void exec_set_gpr(struct exec *x, unsigned n, unsigned size, uint64_t value)
 {
     exec_reg_write((uint8_t *)&x->gpr[n], size, value);
+}
+
+static inline int64_t exec_signed(uint64_t value, unsigned size) /* sign-extended from size bytes */
+{
+    return (int64_t)(value << (64 - size * 8)) >> (64 - size * 8);
+}
+
+static inline void exec_set_flag(struct exec *x, uint64_t flag, uint64_t on)
+{
+    x->flags = on ? x->flags | flag : x->flags & ~flag;
 }
 
 /* Effective address of the ModRM operand, in its address size. */
@@ -177,62 +194,87 @@ int exec_modify(struct exec *x, int (*run)(struct exec *x), int write);
 /* Near branch to `target`: cut to the operand size, checked against CS (SDM 2A CALL, JMP). 0 or #GP(0). */
 int exec_branch(struct exec *x, uint64_t target);
 
-/* Stack accesses that take effect together: each push is checked and translated at once, in order; nothing is written before
- * exec_stack_commit(). At most EXEC_PUSHES of them. */
-#define EXEC_PUSHES 35u            /* a call gate with 31 parameters; more than ENTER pushes */
-struct exec_stack {
-    const struct emul_segment *ss;
-    uint64_t rsp;
-    unsigned size;                 /* of the stack pointer: 2, 4, 8 */
-    unsigned access;               /* EMUL_PF_U, or 0: privilege of the accesses */
-    unsigned vector;               /* of a limit violation: SS, or TS on the way of a task switch */
-    uint32_t error;
-    unsigned count;
-    struct { struct emul_place place; uint64_t value; } push[EXEC_PUSHES];
-};
-void exec_stack_begin(struct exec *x, struct exec_stack *st);  /* the current stack */
-int exec_push(struct exec *x, struct exec_stack *st, unsigned size, const uint64_t *values, unsigned count);
-int exec_pop(struct exec *x, struct exec_stack *st, unsigned size, uint64_t *values, unsigned count);
-void exec_stack_skip(struct exec_stack *st, uint64_t bytes);   /* rSP moves up, in its width */
-int exec_stack_commit(struct exec *x, struct exec_stack *st);  /* writes; sets gpr[4] */
-
-/* Accesses at a linear address, for descriptor tables and task state: supervisor, implicit (SDM 3A 4.6.1). */
-int exec_system_place(struct exec *x, uint64_t linear, unsigned size, unsigned access, struct emul_place *place); /* 1 to 64 bytes */
-int exec_system_read(struct exec *x, uint64_t linear, unsigned size, uint64_t *value);
-int exec_system_write(struct exec *x, uint64_t linear, unsigned size, uint64_t value);
-
 /* exec_alu.c: the eight of group 1, by their number in ModRM.reg; flags from and to *flags. For exec_string.c's CMPS and SCAS. */
 uint64_t exec_compare_flags(uint64_t a, uint64_t b, unsigned size, uint64_t flags); /* RFLAGS behind CMP a, b */
 int exec_condition(uint64_t flags, unsigned code);             /* SDM 1 appendix B: low four bits of the opcode */
 
-/* I/O permission: IOPL and the bitmap of the TSS (SDM 1 18.5). 0 or #GP(0). */
-int exec_port_allowed(struct exec *x, unsigned port, unsigned size);
+/* I/O permission of opsize bytes at port: IOPL and the bitmap of the TSS (SDM 1 18.5). 0 or #GP(0). */
+int exec_port_allowed(struct exec *x, unsigned port);
 
-/* exec_string.c: are the callbacks there for a store to a resolved place, so that it can be asked before anything is read? */
-int exec_storable(const struct exec *x, const struct emul_place *place);
-int exec_loadable(const struct exec *x, const struct emul_place *place);
+/* Are the callbacks there to store to a resolved place, or to load, so that it can be asked before anything is read? */
+int exec_movable(const struct exec *x, const struct emul_place *place, int write);
 
-/* exec_segment.c */
-int exec_load_segment(struct exec *x, unsigned seg, uint16_t selector); /* MOV, POP, LDS ...: any mode (SDM 2A MOV) */
+/* #AC: alignment is checked for user accesses, if CR0 and RFLAGS ask for it (SDM 3A 6.15). mask: address bits that should be 0. */
+static inline int exec_misaligned(const struct exec *x, uint64_t linear, unsigned mask, unsigned user)
+{
+    return (x->s->rflags & RFLAGS_AC) && (linear & mask) && (x->s->cr0 & CR0_AM) && user;
+}
 
-/* Handlers, by file: int do_NAME(struct exec *). One that is not there yet is refused by name. */
+/* exec_system.c: a translation is invalid, or with `all` each of them. */
+void exec_flush(struct exec *x, uint64_t linear, int all);
+
+/* ---- Raising: exec_stack.c ---- */
+
+/* What raising code is for, if it is no instruction: an event to deliver, a task to switch to. */
+struct exec_event {
+    uint32_t error;                /* pushed if has_error */
+    uint16_t target;               /* vector, or selector of the task */
+    uint8_t kind;                  /* enum emul_event */
+    uint8_t reason;                /* enum emul_task_reason */
+    uint8_t has_error;
+    uint8_t external;              /* EXT goes into the error codes of its faults (SDM 3A 6.13) */
+};
+
+/* Runs what raises, for `event` or, if that is NULL, for an instruction. EMUL_DONE, or what exec_end() was given. */
+int exec_guard(struct exec *x, const struct exec_event *event, void (*body)(struct exec *x));
+int exec_raising(struct exec *x);                              /* exec_row.run of a row that raises */
+
+/* The rest is for what runs below exec_guard(). */
+void exec_end(struct exec *x, int status) __attribute__((noreturn));
+void exec_raise(struct exec *x, unsigned vector, uint32_t error) __attribute__((noreturn));
+
+static inline void exec_must(struct exec *x, int status)
+{
+    if (status)
+        exec_end(x, status);
+}
+
+static inline void exec_gp0_if(struct exec *x, uint64_t bad)
+{
+    if (bad)
+        exec_raise(x, EMUL_VECTOR_GP, 0);
+}
+
+static inline void exec_ud_if(struct exec *x, uint64_t bad)
+{
+    if (bad)
+        exec_raise(x, EMUL_VECTOR_UD, 0);
+}
+
+void exec_require(struct exec *x, uint32_t groups);            /* exec_need() */
+uint64_t exec_get(struct exec *x, uint64_t skip, unsigned size); /* exec_load() */
+void exec_put(struct exec *x, uint64_t skip, unsigned size, uint64_t value); /* exec_store() */
+
+/* Handlers, by file: int do_NAME(struct exec *); and those that raise. */
 #define EXEC_HANDLERS(X) \
     /* exec_move.c */ X(mov) X(movsx) X(lea) X(xchg) X(xlat) X(cmov) X(setcc) X(bswap) X(movbe) X(nop) X(clflush) X(cbw) X(cwd) X(lahf) X(sahf) \
         X(salc) X(flag_bits) \
     /* exec_alu.c */ X(add) X(or) X(adc) X(sbb) X(and) X(sub) X(xor) X(cmp) X(test) X(inc) X(dec) X(neg) X(not) X(shift) X(shld) X(xadd) \
         X(cmpxchg) X(cmpxchg8b) X(adcx) X(bit) \
     /* exec_bits.c */ X(mul) X(imul) X(imul2) X(imul3) X(div) X(idiv) X(scan) X(popcnt) X(crc32) X(bcd) X(aam) X(aad) X(bmi) X(bmi_shift) X(pdep) X(mulx) \
-    /* exec_flow.c */ X(push) X(pop) X(pusha) X(popa) X(pushf) X(popf) X(enter) X(leave) X(call) X(jmp) X(ret) X(jcc) X(jcxz) X(loop) \
-        X(cli) X(sti) X(bound) X(hlt) \
+    /* exec_flow.c */ X(push) X(pop) X(call) X(jmp) X(ret) X(jcc) X(jcxz) X(loop) X(hlt) \
     /* exec_string.c */ X(in) X(out) X(ins) X(outs) X(movs) X(cmps) X(scas) X(stos) X(lods) \
-    /* exec_segment.c */ X(movseg) X(load_far) X(arpl) X(lar) X(lldt) X(sldt) \
-    /* exec_far.c */ X(jmpf) X(retf) \
-    /* exec_event.c */ X(int) X(iret) \
     /* exec_system.c */ X(movcr) X(movdr) X(lmsw) X(smsw) X(clts) X(invlpg) X(invpcid) X(lgdt) X(sgdt) X(rdmsr) X(wrmsr) X(rdtsc) X(cpuid) \
         X(syscall) X(sysret) X(sysenter) X(sysexit) X(swapgs) X(fsgsbase) X(xgetbv) X(rdpid) X(rdpkru) X(clac) X(ud) \
     /* exec_simd.c */ X(simd)
-#define EXEC_HANDLER(name) int do_##name(struct exec *x) __attribute__((weak));
+#define EXEC_RAISERS(X) \
+    /* exec_flow.c */ X(pusha) X(popa) X(pushf) X(popf) X(enter) X(leave) X(cli) X(sti) X(bound) \
+    /* exec_segment.c */ X(movseg) X(load_far) X(arpl) X(lar) X(lldt) X(sldt) \
+    /* exec_far.c */ X(jmpf) X(retf) \
+    /* exec_event.c */ X(int) X(iret)
+#define EXEC_HANDLER(name) int do_##name(struct exec *x);
+#define EXEC_RAISER(name) void do_##name(struct exec *x);
 EXEC_HANDLERS(EXEC_HANDLER)
-
+EXEC_RAISERS(EXEC_RAISER)
 
 #endif

@@ -132,11 +132,6 @@ int do_idiv(struct exec *x)
     return divide_done(x, negative == divisor_negative ? quotient : 0 - quotient, negative ? 0 - remainder : remainder);
 }
 
-static void set_flag(struct exec *x, uint64_t flag, int on)
-{
-    x->flags = on ? x->flags | flag : x->flags & ~flag;
-}
-
 /* BSF and BSR of 0 leave the destination alone; LZCNT and TZCNT give the operand size in bits. */
 int do_scan(struct exec *x)
 {
@@ -151,15 +146,15 @@ int do_scan(struct exec *x)
         x->dst = x->src ? bits - 1 - last : bits;
         break;
     default:
-        set_flag(x, RFLAGS_ZF, !x->src);
+        exec_set_flag(x, RFLAGS_ZF, !x->src);
         if (x->src)
             x->dst = x->insn->op == EMUL_BSF ? first : last;
         else
             exec_keep_register(x);
         return EMUL_DONE;
     }
-    set_flag(x, RFLAGS_CF, !x->src);
-    set_flag(x, RFLAGS_ZF, !x->dst);
+    exec_set_flag(x, RFLAGS_CF, !x->src);
+    exec_set_flag(x, RFLAGS_ZF, !x->dst);
     return EMUL_DONE;
 }
 
@@ -172,7 +167,7 @@ int do_popcnt(struct exec *x)
     v = (v + (v >> 4)) & 0x0f0f0f0f0f0f0f0f;
     x->dst = v * 0x0101010101010101 >> 56;
     x->flags &= ~RFLAGS_STATUS;
-    set_flag(x, RFLAGS_ZF, !x->src);
+    exec_set_flag(x, RFLAGS_ZF, !x->src);
     return EMUL_DONE;
 }
 
@@ -194,9 +189,9 @@ int do_crc32(struct exec *x)
 /* SF, ZF, PF of a byte. */
 static void byte_flags(struct exec *x, uint8_t value)
 {
-    set_flag(x, RFLAGS_SF, value >> 7);
-    set_flag(x, RFLAGS_ZF, !value);
-    set_flag(x, RFLAGS_PF, !__builtin_parity(value));
+    exec_set_flag(x, RFLAGS_SF, value >> 7);
+    exec_set_flag(x, RFLAGS_ZF, !value);
+    exec_set_flag(x, RFLAGS_PF, !__builtin_parity(value));
 }
 
 /* AAA, AAS (SDM 2A): by carry out of the low digit. */
@@ -208,8 +203,8 @@ static void adjust_unpacked(struct exec *x, int subtract)
     if (carry)
         ax = subtract ? ax - 0x106 : ax + 0x106;
     exec_set_gpr(x, EMUL_RAX, 2, ax & 0xff0f);
-    set_flag(x, RFLAGS_AF, carry);
-    set_flag(x, RFLAGS_CF, carry);
+    exec_set_flag(x, RFLAGS_AF, carry);
+    exec_set_flag(x, RFLAGS_CF, carry);
 }
 
 /* DAA, DAS (SDM 2A) */
@@ -222,8 +217,8 @@ static void adjust_packed(struct exec *x, int subtract)
         al = subtract ? al - 6 : al + 6;
     if (high)
         al = subtract ? al - 0x60 : al + 0x60;
-    set_flag(x, RFLAGS_CF, high || (low && subtract && old < 6));
-    set_flag(x, RFLAGS_AF, low);
+    exec_set_flag(x, RFLAGS_CF, high || (low && subtract && old < 6));
+    exec_set_flag(x, RFLAGS_AF, low);
     byte_flags(x, al);
     exec_set_gpr(x, EMUL_RAX, 1, al);
 }
@@ -263,10 +258,10 @@ int do_aad(struct exec *x)
 static int bmi_flags(struct exec *x, int carry)
 {
     x->dst &= emul_size_mask(x->opsize);
-    set_flag(x, RFLAGS_SF, x->dst >> (x->opsize * 8 - 1) & 1);
-    set_flag(x, RFLAGS_ZF, !x->dst);
-    set_flag(x, RFLAGS_CF, carry);
-    set_flag(x, RFLAGS_OF, 0);
+    exec_set_flag(x, RFLAGS_SF, x->dst >> (x->opsize * 8 - 1) & 1);
+    exec_set_flag(x, RFLAGS_ZF, !x->dst);
+    exec_set_flag(x, RFLAGS_CF, carry);
+    exec_set_flag(x, RFLAGS_OF, 0);
     return EMUL_DONE;
 }
 
@@ -295,7 +290,7 @@ int do_bmi(struct exec *x)
         x->dst = start < bits ? x->src >> start : 0;
         x->dst = count < 64 ? x->dst & ((1ull << count) - 1) : x->dst;
         bmi_flags(x, 0);
-        set_flag(x, RFLAGS_SF, !!sf);
+        exec_set_flag(x, RFLAGS_SF, !!sf);
         return EMUL_DONE;
     }
 }

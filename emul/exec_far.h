@@ -1,4 +1,4 @@
-/* What stack, segment, far transfer, interrupt and task code share. Only emul/exec_*.c include it. */
+/* What stack, segment, far transfer, interrupt and task code share, all of it below exec_guard(). Only emul/exec_*.c include it. */
 #ifndef EMUL_EXEC_FAR_H
 #define EMUL_EXEC_FAR_H
 
@@ -20,30 +20,68 @@ static inline int exec_is_long(const struct exec *x) /* IA-32e mode */
     return !!(x->s->efer & EFER_LMA);
 }
 
-/* ---- Descriptors: exec_segment.c; faults are `vector` with the selector, #NP and #SS where not present ---- */
+/* Bytes of the stack pointer that count: SDM 1 6.2.3. */
+static inline unsigned exec_stack_width(const struct exec *x)
+{
+    return x->mode == EMUL_MODE64 ? 8 : x->s->seg[EMUL_SS].attr & SEG_DB ? 4 : 2;
+}
+
+/* ---- Memory: exec_stack.c ---- */
+uint64_t exec_read(struct exec *x, const struct emul_place *place, unsigned cause); /* up to 8 bytes */
+struct emul_place exec_translate(struct exec *x, unsigned mode, uint64_t linear, unsigned size, unsigned access);
+
+/* Accesses at a linear address, for descriptor tables and task state: supervisor, implicit (SDM 3A 4.6.1). */
+struct emul_place exec_system_place(struct exec *x, uint64_t linear, unsigned size, unsigned access); /* 1 to 64 bytes */
+uint64_t exec_system_read(struct exec *x, uint64_t linear, unsigned size);
+/* `size` bytes of the TSS, `at` bytes behind where its I/O bitmap begins. */
+uint64_t exec_tss_bits(struct exec *x, uint64_t at, unsigned size);
+
+/* Stack accesses that take effect together: each push is checked and translated at once, in order; nothing is written before
+ * exec_stack_commit(). At most EXEC_PUSHES of them. */
+#define EXEC_PUSHES 35u            /* a call gate with 31 parameters; more than ENTER pushes */
+struct exec_stack {
+    const struct emul_segment *ss;
+    uint64_t rsp;
+    unsigned size;                 /* of the stack pointer: 2, 4, 8 */
+    unsigned access;               /* EMUL_PF_U, or 0: privilege of the accesses */
+    uint32_t error;                /* of #SS */
+    unsigned count;
+    struct { struct emul_place place; uint64_t value; } push[EXEC_PUSHES];
+};
+void exec_stack_open(struct exec_stack *st, const struct emul_segment *ss, uint64_t rsp, unsigned size, unsigned access);
+void exec_stack_begin(struct exec *x, struct exec_stack *st);  /* the current stack */
+void exec_push(struct exec *x, struct exec_stack *st, unsigned size, uint64_t value);
+uint64_t exec_pop(struct exec *x, struct exec_stack *st, unsigned size);
+struct emul_place exec_stack_place(struct exec *x, const struct exec_stack *st, uint64_t rsp, unsigned size, unsigned access);
+void exec_stack_skip(struct exec_stack *st, uint64_t bytes);   /* rSP moves up, in its width */
+void exec_stack_commit(struct exec *x, struct exec_stack *st); /* writes; sets gpr[4] */
+
+/* ---- Descriptors: exec_segment.c. What is wrong raises `vector` with the selector; `absent`, where it is not present ---- */
 struct exec_descriptor {
     uint64_t low, high;            /* high: second half of a system descriptor in IA-32e mode */
     uint64_t linear;
     struct emul_segment segment;   /* what they say, and the selector; of gates only attr and selector mean something */
 };
-int exec_descriptor_read(struct exec *x, uint16_t selector, unsigned vector, struct exec_descriptor *d);
-int exec_descriptor_high(struct exec *x, unsigned vector, struct exec_descriptor *d); /* where there is one (SDM 3A 3.5.2) */
-/* Puts another type into the descriptor, atomically. EMUL_RETRY: another vcpu has changed it meanwhile. */
-int exec_descriptor_type(struct exec *x, const struct exec_descriptor *d, unsigned type);
-int exec_accessed(struct exec *x, struct exec_descriptor *d);  /* sets the accessed bit of code and data */
-int exec_bad_selector(struct exec *x, unsigned vector, uint16_t selector);
+void exec_bad_selector(struct exec *x, unsigned vector, uint16_t selector) __attribute__((noreturn));
+void exec_descriptor_read(struct exec *x, uint16_t selector, unsigned vector, struct exec_descriptor *d);
+void exec_descriptor_high(struct exec *x, unsigned vector, struct exec_descriptor *d); /* where there is one (SDM 3A 3.5.2) */
+void exec_descriptor_check(struct exec *x, const struct exec_descriptor *d, int good, unsigned vector, unsigned absent);
+/* Puts another type into the descriptor, atomically. Ends with EMUL_RETRY when another vcpu has changed it meanwhile. */
+void exec_descriptor_type(struct exec *x, const struct exec_descriptor *d, unsigned type);
+void exec_accessed(struct exec *x, struct exec_descriptor *d); /* sets the accessed bit of code and data */
 
-int exec_check_stack(struct exec *x, uint16_t selector, unsigned cpl, unsigned vector, struct exec_descriptor *d);
-int exec_check_data(struct exec *x, uint16_t selector, unsigned cpl, unsigned vector, struct exec_descriptor *d);
-/* A descriptor in the GDT of one of `types` (bit n: type n); `absent` is the vector where it is not present. */
-int exec_check_system(struct exec *x, uint16_t selector, unsigned types, unsigned vector, unsigned absent, struct exec_descriptor *d);
-int exec_check_tss(struct exec *x, uint16_t selector, unsigned busy, unsigned vector, struct exec_descriptor *d); /* busy: 0, SYS_BUSY */
+void exec_check_stack(struct exec *x, uint16_t selector, unsigned cpl, unsigned vector, struct exec_descriptor *d);
+void exec_check_data(struct exec *x, uint16_t selector, unsigned cpl, unsigned vector, struct exec_descriptor *d);
+/* A descriptor in the GDT of one of `types` (bit n: type n). */
+void exec_check_system(struct exec *x, uint16_t selector, unsigned types, unsigned vector, unsigned absent, struct exec_descriptor *d);
+void exec_check_tss(struct exec *x, uint16_t selector, unsigned busy, unsigned vector, struct exec_descriptor *d); /* busy: 0, SYS_BUSY */
 
+void exec_load_segment(struct exec *x, unsigned seg, uint16_t selector); /* MOV, POP, LDS ...: any mode (SDM 2A MOV) */
 extern const uint8_t exec_data_segments[4];                    /* ES DS FS GS */
 void exec_null_segment(struct emul_segment *segment, uint16_t selector, unsigned dpl);
 void exec_real_segment(struct emul_segment *segment, unsigned seg, uint16_t selector, int v86); /* in: what the register holds */
 void exec_set_segment(struct exec *x, unsigned seg, const struct emul_segment *segment);
-int exec_far_pointer(struct exec *x, uint16_t *selector, uint64_t *offset, unsigned *size); /* in memory; size: of the offset */
+unsigned exec_far_pointer(struct exec *x, uint16_t *selector, uint64_t *offset); /* in memory; returns the offset's size */
 
 static inline unsigned exec_dpl(const struct emul_segment *segment)
 {
@@ -61,29 +99,33 @@ static inline int exec_is_conforming(const struct emul_segment *segment)
     return (segment->attr & (SEG_S | SEG_CODE | SEG_DOWN)) == (SEG_S | SEG_CODE | SEG_DOWN);
 }
 
+/* Where a call, interrupt or trap gate leads. */
+static inline uint64_t exec_gate_offset(const struct exec_descriptor *gate)
+{
+    return (gate->low & 0xffff) | (gate->low >> 40 & SYS_BIG ? gate->low >> 32 & 0xffff0000 : 0) | gate->high << 32;
+}
+
 /* ---- Far transfers: exec_far.c ---- */
 #define CODE_INWARD 1u             /* code of a lower DPL will do: a call or interrupt gate leads to it */
 #define CODE_GATE   2u             /* through a gate: in IA-32e mode only 64-bit code */
 
 /* Reads and judges a code segment that is to be entered with privilege `level`: faults are `vector`, #NP. RPL becomes level. */
-int exec_check_code(struct exec *x, uint16_t selector, unsigned level, unsigned rules, unsigned vector, struct exec_descriptor *d);
+void exec_check_code(struct exec *x, uint16_t selector, unsigned level, unsigned rules, unsigned vector, struct exec_descriptor *d);
 /* The stack that the TSS has for privilege `cpl`, or that of the interrupt stack table if ist is not 0 (SDM 3A 6.12.1, 6.14.5). */
-int exec_inner_stack(struct exec *x, unsigned cpl, unsigned ist, struct exec_descriptor *ss, struct exec_stack *st);
-/* Goes to rip in cs, with another SS unless it is NULL: the last checks, the writes of st, then the state. */
-int exec_transfer(struct exec *x, struct exec_descriptor *cs, struct exec_descriptor *ss, uint64_t rip, struct exec_stack *st);
-int exec_real_transfer(struct exec *x, uint16_t selector, uint64_t rip, struct exec_stack *st); /* real and virtual-8086 mode */
+void exec_inner_stack(struct exec *x, unsigned cpl, unsigned ist, struct exec_descriptor *ss, struct exec_stack *st);
+/* Goes to rip in cs, with another SS unless it is NULL: the last checks, the writes of st unless that is NULL, then the state. */
+void exec_transfer(struct exec *x, struct exec_descriptor *cs, struct exec_descriptor *ss, uint64_t rip, struct exec_stack *st);
+void exec_real_transfer(struct exec *x, uint16_t selector, uint64_t rip, struct exec_stack *st); /* real and virtual-8086 mode */
 /* Returns to selector:rip, which st has given; with an outer or (IRET in 64-bit mode) any level, st has RSP and SS `release` bytes on. */
-int exec_return(struct exec *x, struct exec_stack *st, uint16_t selector, uint64_t rip, unsigned release, int with_stack);
+void exec_return(struct exec *x, struct exec_stack *st, uint16_t selector, uint64_t rip, unsigned release, int with_stack);
 
 /* ---- Tasks: exec_task.c. A fault behind the point where the new task is there is that task's: the state has changed then ---- */
-int exec_task_switch(struct exec *x, struct exec_descriptor *tss, enum emul_task_reason reason, int has_error, uint32_t error);
-int exec_task_gate(struct exec *x, uint64_t gate, enum emul_task_reason reason, int has_error, uint32_t error);
-int exec_task_return(struct exec *x);
+void exec_task_switch(struct exec *x, struct exec_descriptor *tss, enum emul_task_reason reason); /* with x->event's error code */
+void exec_task_gate(struct exec *x, uint64_t gate, enum emul_task_reason reason); /* its DPL has been checked */
+void exec_task_return(struct exec *x); /* IRET with NT: to the task that the current one's link names */
 
-/* ---- Outside of an instruction: exec_event.c ---- */
-void exec_outside(struct exec *x, struct emul_ctx *ctx, struct emul_result *result);
-int exec_outside_end(struct exec *x, int status);              /* commits if it is EMUL_DONE */
-int exec_external(const struct exec *x, int status);           /* EXT into a fault's error code (SDM 3A 6.13) */
+/* Outside of an instruction: runs body for `event`, and commits. exec_event.c */
+int exec_outside(struct emul_ctx *ctx, struct emul_result *result, const struct exec_event *event, void (*body)(struct exec *x));
 
 /* ---- RFLAGS ---- */
 #define EXEC_FLAGS_ALL    0x3f7fd5ull /* what exists */
@@ -111,8 +153,8 @@ static inline void exec_load_flags(struct exec *x, uint64_t value, uint64_t mask
     x->flags = (x->flags & ~mask) | (value & mask);
 }
 
-/* Loads the flags in mask, and IF or VIF, in virtual-8086 mode. 0 or #GP(0). */
-int exec_v86_load_flags(struct exec *x, uint64_t value, uint64_t mask);
+/* Loads the flags in mask, and IF or VIF, in virtual-8086 mode, or raises #GP(0). */
+void exec_v86_load_flags(struct exec *x, uint64_t value, uint64_t mask);
 
 /* MOV and POP of SS hold back interrupts and debug exceptions for one instruction, the first of a row of them (SDM 3A 6.8.3). */
 static inline void exec_mask_ss(struct exec *x)

@@ -3,14 +3,6 @@
 
 #define LEVEL_MAX 31u              /* of ENTER's nesting: five bits of the immediate */
 
-/* Bytes of the stack pointer that count: SDM 1 6.2.3. */
-static inline unsigned stack_width(const struct exec *x)
-{
-    if (x->mode == EMUL_MODE64)
-        return 8;
-    return x->s->seg[EMUL_SS].attr & SEG_DB ? 4 : 2;
-}
-
 /* The short way is that of exec_resolve(). */
 static inline int stack_place(struct exec *x, uint64_t offset, unsigned size, unsigned access, struct emul_place *place)
 {
@@ -20,7 +12,7 @@ static inline int stack_place(struct exec *x, uint64_t offset, unsigned size, un
         place->host = 0;
         return emul_walk_with(x->ctx, offset, x->context, access | x->user, &place->gpa[0], x->result);
     }
-    return emul_resolve(x->ctx, x->mode, EMUL_SS, offset & emul_size_mask(stack_width(x)), size, access, place, x->result);
+    return emul_resolve(x->ctx, x->mode, EMUL_SS, offset & emul_size_mask(exec_stack_width(x)), size, access, place, x->result);
 }
 
 static inline int stack_read(struct exec *x, uint64_t offset, unsigned size, uint64_t *value)
@@ -33,7 +25,7 @@ static inline int stack_read(struct exec *x, uint64_t offset, unsigned size, uin
 
 static inline void stack_move(struct exec *x, uint64_t rsp)
 {
-    exec_set_gpr(x, EMUL_RSP, stack_width(x), rsp);
+    exec_set_gpr(x, EMUL_RSP, exec_stack_width(x), rsp);
 }
 
 /* The low `store` bytes of value into a slot of `size` bytes. */
@@ -62,15 +54,12 @@ static inline unsigned opcode_seg(const struct exec *x)
     return x->insn->opcode >> 3 & (x->insn->map == EMUL_MAP_1 ? 3 : 7);
 }
 
-static int push_segment(struct exec *x)
+static void push_segment(struct exec *x)
 {
-    unsigned store = x->opsize;
+    unsigned store = x->opsize == 4 && !(x->ctx->features & EMUL_IS_AMD) ? 2 : x->opsize; /* SDM 2B PUSH: the rest of the slot stays */
 
-    if (exec_need(x, EMUL_STATE_SEGS))
-        return EMUL_UNHANDLED;
-    if (store == 4 && !(x->ctx->features & EMUL_IS_AMD))
-        store = 2; /* SDM 2B PUSH: the upper half of the slot stays as it was */
-    return push(x, x->opsize, store, x->s->seg[opcode_seg(x)].selector);
+    exec_require(x, EMUL_STATE_SEGS);
+    exec_must(x, push(x, x->opsize, store, x->s->seg[opcode_seg(x)].selector));
 }
 
 int do_push(struct exec *x)
@@ -87,10 +76,18 @@ int do_push(struct exec *x)
         status = exec_load(x, 0, x->opsize, &value);
         return status ? status : push(x, x->opsize, x->opsize, value);
     case FORM_Sreg:
-        return push_segment(x);
+        return exec_guard(x, 0, push_segment);
     default: /* FORM_Iz, FORM_Ibs */
         return push(x, x->opsize, x->opsize, x->insn->imm);
     }
+}
+
+/* The selector is in src; rSP has moved, in the width of the old stack segment. */
+static void load_popped(struct exec *x)
+{
+    if (opcode_seg(x) == EMUL_SS)
+        exec_mask_ss(x);
+    exec_load_segment(x, opcode_seg(x), x->src);
 }
 
 /* rSP has moved when the register is written or the address of the destination computed (SDM 2B POP). */
@@ -102,13 +99,11 @@ int do_pop(struct exec *x)
 
     if (status)
         return status;
-    if (x->insn->form == FORM_Sreg) {
-        stack_move(x, rsp + x->opsize); /* in the width of the old stack segment */
-        if (opcode_seg(x) == EMUL_SS)
-            exec_mask_ss(x);
-        return exec_load_segment(x, opcode_seg(x), value);
-    }
     stack_move(x, rsp + x->opsize);
+    if (x->insn->form == FORM_Sreg) {
+        x->src = value;
+        return exec_guard(x, 0, load_popped);
+    }
     if (x->insn->mod != 3)
         return exec_store(x, 0, x->opsize, value);
     exec_set_gpr(x, reg, x->opsize, value);
@@ -116,140 +111,113 @@ int do_pop(struct exec *x)
 }
 
 /* SDM 2B PUSHA: #GP outside protected mode where the stack would wrap in the middle. */
-int do_pusha(struct exec *x)
+void do_pusha(struct exec *x)
 {
-    uint64_t rsp = x->gpr[EMUL_RSP] & emul_size_mask(stack_width(x));
+    uint64_t rsp = x->gpr[EMUL_RSP] & emul_size_mask(exec_stack_width(x));
     struct exec_stack st;
-    int status;
 
-    if (!emul_protected(x->s) && (rsp & 1) && rsp >= 7 && rsp <= 15)
-        return exec_gp0(x);
+    exec_gp0_if(x, !emul_protected(x->s) && (rsp & 1) && rsp >= 7 && rsp <= 15);
     exec_stack_begin(x, &st);
-    status = exec_push(x, &st, x->opsize, x->gpr, 8);
-    return status ? status : exec_stack_commit(x, &st);
+    for (unsigned i = 0; i < 8; i++)
+        exec_push(x, &st, x->opsize, x->gpr[i]);
+    exec_stack_commit(x, &st);
 }
 
-int do_popa(struct exec *x)
+void do_popa(struct exec *x)
 {
-    uint64_t value[8], rsp = x->gpr[EMUL_RSP];
+    struct exec_stack st;
+    uint64_t value[8];
 
-    for (unsigned i = 0; i < 8; i++) {
-        int status = i == 7 - EMUL_RSP ? EMUL_DONE : stack_read(x, rsp + i * x->opsize, x->opsize, &value[i]);
-
-        if (status)
-            return status;
+    exec_stack_begin(x, &st);
+    for (unsigned i = 8; i--;) {
+        if (i == EMUL_RSP)
+            exec_stack_skip(&st, x->opsize);
+        else
+            value[i] = exec_pop(x, &st, x->opsize);
     }
     for (unsigned i = 0; i < 8; i++) {
-        if (i != 7 - EMUL_RSP)
-            exec_set_gpr(x, 7 - i, x->opsize, value[i]);
+        if (i != EMUL_RSP)
+            exec_set_gpr(x, i, x->opsize, value[i]);
     }
-    stack_move(x, rsp + 8 * x->opsize);
-    return EMUL_DONE;
+    stack_move(x, st.rsp);
 }
 
-int exec_v86_load_flags(struct exec *x, uint64_t value, uint64_t mask)
+void exec_v86_load_flags(struct exec *x, uint64_t value, uint64_t mask)
 {
     if (exec_iopl(x) == 3) {
         mask |= RFLAGS_IF;
     } else {
-        if ((value & RFLAGS_TF) || ((value & RFLAGS_IF) && (x->flags & RFLAGS_VIP)))
-            return exec_gp0(x);
-        x->flags = (x->flags & ~RFLAGS_VIF) | (value & RFLAGS_IF ? RFLAGS_VIF : 0);
+        exec_gp0_if(x, (value & RFLAGS_TF) || ((value & RFLAGS_IF) && (x->flags & RFLAGS_VIP)));
+        exec_set_flag(x, RFLAGS_VIF, value & RFLAGS_IF);
     }
     exec_load_flags(x, value, mask);
-    return EMUL_DONE;
 }
 
-int do_pushf(struct exec *x)
+void do_pushf(struct exec *x)
 {
     uint64_t flags = x->s->rflags & ~(RFLAGS_RF | RFLAGS_VM);
 
-    if (exec_v86_denies(x))
-        return exec_gp0(x);
-    if ((x->s->rflags & RFLAGS_VM) && (x->s->rflags & RFLAGS_IOPL) != RFLAGS_IOPL)
+    exec_gp0_if(x, exec_v86_denies(x));
+    if ((x->s->rflags & RFLAGS_VM) && exec_iopl(x) < 3)
         flags = exec_v86_flags(flags);
-    return push(x, x->opsize, x->opsize, flags);
+    exec_must(x, push(x, x->opsize, x->opsize, flags));
 }
 
 /* SDM 2B POPF, table 4-21: what loads in which mode. RF is cleared, VM, VIF and VIP stay. */
-int do_popf(struct exec *x)
+void do_popf(struct exec *x)
 {
     uint64_t mask = EXEC_FLAGS_POPPED | (x->opsize > 2 ? RFLAGS_AC | RFLAGS_ID : 0);
     unsigned cpl = emul_cpl(x->s);
     uint64_t value, rsp = x->gpr[EMUL_RSP];
-    int status;
 
-    if (exec_v86_denies(x))
-        return exec_gp0(x);
-    status = stack_read(x, rsp, x->opsize, &value);
-    if (status)
-        return status;
-    if (x->s->rflags & RFLAGS_VM) {
-        status = exec_v86_load_flags(x, value, mask);
-        if (status)
-            return status;
-    } else {
-        if (cpl <= exec_iopl(x))
-            mask |= RFLAGS_IF;
-        if (!cpl)
-            mask |= RFLAGS_IOPL;
-        exec_load_flags(x, value, mask);
-    }
+    exec_gp0_if(x, exec_v86_denies(x));
+    exec_must(x, stack_read(x, rsp, x->opsize, &value));
+    if (x->s->rflags & RFLAGS_VM)
+        exec_v86_load_flags(x, value, mask);
+    else
+        exec_load_flags(x, value, mask | (cpl <= exec_iopl(x) ? RFLAGS_IF : 0) | (cpl ? 0 : RFLAGS_IOPL));
     stack_move(x, rsp + x->opsize);
-    return EMUL_DONE;
 }
 
 /* The display of nesting levels is copied in the order of the accesses, since the frames may overlap; all of it, and the new top
  * of the stack, is translated before (SDM 2A ENTER). At most LEVEL_MAX levels. */
-int do_enter(struct exec *x)
+void do_enter(struct exec *x)
 {
     unsigned level = x->insn->imm2 & LEVEL_MAX;
     uint64_t frame, rbp = x->gpr[EMUL_RBP];
-    struct emul_place from[LEVEL_MAX], top;
+    struct emul_place from[LEVEL_MAX];
     struct exec_stack st;
-    int status;
 
     exec_stack_begin(x, &st);
-    status = exec_push(x, &st, x->opsize, &rbp, 1);
+    exec_push(x, &st, x->opsize, rbp);
     frame = st.rsp;
-    for (unsigned i = 1; i < level && !status; i++) {
-        status = stack_place(x, rbp - i * x->opsize, x->opsize, 0, &from[i]);
-        if (!status)
-            status = exec_push(x, &st, x->opsize, &rbp, 1); /* its value comes later */
+    for (unsigned i = 1; i < level; i++) {
+        from[i] = exec_stack_place(x, &st, rbp - i * x->opsize, x->opsize, 0);
+        exec_push(x, &st, x->opsize, 0); /* its value comes later */
     }
-    if (level && !status)
-        status = exec_push(x, &st, x->opsize, &frame, 1);
-    if (!status)
-        status = stack_place(x, st.rsp - (uint16_t)x->insn->imm, x->opsize, EMUL_PF_W, &top);
-    for (unsigned i = 0; i < st.count && !status; i++) {
-        if (!exec_storable(x, &st.push[i].place) || (i && i < level && !exec_loadable(x, &from[i])))
-            status = EMUL_UNHANDLED;
+    if (level)
+        exec_push(x, &st, x->opsize, frame);
+    exec_stack_place(x, &st, st.rsp - (uint16_t)x->insn->imm, x->opsize, EMUL_PF_W);
+    for (unsigned i = 0; i < st.count; i++) {
+        if (!exec_movable(x, &st.push[i].place, 1) || (i && i < level && !exec_movable(x, &from[i], 0)))
+            exec_end(x, EMUL_UNHANDLED);
     }
-    if (status)
-        return status;
-    for (unsigned i = 0; i < st.count && !status; i++) {
+    for (unsigned i = 0; i < st.count; i++) {
         if (i && i < level)
-            status = emul_load(x->ctx, &from[i], &st.push[i].value, EMUL_FOR_OPERAND);
-        if (!status)
-            status = emul_store(x->ctx, &st.push[i].place, st.push[i].value, EMUL_FOR_OPERAND);
+            st.push[i].value = exec_read(x, &from[i], EMUL_FOR_OPERAND);
+        exec_must(x, emul_store(x->ctx, &st.push[i].place, st.push[i].value, EMUL_FOR_OPERAND));
     }
-    if (status)
-        return status;
     exec_set_gpr(x, EMUL_RBP, x->opsize, frame);
     stack_move(x, st.rsp - (uint16_t)x->insn->imm);
-    return EMUL_DONE;
 }
 
-int do_leave(struct exec *x)
+void do_leave(struct exec *x)
 {
     uint64_t value, rbp = x->gpr[EMUL_RBP];
-    int status = stack_read(x, rbp, x->opsize, &value);
 
-    if (status)
-        return status;
+    exec_must(x, stack_read(x, rbp, x->opsize, &value));
     stack_move(x, rbp + x->opsize);
     exec_set_gpr(x, EMUL_RBP, x->opsize, value);
-    return EMUL_DONE;
 }
 
 /* The target of a near CALL or JMP: relative, register or memory. */
@@ -331,46 +299,32 @@ static uint64_t interrupt_flag(const struct exec *x)
     return cpl == 3 && (x->s->cr4 & (x->s->rflags & RFLAGS_VM ? CR4_VME : CR4_PVI)) ? RFLAGS_VIF : 0;
 }
 
-int do_cli(struct exec *x)
+void do_cli(struct exec *x)
 {
     uint64_t flag = interrupt_flag(x);
 
-    if (!flag)
-        return exec_gp0(x);
+    exec_gp0_if(x, !flag);
     x->flags &= ~flag;
-    return EMUL_DONE;
 }
 
-int do_sti(struct exec *x)
+void do_sti(struct exec *x)
 {
     uint64_t flag = interrupt_flag(x);
 
-    if (!flag || (flag == RFLAGS_VIF && (x->flags & RFLAGS_VIP)))
-        return exec_gp0(x);
+    exec_gp0_if(x, !flag || (flag == RFLAGS_VIF && (x->flags & RFLAGS_VIP)));
     if (flag == RFLAGS_IF && !(x->flags & RFLAGS_IF))
         x->shadow = EMUL_SHADOW_STI;
     x->flags |= flag;
-    return EMUL_DONE;
 }
 
-static int64_t signed_of(uint64_t value, unsigned size)
+void do_bound(struct exec *x)
 {
-    return (int64_t)(value << (64 - size * 8)) >> (64 - size * 8);
-}
+    int64_t index = exec_signed(x->gpr[x->insn->reg], x->opsize);
+    int64_t lower = exec_signed(exec_get(x, 0, x->opsize), x->opsize);
+    int64_t upper = exec_signed(exec_get(x, x->opsize, x->opsize), x->opsize);
 
-int do_bound(struct exec *x)
-{
-    int64_t index = signed_of(x->gpr[x->insn->reg], x->opsize);
-    uint64_t lower, upper;
-    int status = exec_load(x, 0, x->opsize, &lower);
-
-    if (!status)
-        status = exec_load(x, x->opsize, x->opsize, &upper);
-    if (status)
-        return status;
-    if (index < signed_of(lower, x->opsize) || index > signed_of(upper, x->opsize))
-        return exec_fault(x, EMUL_VECTOR_BR, 0);
-    return EMUL_DONE;
+    if (index < lower || index > upper)
+        exec_raise(x, EMUL_VECTOR_BR, 0);
 }
 
 int do_hlt(struct exec *x)

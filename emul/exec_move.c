@@ -7,14 +7,9 @@ int do_mov(struct exec *x)
     return EMUL_DONE;
 }
 
-static uint64_t sign_extend(uint64_t value, unsigned size)
-{
-    return (uint64_t)((int64_t)(value << (64 - size * 8)) >> (64 - size * 8));
-}
-
 int do_movsx(struct exec *x)
 {
-    x->dst = sign_extend(x->src, x->src_size);
+    x->dst = exec_signed(x->src, x->src_size);
     return EMUL_DONE;
 }
 
@@ -137,7 +132,7 @@ int do_clflush(struct exec *x)
 /* CBW, CWDE, CDQE */
 int do_cbw(struct exec *x)
 {
-    exec_set_gpr(x, EMUL_RAX, x->opsize, sign_extend(x->gpr[EMUL_RAX], x->opsize / 2));
+    exec_set_gpr(x, EMUL_RAX, x->opsize, exec_signed(x->gpr[EMUL_RAX], x->opsize / 2));
     return EMUL_DONE;
 }
 

@@ -29,9 +29,9 @@ static int descriptor_find(const struct exec *x, uint16_t selector, unsigned siz
     return !(ldt->attr & SEG_UNUSABLE) && (ldt->attr & SEG_P) && at + size - 1 <= ldt->limit;
 }
 
-int exec_bad_selector(struct exec *x, unsigned vector, uint16_t selector)
+void exec_bad_selector(struct exec *x, unsigned vector, uint16_t selector)
 {
-    return exec_fault(x, vector, selector & SELECTOR_CODE);
+    exec_raise(x, vector, selector & SELECTOR_CODE);
 }
 
 static void descriptor_unpack(struct exec_descriptor *d, uint16_t selector)
@@ -46,70 +46,67 @@ static void descriptor_unpack(struct exec_descriptor *d, uint16_t selector)
     };
 }
 
-/* The descriptor, if its table has it; *found is 0 where it has not. */
-static int descriptor_peek(struct exec *x, uint16_t selector, struct exec_descriptor *d, int *found)
+/* The descriptor, if its table has it: 1. */
+static int descriptor_peek(struct exec *x, uint16_t selector, struct exec_descriptor *d)
 {
-    int status;
-
-    if (exec_need(x, EMUL_STATE_SYSTEM))
-        return EMUL_UNHANDLED;
-    *found = descriptor_find(x, selector, DESCRIPTOR, &d->linear);
-    if (!*found)
-        return EMUL_DONE;
+    exec_require(x, EMUL_STATE_SYSTEM);
+    if (!descriptor_find(x, selector, DESCRIPTOR, &d->linear))
+        return 0;
+    d->low = exec_system_read(x, d->linear, DESCRIPTOR);
     d->high = 0;
-    status = exec_system_read(x, d->linear, DESCRIPTOR, &d->low);
-    if (!status)
-        descriptor_unpack(d, selector);
-    return status;
+    descriptor_unpack(d, selector);
+    return 1;
 }
 
-int exec_descriptor_read(struct exec *x, uint16_t selector, unsigned vector, struct exec_descriptor *d)
+void exec_descriptor_read(struct exec *x, uint16_t selector, unsigned vector, struct exec_descriptor *d)
 {
-    int found, status = descriptor_peek(x, selector, d, &found);
-
-    return status || found ? status : exec_bad_selector(x, vector, selector);
+    if (!descriptor_peek(x, selector, d))
+        exec_bad_selector(x, vector, selector);
 }
 
-int exec_descriptor_high(struct exec *x, unsigned vector, struct exec_descriptor *d)
+void exec_descriptor_high(struct exec *x, unsigned vector, struct exec_descriptor *d)
 {
     uint16_t selector = d->segment.selector;
     uint64_t linear;
-    int status;
 
     if (!exec_is_long(x))
-        return EMUL_DONE;
+        return;
     if (!descriptor_find(x, selector, 2 * DESCRIPTOR, &linear))
-        return exec_bad_selector(x, vector, selector);
-    status = exec_system_read(x, linear + DESCRIPTOR, DESCRIPTOR, &d->high);
-    if (status)
-        return status;
+        exec_bad_selector(x, vector, selector);
+    d->high = exec_system_read(x, linear + DESCRIPTOR, DESCRIPTOR);
+    if (d->high & HIGH_TYPE)
+        exec_bad_selector(x, vector, selector);
     descriptor_unpack(d, selector);
-    return d->high & HIGH_TYPE ? exec_bad_selector(x, vector, selector) : EMUL_DONE;
 }
 
-int exec_descriptor_type(struct exec *x, const struct exec_descriptor *d, unsigned type)
+void exec_descriptor_check(struct exec *x, const struct exec_descriptor *d, int good, unsigned vector, unsigned absent)
+{
+    if (!good || !(d->segment.attr & SEG_P))
+        exec_bad_selector(x, good ? absent : vector, d->segment.selector);
+}
+
+void exec_descriptor_type(struct exec *x, const struct exec_descriptor *d, unsigned type)
 {
     const struct emul_ops *ops = x->ctx->ops;
     uint8_t old = d->low >> 40, with = (old & ~SEG_TYPE) | type;
-    struct emul_place place;
-    int lost, status = exec_system_place(x, d->linear + TYPE_BYTE, 1, EMUL_PF_W, &place);
+    struct emul_place place = exec_system_place(x, d->linear + TYPE_BYTE, 1, EMUL_PF_W);
+    int lost;
 
-    if (status)
-        return status;
     if (!ops->phys_cmpxchg)
-        return EMUL_UNHANDLED;
+        exec_end(x, EMUL_UNHANDLED);
     lost = ops->phys_cmpxchg(x->ctx->opaque, place.gpa[0], 1, &old, &with, EMUL_FOR_DESCRIPTOR);
     if (lost < 0)
-        return emul_store(x->ctx, &place, with, EMUL_FOR_DESCRIPTOR); /* a table in ROM */
-    return lost ? EMUL_RETRY : EMUL_DONE;
+        exec_must(x, emul_store(x->ctx, &place, with, EMUL_FOR_DESCRIPTOR)); /* a table in ROM */
+    else if (lost)
+        exec_end(x, EMUL_RETRY);
 }
 
-int exec_accessed(struct exec *x, struct exec_descriptor *d)
+void exec_accessed(struct exec *x, struct exec_descriptor *d)
 {
     if (!(d->segment.attr & SEG_S) || (d->segment.attr & SEG_ACCESSED))
-        return EMUL_DONE;
+        return;
     d->segment.attr |= SEG_ACCESSED;
-    return exec_descriptor_type(x, d, d->segment.attr & SEG_TYPE);
+    exec_descriptor_type(x, d, d->segment.attr & SEG_TYPE);
 }
 
 /* ---- What may be loaded ---- */
@@ -125,15 +122,11 @@ static int is_writable(const struct emul_segment *segment)
 }
 
 /* SDM 2B MOV: SS; for other stacks (SDM 2A CALL, IRET) with another vector and privilege level. */
-int exec_check_stack(struct exec *x, uint16_t selector, unsigned cpl, unsigned vector, struct exec_descriptor *d)
+void exec_check_stack(struct exec *x, uint16_t selector, unsigned cpl, unsigned vector, struct exec_descriptor *d)
 {
-    int status = exec_descriptor_read(x, selector, vector, d);
-
-    if (status)
-        return status;
-    if ((selector & SELECTOR_RPL) != cpl || exec_dpl(&d->segment) != cpl || !is_writable(&d->segment))
-        return exec_bad_selector(x, vector, selector);
-    return d->segment.attr & SEG_P ? EMUL_DONE : exec_bad_selector(x, EMUL_VECTOR_SS, selector);
+    exec_descriptor_read(x, selector, vector, d);
+    exec_descriptor_check(x, d, (selector & SELECTOR_RPL) == cpl && exec_dpl(&d->segment) == cpl && is_writable(&d->segment), vector,
+                          EMUL_VECTOR_SS);
 }
 
 /* Neither CPL nor RPL may be above its DPL, unless it is conforming code. */
@@ -144,35 +137,25 @@ static int is_reachable(const struct emul_segment *segment, unsigned cpl)
     return exec_is_conforming(segment) || (rpl <= dpl && cpl <= dpl);
 }
 
-int exec_check_data(struct exec *x, uint16_t selector, unsigned cpl, unsigned vector, struct exec_descriptor *d)
+void exec_check_data(struct exec *x, uint16_t selector, unsigned cpl, unsigned vector, struct exec_descriptor *d)
 {
-    int status = exec_descriptor_read(x, selector, vector, d);
-
-    if (status)
-        return status;
-    if (!is_readable(&d->segment) || !is_reachable(&d->segment, cpl))
-        return exec_bad_selector(x, vector, selector);
-    return d->segment.attr & SEG_P ? EMUL_DONE : exec_bad_selector(x, EMUL_VECTOR_NP, selector);
+    exec_descriptor_read(x, selector, vector, d);
+    exec_descriptor_check(x, d, is_readable(&d->segment) && is_reachable(&d->segment, cpl), vector, EMUL_VECTOR_NP);
 }
 
-int exec_check_system(struct exec *x, uint16_t selector, unsigned types, unsigned vector, unsigned absent, struct exec_descriptor *d)
+void exec_check_system(struct exec *x, uint16_t selector, unsigned types, unsigned vector, unsigned absent, struct exec_descriptor *d)
 {
-    int status = EMUL_DONE;
-
-    if (!(selector & SELECTOR_TI))
-        status = exec_descriptor_read(x, selector, vector, d);
-    if (status)
-        return status;
-    if ((selector & SELECTOR_TI) || (d->segment.attr & SEG_S) || !(types >> (d->segment.attr & SEG_TYPE) & 1))
-        return exec_bad_selector(x, vector, selector);
-    return d->segment.attr & SEG_P ? EMUL_DONE : exec_bad_selector(x, absent, selector);
+    if (selector & SELECTOR_TI)
+        exec_bad_selector(x, vector, selector);
+    exec_descriptor_read(x, selector, vector, d);
+    exec_descriptor_check(x, d, !(d->segment.attr & SEG_S) && (types >> (d->segment.attr & SEG_TYPE) & 1), vector, absent);
 }
 
-int exec_check_tss(struct exec *x, uint16_t selector, unsigned busy, unsigned vector, struct exec_descriptor *d)
+void exec_check_tss(struct exec *x, uint16_t selector, unsigned busy, unsigned vector, struct exec_descriptor *d)
 {
     unsigned types = 1 << SYS_TSS | (exec_is_long(x) ? 0 : 1 << SYS_TSS16);
 
-    return exec_check_system(x, selector, types << busy, vector, EMUL_VECTOR_NP, d);
+    exec_check_system(x, selector, types << busy, vector, EMUL_VECTOR_NP, d);
 }
 
 /* ---- Loading ---- */
@@ -198,126 +181,93 @@ void exec_real_segment(struct emul_segment *segment, unsigned seg, uint16_t sele
 void exec_set_segment(struct exec *x, unsigned seg, const struct emul_segment *segment)
 {
     x->s->seg[seg] = *segment;
-    if (seg == EMUL_CS || seg == EMUL_SS)
-        x->ctx->changed |= EMUL_STATE_CS;
-    else
-        x->ctx->changed |= seg < EMUL_SEGS ? EMUL_STATE_SEGS : EMUL_STATE_SYSTEM;
+    x->ctx->changed |= seg == EMUL_CS || seg == EMUL_SS ? EMUL_STATE_CS : seg < EMUL_SEGS ? EMUL_STATE_SEGS : EMUL_STATE_SYSTEM;
 }
 
-int exec_load_segment(struct exec *x, unsigned seg, uint16_t selector)
+void exec_load_segment(struct exec *x, unsigned seg, uint16_t selector)
 {
     unsigned cpl = emul_cpl(x->s);
     struct exec_descriptor d;
-    int status = EMUL_DONE;
 
-    if (exec_need(x, EMUL_STATE_SEGS))
-        return EMUL_UNHANDLED;
+    exec_require(x, EMUL_STATE_SEGS);
     if (!emul_protected(x->s)) {
         d.segment = x->s->seg[seg];
         exec_real_segment(&d.segment, seg, selector, !!(x->s->rflags & RFLAGS_VM));
     } else if (exec_is_null(selector)) { /* SS: in 64-bit mode below CPL 3, with RPL = CPL (SDM 2B MOV) */
-        if (seg == EMUL_SS && (x->mode != EMUL_MODE64 || cpl == 3 || (selector & SELECTOR_RPL) != cpl))
-            return exec_gp0(x);
+        exec_gp0_if(x, seg == EMUL_SS && (x->mode != EMUL_MODE64 || cpl == 3 || (selector & SELECTOR_RPL) != cpl));
         exec_null_segment(&d.segment, selector, seg == EMUL_SS ? cpl : 0);
     } else {
-        status = seg == EMUL_SS ? exec_check_stack(x, selector, cpl, EMUL_VECTOR_GP, &d)
-                                : exec_check_data(x, selector, cpl, EMUL_VECTOR_GP, &d);
-        if (!status)
-            status = exec_accessed(x, &d);
+        if (seg == EMUL_SS)
+            exec_check_stack(x, selector, cpl, EMUL_VECTOR_GP, &d);
+        else
+            exec_check_data(x, selector, cpl, EMUL_VECTOR_GP, &d);
+        exec_accessed(x, &d);
     }
-    if (!status)
-        exec_set_segment(x, seg, &d.segment);
-    return status;
+    exec_set_segment(x, seg, &d.segment);
 }
 
 /* ---- Instructions ---- */
 
 /* A selector in r/m16. */
-static int selector_operand(struct exec *x, uint64_t *selector)
+static uint16_t selector_operand(struct exec *x)
 {
-    if (x->insn->mod != 3)
-        return exec_load(x, 0, 2, selector);
-    *selector = (uint16_t)x->gpr[x->insn->rm];
-    return EMUL_DONE;
+    return x->insn->mod == 3 ? x->gpr[x->insn->rm] : exec_get(x, 0, 2);
 }
 
-/* The other way: two bytes in memory; in a register the operand size, zero-extended (SDM 2B MOV, SLDT). */
-static int selector_result(struct exec *x, uint16_t selector)
+/* The other way: two bytes in memory; in a register `size`, zero-extended. */
+static void selector_result(struct exec *x, uint16_t selector, unsigned size)
 {
     if (x->insn->mod != 3)
-        return exec_store(x, 0, 2, selector);
-    exec_set_gpr(x, x->insn->rm, x->opsize, selector);
-    return EMUL_DONE;
+        exec_put(x, 0, 2, selector);
+    else
+        exec_set_gpr(x, x->insn->rm, size, selector);
 }
 
-int do_movseg(struct exec *x)
+void do_movseg(struct exec *x)
 {
     unsigned seg = x->insn->reg & 7;
-    uint64_t selector;
-    int status;
 
-    if (x->insn->form == FORM_Ev_Sw)
-        return exec_need(x, EMUL_STATE_SEGS) ? EMUL_UNHANDLED : selector_result(x, x->s->seg[seg].selector);
-    status = selector_operand(x, &selector);
-    if (!status)
-        status = exec_load_segment(x, seg, selector);
-    if (!status && seg == EMUL_SS)
+    if (x->insn->form == FORM_Ev_Sw) {
+        selector_result(x, x->s->seg[seg].selector, x->opsize);
+        return;
+    }
+    exec_load_segment(x, seg, selector_operand(x));
+    if (seg == EMUL_SS)
         exec_mask_ss(x);
-    return status;
 }
 
 /* AMD's far pointers have no 64-bit offset (APM3 LDS, JMP Far). */
-int exec_far_pointer(struct exec *x, uint16_t *selector, uint64_t *offset, unsigned *size)
+unsigned exec_far_pointer(struct exec *x, uint16_t *selector, uint64_t *offset)
 {
-    uint64_t word;
-    int status;
+    unsigned size = x->opsize == 8 && (x->ctx->features & EMUL_IS_AMD) ? 4 : x->opsize;
 
-    *size = x->opsize == 8 && (x->ctx->features & EMUL_IS_AMD) ? 4 : x->opsize;
-    status = exec_load(x, 0, *size, offset);
-    if (!status)
-        status = exec_load(x, *size, 2, &word);
-    if (!status)
-        *selector = word;
-    return status;
+    *offset = exec_get(x, 0, size);
+    *selector = exec_get(x, size, 2);
+    return size;
 }
 
 /* LDS C5, LES C4; LSS, LFS, LGS 0F B2, B4, B5. */
-int do_load_far(struct exec *x)
+void do_load_far(struct exec *x)
 {
     unsigned size, seg = x->insn->op == EMUL_LES ? EMUL_ES : x->insn->op == EMUL_LDS ? EMUL_DS : x->insn->opcode & 7;
     uint64_t offset;
     uint16_t selector;
-    int status = exec_far_pointer(x, &selector, &offset, &size);
 
-    if (!status)
-        status = exec_load_segment(x, seg, selector);
-    if (!status)
-        exec_set_gpr(x, x->insn->reg, size, offset);
-    return status;
-}
-
-static void set_zf(struct exec *x, int set)
-{
-    x->flags = (x->flags & ~RFLAGS_ZF) | (set ? RFLAGS_ZF : 0);
+    size = exec_far_pointer(x, &selector, &offset);
+    exec_load_segment(x, seg, selector);
+    exec_set_gpr(x, x->insn->reg, size, offset);
 }
 
 /* It writes only when it changes something. */
-int do_arpl(struct exec *x)
+void do_arpl(struct exec *x)
 {
     unsigned rpl = x->gpr[x->insn->reg] & SELECTOR_RPL;
-    uint64_t selector;
-    int status = selector_operand(x, &selector);
+    uint16_t selector = selector_operand(x);
+    int below = (selector & SELECTOR_RPL) < rpl;
 
-    if (status)
-        return status;
-    set_zf(x, (selector & SELECTOR_RPL) < rpl);
-    if ((selector & SELECTOR_RPL) >= rpl)
-        return EMUL_DONE;
-    selector = (selector & ~(uint64_t)SELECTOR_RPL) | rpl;
-    if (x->insn->mod != 3)
-        return exec_store(x, 0, 2, selector);
-    exec_set_gpr(x, x->insn->rm, 2, selector);
-    return EMUL_DONE;
+    exec_set_flag(x, RFLAGS_ZF, below);
+    if (below)
+        selector_result(x, (selector & ~SELECTOR_RPL) | rpl, 2);
 }
 
 /* Is the segment of a kind that LAR, LSL, VERR or VERW has an answer for? Of system types: bit maps, also of IA-32e mode. */
@@ -338,65 +288,46 @@ static int is_answered(const struct exec *x, const struct emul_segment *segment)
 }
 
 /* LAR LSL VERR VERW: what is not there or not theirs to see only clears ZF. */
-int do_lar(struct exec *x)
+void do_lar(struct exec *x)
 {
     struct exec_descriptor d;
-    uint64_t selector;
-    int visible, status = selector_operand(x, &selector);
+    int visible = descriptor_peek(x, selector_operand(x), &d) && is_reachable(&d.segment, emul_cpl(x->s)) && is_answered(x, &d.segment);
 
-    if (!status)
-        status = descriptor_peek(x, selector, &d, &visible);
-    if (status)
-        return status;
-    visible = visible && is_reachable(&d.segment, emul_cpl(x->s)) && is_answered(x, &d.segment);
-    set_zf(x, visible);
+    exec_set_flag(x, RFLAGS_ZF, visible);
     if (visible && x->insn->op == EMUL_LAR)
         exec_set_gpr(x, x->insn->reg, x->opsize, d.low >> 32 & ACCESS_MASK);
     else if (visible && x->insn->op == EMUL_LSL)
         exec_set_gpr(x, x->insn->reg, x->opsize, d.segment.limit);
-    return EMUL_DONE;
 }
 
 /* LLDT, and LTR, which marks its TSS busy. */
-int do_lldt(struct exec *x)
+void do_lldt(struct exec *x)
 {
+    uint16_t selector = selector_operand(x);
     int is_ltr = x->insn->op == EMUL_LTR;
     struct exec_descriptor d;
-    uint64_t selector;
-    int status = selector_operand(x, &selector);
 
-    if (status)
-        return status;
     if (!is_ltr && exec_is_null(selector)) {
-        if (exec_need(x, EMUL_STATE_SYSTEM))
-            return EMUL_UNHANDLED;
         exec_null_segment(&d.segment, selector, 0);
-        exec_set_segment(x, EMUL_LDTR, &d.segment);
-        return EMUL_DONE;
+    } else {
+        if (is_ltr)
+            exec_check_tss(x, selector, 0, EMUL_VECTOR_GP, &d);
+        else
+            exec_check_system(x, selector, 1 << SYS_LDT, EMUL_VECTOR_GP, EMUL_VECTOR_NP, &d);
+        exec_descriptor_high(x, EMUL_VECTOR_GP, &d);
+        if (exec_is_long(x) && !emul_canonical(x->s, d.segment.base))
+            exec_bad_selector(x, EMUL_VECTOR_GP, selector);
     }
-    status = is_ltr ? exec_check_tss(x, selector, 0, EMUL_VECTOR_GP, &d)
-                    : exec_check_system(x, selector, 1 << SYS_LDT, EMUL_VECTOR_GP, EMUL_VECTOR_NP, &d);
-    if (!status)
-        status = exec_descriptor_high(x, EMUL_VECTOR_GP, &d);
-    if (status)
-        return status;
-    if (exec_is_long(x) && !emul_canonical(x->s, d.segment.base))
-        return exec_bad_selector(x, EMUL_VECTOR_GP, selector);
     if (is_ltr) {
         d.segment.attr |= SYS_BUSY;
-        status = exec_descriptor_type(x, &d, d.segment.attr & SEG_TYPE);
+        exec_descriptor_type(x, &d, d.segment.attr & SEG_TYPE);
     }
-    if (!status)
-        exec_set_segment(x, is_ltr ? EMUL_TR : EMUL_LDTR, &d.segment);
-    return status;
+    exec_set_segment(x, is_ltr ? EMUL_TR : EMUL_LDTR, &d.segment);
 }
 
 /* SLDT and STR. User-mode instruction prevention: SDM 3A 2.5. */
-int do_sldt(struct exec *x)
+void do_sldt(struct exec *x)
 {
-    if ((x->s->cr4 & CR4_UMIP) && emul_cpl(x->s))
-        return exec_gp0(x);
-    if (exec_need(x, EMUL_STATE_SYSTEM))
-        return EMUL_UNHANDLED;
-    return selector_result(x, x->s->seg[x->insn->op == EMUL_STR ? EMUL_TR : EMUL_LDTR].selector);
+    exec_gp0_if(x, (x->s->cr4 & CR4_UMIP) && emul_cpl(x->s));
+    selector_result(x, x->s->seg[x->insn->op == EMUL_STR ? EMUL_TR : EMUL_LDTR].selector, x->opsize);
 }

@@ -190,7 +190,7 @@ static int access_vector(struct exec *x, const struct simd *v, union vector *dat
     if ((x->s->rflags & RFLAGS_AC) && (x->s->cr0 & CR0_AM) && x->user && (linear & (align - 1)))
         return exec_fault(x, EMUL_VECTOR_AC, 0);
     status = emul_translate(x->ctx, x->mode, linear, span, access | x->user, &x->place, x->result);
-    if (!status && (access & EMUL_PF_W) && !exec_storable(x, &x->place))
+    if (!status && (access & EMUL_PF_W) && !exec_movable(x, &x->place, 1))
         status = EMUL_UNHANDLED;
     for (unsigned at = first; at < first + span && !status; at += step) { /* at most 64 */
         struct emul_place part = part_of(&x->place, at - first, step);

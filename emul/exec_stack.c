@@ -1,38 +1,146 @@
-/* What handlers of several files need of memory: the stack, system tables by linear address, the I/O permission bitmap. */
-#include "exec.h"
+/* What raising handlers share: the way out of them, memory by linear address, the stack, the bitmaps of the TSS. */
+#include "exec_far.h"
 
-void exec_stack_begin(struct exec *x, struct exec_stack *st)
+#define VECTORS_EXT (1u << EMUL_VECTOR_TS | 1u << EMUL_VECTOR_NP | 1u << EMUL_VECTOR_SS | 1u << EMUL_VECTOR_GP)
+#define ERROR_EXT   1u             /* in an error code: the fault came while an event from outside the program was delivered */
+#define TSS_BITMAP  0x66u          /* offset of the I/O bitmap's offset, SDM 3A figure 7-2 */
+
+/* ---- Raising ---- */
+
+/* A frame of its own, and kept: it is where exec_end() lands, with no register but the stack's left as it was. */
+__attribute__((noinline)) int exec_guard(struct exec *x, const struct exec_event *event, void (*body)(struct exec *x))
 {
-    const struct emul_segment *ss = &x->s->seg[EMUL_SS];
+    static const struct exec_event instruction = { .kind = EMUL_EVENT_SOFTWARE };
 
+    x->status = EMUL_DONE;
+    x->event = event ? event : &instruction;
+    if (!__builtin_setjmp(x->back))
+        body(x);
+    if (x->status == EMUL_FAULT && x->event->external && (VECTORS_EXT >> x->result->vector & 1))
+        x->result->error |= ERROR_EXT;
+    return x->status;
+}
+
+static void run_row(struct exec *x)
+{
+    exec_require(x, emul_exec[x->insn->op].needs);
+    emul_exec[x->insn->op].raises(x);
+}
+
+int exec_raising(struct exec *x)
+{
+    return exec_guard(x, 0, run_row);
+}
+
+void exec_end(struct exec *x, int status)
+{
+    x->status = status;
+    __builtin_longjmp(x->back, 1);
+}
+
+void exec_raise(struct exec *x, unsigned vector, uint32_t error)
+{
+    exec_end(x, emul_fault(x->result, vector, error));
+}
+
+void exec_require(struct exec *x, uint32_t groups)
+{
+    exec_must(x, emul_need(x->ctx, groups));
+}
+
+/* ---- Memory ---- */
+
+uint64_t exec_get(struct exec *x, uint64_t skip, unsigned size)
+{
+    uint64_t value;
+
+    exec_must(x, exec_load(x, skip, size, &value));
+    return value;
+}
+
+void exec_put(struct exec *x, uint64_t skip, unsigned size, uint64_t value)
+{
+    exec_must(x, exec_store(x, skip, size, value));
+}
+
+uint64_t exec_read(struct exec *x, const struct emul_place *place, unsigned cause)
+{
+    uint64_t value;
+
+    exec_must(x, emul_load(x->ctx, place, &value, cause));
+    return value;
+}
+
+struct emul_place exec_translate(struct exec *x, unsigned mode, uint64_t linear, unsigned size, unsigned access)
+{
+    struct emul_place place;
+
+    exec_must(x, emul_translate(x->ctx, mode, linear, size, access, &place, x->result));
+    return place;
+}
+
+struct emul_place exec_system_place(struct exec *x, uint64_t linear, unsigned size, unsigned access)
+{
+    if (exec_is_long(x))
+        return exec_translate(x, EMUL_MODE64, linear, size, access | EMUL_IMPLICIT);
+    return exec_translate(x, EMUL_MODE32, (uint32_t)linear, size, access | EMUL_IMPLICIT);
+}
+
+uint64_t exec_system_read(struct exec *x, uint64_t linear, unsigned size)
+{
+    struct emul_place place = exec_system_place(x, linear, size, 0);
+
+    return exec_read(x, &place, EMUL_FOR_DESCRIPTOR);
+}
+
+int exec_movable(const struct exec *x, const struct emul_place *place, int write)
+{
+    const struct emul_ops *ops = x->ctx->ops;
+
+    if (write ? ops->mmio_write && (ops->phys_map || ops->phys_write) : ops->mmio_read && (ops->phys_map || ops->phys_read))
+        return 1;
+    for (unsigned page = 0; page < 2 && place->size[page]; page++) {
+        if (!ops->phys_map || !ops->phys_map(x->ctx->opaque, place->gpa[page], write, EMUL_FOR_OPERAND))
+            return 0;
+    }
+    return 1;
+}
+
+/* ---- The stack ---- */
+
+void exec_stack_open(struct exec_stack *st, const struct emul_segment *ss, uint64_t rsp, unsigned size, unsigned access)
+{
     st->ss = ss;
-    st->rsp = x->gpr[EMUL_RSP];
-    st->size = x->mode == EMUL_MODE64 ? 8 : ss->attr & SEG_DB ? 4 : 2;
-    st->access = emul_user(x->ctx);
-    st->vector = EMUL_VECTOR_SS;
+    st->rsp = rsp;
+    st->size = size;
+    st->access = access;
     st->error = 0;
     st->count = 0;
 }
 
-/* `size` bytes at offset rsp of the stack segment. */
-static int stack_place(struct exec *x, const struct exec_stack *st, uint64_t rsp, unsigned size, unsigned access, struct emul_place *place)
+void exec_stack_begin(struct exec *x, struct exec_stack *st)
 {
-    uint64_t linear;
+    exec_stack_open(st, &x->s->seg[EMUL_SS], x->gpr[EMUL_RSP], exec_stack_width(x), emul_user(x->ctx));
+}
+
+struct emul_place exec_stack_place(struct exec *x, const struct exec_stack *st, uint64_t rsp, unsigned size, unsigned access)
+{
+    int wide = st->size == 8, allowed;
+    uint64_t linear = rsp;
 
     access |= st->access;
-    if (st->size == 8) {
-        linear = rsp;
-        if (!emul_canonical(x->s, rsp) || !emul_canonical(x->s, rsp + size - 1))
-            return exec_fault(x, st->vector, st->error);
+    if (wide) {
+        allowed = emul_canonical(x->s, rsp) && emul_canonical(x->s, rsp + size - 1);
     } else {
         rsp &= emul_size_mask(st->size);
-        linear = (st->ss->base + rsp) & 0xffffffff;
-        if (!emul_segment_allows(x->s, st->ss, rsp, size, access & EMUL_PF_W))
-            return exec_fault(x, st->vector, st->error);
+        linear = (uint32_t)(st->ss->base + rsp);
+        allowed = emul_segment_allows(x->s, st->ss, rsp, size, access & EMUL_PF_W);
     }
-    if ((x->s->rflags & RFLAGS_AC) && (linear & (size - 1)) && (x->s->cr0 & CR0_AM) && (access & EMUL_PF_U))
-        return exec_fault(x, EMUL_VECTOR_AC, 0);
-    return emul_translate(x->ctx, st->size == 8 ? EMUL_MODE64 : EMUL_MODE32, linear, size, access, place, x->result);
+    if (!allowed)
+        exec_raise(x, EMUL_VECTOR_SS, st->error);
+    if (exec_misaligned(x, linear, size - 1, access & EMUL_PF_U))
+        exec_raise(x, EMUL_VECTOR_AC, 0);
+    return exec_translate(x, wide ? EMUL_MODE64 : EMUL_MODE32, linear, size, access);
 }
 
 void exec_stack_skip(struct exec_stack *st, uint64_t bytes)
@@ -42,115 +150,61 @@ void exec_stack_skip(struct exec_stack *st, uint64_t bytes)
     st->rsp = (st->rsp & ~mask) | ((st->rsp + bytes) & mask);
 }
 
-int exec_push(struct exec *x, struct exec_stack *st, unsigned size, const uint64_t *values, unsigned count)
+void exec_push(struct exec *x, struct exec_stack *st, unsigned size, uint64_t value)
 {
-    for (unsigned i = 0; i < count; i++) {
-        int status = EMUL_UNHANDLED;
-
-        if (st->count < EXEC_PUSHES)
-            status = stack_place(x, st, st->rsp - size, size, EMUL_PF_W, &st->push[st->count].place);
-        if (status)
-            return status;
-        st->push[st->count++].value = values[i];
-        exec_stack_skip(st, -(uint64_t)size);
-    }
-    return EMUL_DONE;
+    if (st->count == EXEC_PUSHES)
+        exec_end(x, EMUL_UNHANDLED);
+    st->push[st->count].place = exec_stack_place(x, st, st->rsp - size, size, EMUL_PF_W);
+    st->push[st->count++].value = value;
+    exec_stack_skip(st, -(uint64_t)size);
 }
 
-int exec_pop(struct exec *x, struct exec_stack *st, unsigned size, uint64_t *values, unsigned count)
+uint64_t exec_pop(struct exec *x, struct exec_stack *st, unsigned size)
 {
-    for (unsigned i = 0; i < count; i++) {
-        struct emul_place place;
-        int status = stack_place(x, st, st->rsp, size, 0, &place);
+    struct emul_place place = exec_stack_place(x, st, st->rsp, size, 0);
+    uint64_t value = exec_read(x, &place, EMUL_FOR_OPERAND);
 
-        if (!status)
-            status = emul_load(x->ctx, &place, &values[i], EMUL_FOR_OPERAND);
-        if (status)
-            return status;
-        exec_stack_skip(st, size);
-    }
-    return EMUL_DONE;
+    exec_stack_skip(st, size);
+    return value;
 }
 
-int exec_loadable(const struct exec *x, const struct emul_place *place)
-{
-    const struct emul_ops *ops = x->ctx->ops;
-
-    if (ops->phys_read && ops->mmio_read)
-        return 1;
-    for (unsigned page = 0; page < 2 && place->size[page]; page++) {
-        if (!ops->phys_map || !ops->phys_map(x->ctx->opaque, place->gpa[page], 0, EMUL_FOR_OPERAND))
-            return 0;
-    }
-    return 1;
-}
-
-int exec_stack_commit(struct exec *x, struct exec_stack *st)
+void exec_stack_commit(struct exec *x, struct exec_stack *st)
 {
     for (unsigned i = 0; i < st->count; i++) {
-        if (!exec_storable(x, &st->push[i].place))
-            return EMUL_UNHANDLED;
+        if (!exec_movable(x, &st->push[i].place, 1))
+            exec_end(x, EMUL_UNHANDLED);
     }
-    for (unsigned i = 0; i < st->count; i++) {
-        int status = emul_store(x->ctx, &st->push[i].place, st->push[i].value, EMUL_FOR_OPERAND);
-
-        if (status)
-            return status;
-    }
+    for (unsigned i = 0; i < st->count; i++)
+        exec_must(x, emul_store(x->ctx, &st->push[i].place, st->push[i].value, EMUL_FOR_OPERAND));
     x->gpr[EMUL_RSP] = st->rsp;
-    return EMUL_DONE;
 }
 
-int exec_system_place(struct exec *x, uint64_t linear, unsigned size, unsigned access, struct emul_place *place)
-{
-    unsigned mode = EMUL_MODE64;
+/* ---- Bitmaps of the TSS ---- */
 
-    if (!(x->s->efer & EFER_LMA)) {
-        linear &= 0xffffffff;
-        mode = EMUL_MODE32;
-    }
-    return emul_translate(x->ctx, mode, linear, size, access | EMUL_IMPLICIT, place, x->result);
-}
-
-int exec_system_read(struct exec *x, uint64_t linear, unsigned size, uint64_t *value)
-{
-    struct emul_place place;
-    int status = exec_system_place(x, linear, size, 0, &place);
-
-    return status ? status : emul_load(x->ctx, &place, value, EMUL_FOR_DESCRIPTOR);
-}
-
-int exec_system_write(struct exec *x, uint64_t linear, unsigned size, uint64_t value)
-{
-    struct emul_place place;
-    int status = exec_system_place(x, linear, size, EMUL_PF_W, &place);
-
-    return status ? status : emul_store(x->ctx, &place, value, EMUL_FOR_DESCRIPTOR);
-}
-
-#define TSS_BITMAP 0x66u           /* offset of the bitmap's offset, SDM 3A figure 7-2 */
-#define TSS_BUSY_386 0xbu          /* types of a 32-bit and a 64-bit TSS in TR */
-
-int exec_port_allowed(struct exec *x, unsigned port, unsigned size)
+uint64_t exec_tss_bits(struct exec *x, uint64_t at, unsigned size)
 {
     const struct emul_segment *tr = &x->s->seg[EMUL_TR];
-    uint64_t at, bits;
-    int status;
 
-    if (!(x->s->cr0 & CR0_PE) || (!(x->s->rflags & RFLAGS_VM) && emul_cpl(x->s) <= (x->s->rflags & RFLAGS_IOPL) >> 12))
+    exec_gp0_if(x, tr->limit < TSS_BITMAP + 1);
+    at += exec_system_read(x, tr->base + TSS_BITMAP, 2);
+    exec_gp0_if(x, at + size - 1 > tr->limit);
+    return exec_system_read(x, tr->base + at, size);
+}
+
+/* Of the port in src. Two bytes are read whatever the size, SDM 1 18.5.2. */
+static void ask_bitmap(struct exec *x)
+{
+    const struct emul_segment *tr = &x->s->seg[EMUL_TR];
+
+    exec_require(x, EMUL_STATE_SYSTEM);
+    exec_gp0_if(x, (tr->attr & SEG_UNUSABLE) || (tr->attr & SEG_TYPE & ~SYS_BUSY) != SYS_TSS);
+    exec_gp0_if(x, exec_tss_bits(x, x->src / 8, 2) >> (x->src & 7) & ((1u << x->opsize) - 1));
+}
+
+int exec_port_allowed(struct exec *x, unsigned port)
+{
+    if (!(x->s->cr0 & CR0_PE) || (!(x->s->rflags & RFLAGS_VM) && emul_cpl(x->s) <= exec_iopl(x)))
         return EMUL_DONE;
-    if (exec_need(x, EMUL_STATE_SYSTEM))
-        return EMUL_UNHANDLED;
-    if ((tr->attr & SEG_UNUSABLE) || (tr->attr & SEG_TYPE & ~2u) != (TSS_BUSY_386 & ~2u) || tr->limit < TSS_BITMAP + 1)
-        return exec_gp0(x);
-    status = exec_system_read(x, tr->base + TSS_BITMAP, 2, &at);
-    if (status)
-        return status;
-    at += port / 8;
-    if (at + 1 > tr->limit) /* two bytes are read whatever the size, SDM 1 18.5.2 */
-        return exec_gp0(x);
-    status = exec_system_read(x, tr->base + at, 2, &bits);
-    if (status)
-        return status;
-    return bits >> (port & 7) & ((1u << size) - 1) ? exec_gp0(x) : EMUL_DONE;
+    x->src = port;
+    return exec_guard(x, 0, ask_bitmap);
 }

@@ -24,19 +24,6 @@ static uint64_t string_offset(const struct exec *x, unsigned reg)
     return x->gpr[reg] & emul_size_mask(x->insn->addrsize);
 }
 
-int exec_storable(const struct exec *x, const struct emul_place *place)
-{
-    const struct emul_ops *ops = x->ctx->ops;
-
-    if (ops->mmio_write && (ops->phys_map || ops->phys_write))
-        return 1;
-    for (unsigned page = 0; page < 2 && place->size[page]; page++) {
-        if (!ops->phys_map || !ops->phys_map(x->ctx->opaque, place->gpa[page], 1, EMUL_FOR_OPERAND))
-            return 0;
-    }
-    return 1;
-}
-
 /* How many of `count` elements lie in one page and before the address size wraps; at least 1, which may cross either. */
 static uint64_t batch_length(const struct exec *x, uint64_t offset, uint64_t linear, uint64_t count)
 {
@@ -175,7 +162,7 @@ static int string_batch(struct exec *x, string_bulk bulk, unsigned flags, uint64
         status = string_resolve(x, x->insn->seg, EMUL_RSI, 0, &count, &s.from);
     if (!status && (flags & USES_DI)) /* no override moves rDI, SDM 2B MOVS */
         status = string_resolve(x, EMUL_ES, EMUL_RDI, flags & WRITES ? EMUL_PF_W : 0, &count, &s.to);
-    if (!status && (flags & WRITES) && !exec_storable(x, &s.to))
+    if (!status && (flags & WRITES) && !exec_movable(x, &s.to, 1))
         status = EMUL_UNHANDLED;
     if (status)
         return status;
@@ -204,7 +191,7 @@ static int check_port(struct exec *x, unsigned flags)
     if (want && (want->in != !!(flags & WRITES) || want->size != x->opsize || want->port != port ||
                  !want->rep != !(x->insn->prefix & REPEATED)))
         return EMUL_RETRY;
-    status = exec_port_allowed(x, port, x->opsize);
+    status = exec_port_allowed(x, port);
     if (status)
         return status;
     return (flags & WRITES ? !!x->ctx->ops->port_in : !!x->ctx->ops->port_out) ? EMUL_DONE : EMUL_UNHANDLED;
@@ -334,7 +321,7 @@ static inline int plain_port(struct exec *x, unsigned *port)
         return EMUL_RETRY;
     if (!(x->s->seg[EMUL_SS].attr >> SEG_DPL & 3) && !(x->s->rflags & RFLAGS_VM))
         return EMUL_DONE; /* CPL 0: the common case of exec_port_allowed() */
-    return exec_port_allowed(x, *port, x->opsize);
+    return exec_port_allowed(x, *port);
 }
 
 int do_in(struct exec *x)

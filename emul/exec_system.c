@@ -40,7 +40,7 @@ static int is_wide(const struct exec *x)
     return x->mode == EMUL_MODE64 && (x->insn->rex & EMUL_REX_W);
 }
 
-static void flush(struct exec *x, uint64_t linear, int all)
+void exec_flush(struct exec *x, uint64_t linear, int all)
 {
     if (x->ctx->cache)
         emul_cache_flush(x->ctx->cache);
@@ -112,7 +112,7 @@ static int write_cr0(struct exec *x, uint64_t value)
     if (changed & CR0_PG)
         s->efer = (s->efer & ~EFER_LMA) | ((value & CR0_PG) && (s->efer & EFER_LME) ? EFER_LMA : 0);
     if (changed & (CR0_PG | CR0_WP | CR0_PE))
-        flush(x, 0, 1);
+        exec_flush(x, 0, 1);
     return field_changed(x, EMUL_STATE_CR);
 }
 
@@ -132,7 +132,7 @@ static int write_cr3(struct exec *x, uint64_t value)
         return status;
     s->cr3 = value;
     if (!keep)
-        flush(x, 0, 1);
+        exec_flush(x, 0, 1);
     else if (x->ctx->cache)
         emul_cache_flush(x->ctx->cache); /* which knows no PCID */
     return field_changed(x, EMUL_STATE_CR);
@@ -155,7 +155,7 @@ static int write_cr4(struct exec *x, uint64_t value)
         return status;
     s->cr4 = value;
     if (changed)
-        flush(x, 0, 1);
+        exec_flush(x, 0, 1);
     return field_changed(x, EMUL_STATE_CR);
 }
 
@@ -272,7 +272,7 @@ int do_sgdt(struct exec *x)
     status = exec_need(x, EMUL_STATE_SYSTEM);
     if (!status)
         status = table_place(x, EMUL_PF_W, &x->place);
-    if (!status && !exec_storable(x, &x->place))
+    if (!status && !exec_movable(x, &x->place, 1))
         status = EMUL_UNHANDLED;
     if (status)
         return status;
@@ -315,7 +315,7 @@ int do_invlpg(struct exec *x)
         linear = (linear + x->s->seg[x->insn->seg].base) & 0xffffffff;
     else if (x->insn->seg >= EMUL_FS)
         linear += x->s->seg[x->insn->seg].base;
-    flush(x, linear, 0);
+    exec_flush(x, linear, 0);
     return EMUL_DONE;
 }
 
@@ -336,7 +336,7 @@ int do_invpcid(struct exec *x)
     if (type > INVPCID_ALL_LOCAL || (pcid & ~CR3_PCID) || (type <= INVPCID_CONTEXT && pcid && !(s->cr4 & CR4_PCIDE)) ||
         (type == INVPCID_ADDRESS && !emul_canonical(s, linear)))
         return exec_gp0(x);
-    flush(x, linear, type != INVPCID_ADDRESS || pcid != current);
+    exec_flush(x, linear, type != INVPCID_ADDRESS || pcid != current);
     return EMUL_DONE;
 }
 
@@ -403,7 +403,7 @@ static int write_efer(struct exec *x, uint64_t value)
         return exec_gp0(x);
     s->efer = (value & ~EFER_LMA) | (s->efer & EFER_LMA);
     if (changed & EFER_NXE)
-        flush(x, 0, 1);
+        exec_flush(x, 0, 1);
     return field_changed(x, EMUL_STATE_CR);
 }
 

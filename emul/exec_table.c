@@ -5,7 +5,10 @@
 #define WO    (X_OPERANDS | X_WRITE)
 #define RO    (X_OPERANDS | X_READ)
 #define VEXG  (WO | X_PROTECTED) /* VEX on general registers */
-#define ROW(op, handler, flags, may) [EMUL_##op] = { do_##handler, flags, 0, may }
+#define ROW(op, handler, flags, may) [EMUL_##op] = { do_##handler, flags, 0, may, 0 }
+#define RAISE(op, handler, flags, needs, may) [EMUL_##op] = { exec_raising, flags, needs, may, do_##handler }
+#define SEGS  EMUL_STATE_SEGS
+#define SYSTEM EMUL_STATE_SYSTEM
 #define PORT  EMUL_MAY_PORT
 #define CR    EMUL_MAY_CR
 #define TABLE EMUL_MAY_TABLE
@@ -38,26 +41,28 @@ const struct exec_row emul_exec[EMUL_OPS_END] = {
     ROW(SHLX, bmi_shift, VEXG, 0), ROW(SHRX, bmi_shift, VEXG, 0), ROW(PDEP, pdep, VEXG, 0), ROW(PEXT, pdep, VEXG, 0), ROW(MULX, mulx, VEXG, 0),
 
     /* stack and near transfers: exec_flow.c */
-    ROW(PUSH, push, X_MEMORY, 0), ROW(POP, pop, X_MEMORY, 0), ROW(PUSHA, pusha, X_MEMORY, 0), ROW(POPA, popa, X_MEMORY, 0),
-    ROW(PUSHF, pushf, X_MEMORY, 0), ROW(POPF, popf, X_MEMORY, 0), ROW(ENTER, enter, X_MEMORY, 0), ROW(LEAVE, leave, X_MEMORY, 0),
+    ROW(PUSH, push, X_MEMORY, 0), ROW(POP, pop, X_MEMORY, 0), RAISE(PUSHA, pusha, X_MEMORY, 0, 0), RAISE(POPA, popa, X_MEMORY, 0, 0),
+    RAISE(PUSHF, pushf, X_MEMORY, 0, 0), RAISE(POPF, popf, X_MEMORY, 0, 0), RAISE(ENTER, enter, X_MEMORY, 0, 0), RAISE(LEAVE, leave, X_MEMORY, 0, 0),
     ROW(CALL, call, X_MEMORY, 0), ROW(JMP, jmp, 0, 0), ROW(RET, ret, X_MEMORY, 0), ROW(JCC, jcc, 0, 0), ROW(JCXZ, jcxz, 0, 0),
-    ROW(LOOP, loop, 0, 0), ROW(LOOPE, loop, 0, 0), ROW(LOOPNE, loop, 0, 0), ROW(CLI, cli, 0, 0), ROW(STI, sti, 0, 0),
-    ROW(BOUND, bound, 0, 0), ROW(HLT, hlt, X_PRIV, 0),
+    ROW(LOOP, loop, 0, 0), ROW(LOOPE, loop, 0, 0), ROW(LOOPNE, loop, 0, 0), RAISE(CLI, cli, 0, 0, 0), RAISE(STI, sti, 0, 0, 0),
+    RAISE(BOUND, bound, 0, 0, 0), ROW(HLT, hlt, X_PRIV, 0),
 
     /* strings and ports: exec_string.c */
     ROW(IN, in, 0, PORT), ROW(OUT, out, 0, PORT), ROW(INS, ins, X_MEMORY, PORT), ROW(OUTS, outs, X_MEMORY, PORT), ROW(MOVS, movs, X_MEMORY, 0),
     ROW(CMPS, cmps, X_MEMORY, 0), ROW(SCAS, scas, X_MEMORY, 0), ROW(STOS, stos, X_MEMORY, 0), ROW(LODS, lods, X_MEMORY, 0),
 
     /* segments: exec_segment.c */
-    ROW(MOVSEG, movseg, 0, 0), ROW(LDS, load_far, 0, 0), ROW(LES, load_far, 0, 0), ROW(LFS, load_far, 0, 0), ROW(LGS, load_far, 0, 0), ROW(LSS, load_far, 0, 0),
-    ROW(ARPL, arpl, X_PROTECTED, 0), ROW(LAR, lar, X_PROTECTED, 0), ROW(LSL, lar, X_PROTECTED, 0), ROW(VERR, lar, X_PROTECTED, 0),
-    ROW(VERW, lar, X_PROTECTED, 0), ROW(LLDT, lldt, X_PROTECTED | X_PRIV, TABLE), ROW(LTR, lldt, X_PROTECTED | X_PRIV, TABLE),
-    ROW(SLDT, sldt, X_PROTECTED, TABLE), ROW(STR, sldt, X_PROTECTED, TABLE),
+    RAISE(MOVSEG, movseg, 0, SEGS, 0), RAISE(LDS, load_far, 0, 0, 0), RAISE(LES, load_far, 0, 0, 0),
+    RAISE(LFS, load_far, 0, 0, 0), RAISE(LGS, load_far, 0, 0, 0), RAISE(LSS, load_far, 0, 0, 0),
+    RAISE(ARPL, arpl, X_PROTECTED, 0, 0), RAISE(LAR, lar, X_PROTECTED, 0, 0), RAISE(LSL, lar, X_PROTECTED, 0, 0), RAISE(VERR, lar, X_PROTECTED, 0, 0),
+    RAISE(VERW, lar, X_PROTECTED, 0, 0), RAISE(LLDT, lldt, X_PROTECTED | X_PRIV, SYSTEM, TABLE), RAISE(LTR, lldt, X_PROTECTED | X_PRIV, SYSTEM, TABLE),
+    RAISE(SLDT, sldt, X_PROTECTED, SYSTEM, TABLE), RAISE(STR, sldt, X_PROTECTED, SYSTEM, TABLE),
 
     /* far transfers, interrupts, tasks: exec_far.c, exec_event.c */
-    ROW(CALLF, jmpf, X_MEMORY, FAR), ROW(JMPF, jmpf, X_MEMORY, FAR), ROW(RETF, retf, X_MEMORY, FAR), ROW(IRET, iret, X_MEMORY, EMUL_MAY_INT),
-    ROW(INT, int, X_MEMORY, EMUL_MAY_INT), ROW(INT3, int, X_MEMORY, EMUL_MAY_INT), ROW(INTO, int, X_MEMORY, EMUL_MAY_INT),
-    ROW(INT1, int, X_MEMORY, EMUL_MAY_INT),
+    RAISE(CALLF, jmpf, X_MEMORY, 0, FAR), RAISE(JMPF, jmpf, X_MEMORY, 0, FAR), RAISE(RETF, retf, X_MEMORY, 0, FAR),
+    RAISE(IRET, iret, X_MEMORY, 0, EMUL_MAY_INT),
+    RAISE(INT, int, X_MEMORY, 0, EMUL_MAY_INT), RAISE(INT3, int, X_MEMORY, 0, EMUL_MAY_INT), RAISE(INTO, int, X_MEMORY, 0, EMUL_MAY_INT),
+    RAISE(INT1, int, X_MEMORY, 0, EMUL_MAY_INT),
 
     /* system: exec_system.c */
     ROW(MOVCR, movcr, X_PRIV, CR), ROW(MOVDR, movdr, X_PRIV, EMUL_MAY_DR), ROW(LMSW, lmsw, X_PRIV, CR), ROW(SMSW, smsw, 0, CR),

@@ -43,46 +43,37 @@ static void image_set(struct task *t, unsigned n, unsigned size, uint64_t value)
 }
 
 /* What the new task's state says, all of it read before anything is written. */
-static int read_task(struct exec *x, const struct emul_segment *tss, struct task *t)
+static void read_task(struct exec *x, const struct emul_segment *tss, struct task *t)
 {
+    int big = tss->attr & SYS_BIG;
     struct emul_place place;
-    int status;
 
     t->layout = layout_of(tss);
-    t->cr3 = x->s->cr3;
-    t->trap = 0;
-    status = exec_system_place(x, tss->base + t->layout->ip, image_size(t->layout), 0, &place);
-    if (!status)
-        status = emul_load_bytes(x->ctx, &place, t->image, EMUL_FOR_DESCRIPTOR);
-    if (!status)
-        status = exec_system_read(x, tss->base + t->layout->ldt, 2, &t->ldt);
-    if (status || t->layout->size == 2)
-        return status;
-    status = exec_system_read(x, tss->base + TSS_CR3, 4, &t->cr3);
-    return status ? status : exec_system_read(x, tss->base + TSS_TRAP, 2, &t->trap);
+    place = exec_system_place(x, tss->base + t->layout->ip, image_size(t->layout), 0);
+    exec_must(x, emul_load_bytes(x->ctx, &place, t->image, EMUL_FOR_DESCRIPTOR));
+    t->ldt = exec_system_read(x, tss->base + t->layout->ldt, 2);
+    t->cr3 = big ? exec_system_read(x, tss->base + TSS_CR3, 4) : x->s->cr3;
+    t->trap = big ? exec_system_read(x, tss->base + TSS_TRAP, 2) : 0;
 }
 
 /* The state to store in the old task; what it does not have, such as the upper halves of selectors, stays as it is. */
-static int save_prepare(struct exec *x, struct task *t, struct emul_place *place, uint64_t flags)
+static struct emul_place save_prepare(struct exec *x, struct task *t, uint64_t flags)
 {
     const struct emul_segment *tr = &x->s->seg[EMUL_TR];
-    int status;
+    struct emul_place place;
 
     t->layout = layout_of(tr);
     if (tr->limit < t->layout->limit)
-        return exec_bad_selector(x, EMUL_VECTOR_TS, tr->selector);
-    status = exec_system_place(x, tr->base + t->layout->ip, image_size(t->layout), EMUL_PF_W, place);
-    if (!status)
-        status = emul_load_bytes(x->ctx, place, t->image, EMUL_FOR_DESCRIPTOR);
-    if (status)
-        return status;
+        exec_bad_selector(x, EMUL_VECTOR_TS, tr->selector);
+    place = exec_system_place(x, tr->base + t->layout->ip, image_size(t->layout), EMUL_PF_W);
+    exec_must(x, emul_load_bytes(x->ctx, &place, t->image, EMUL_FOR_DESCRIPTOR));
     image_set(t, 0, t->layout->size, x->next_rip);
     image_set(t, 1, t->layout->size, flags);
     for (unsigned i = 0; i < 8; i++)
         image_set(t, 2 + i, t->layout->size, x->gpr[i]);
     for (unsigned i = 0; i < t->layout->segments; i++)
         image_set(t, 10 + i, 2, x->s->seg[i].selector);
-    return EMUL_DONE;
+    return place;
 }
 
 /* ---- The new task ---- */
@@ -114,151 +105,135 @@ static void enter_task(struct exec *x, struct task *t, struct exec_descriptor *t
     s->dr7 &= ~DR7_LOCAL;
     if (s->cr0 & CR0_PG) {
         s->cr3 = t->cr3;
-        if (x->ctx->cache)
-            emul_cache_flush(x->ctx->cache);
-        if (x->ctx->ops->tlb_flush)
-            x->ctx->ops->tlb_flush(x->ctx->opaque, 0, 1);
+        exec_flush(x, 0, 1);
     }
     x->ctx->changed |= EMUL_STATE_RIP | EMUL_STATE_CS | EMUL_STATE_SEGS | EMUL_STATE_SYSTEM | EMUL_STATE_CR | EMUL_STATE_DR;
 }
 
-static int load_checked(struct exec *x, unsigned seg, struct exec_descriptor *d, int status)
+static void load_checked(struct exec *x, unsigned seg, struct exec_descriptor *d)
 {
-    if (!status)
-        status = exec_accessed(x, d);
-    if (!status)
-        exec_set_segment(x, seg, &d->segment);
-    return status;
+    exec_accessed(x, d);
+    exec_set_segment(x, seg, &d->segment);
 }
 
 /* SDM 3A table 7-1, in the new task's context: LDT, CS, SS, data. */
-static int load_segments(struct exec *x)
+static void load_segments(struct exec *x)
 {
     struct emul_state *s = x->s;
-    uint16_t selector = s->seg[EMUL_LDTR].selector;
     unsigned cpl = s->seg[EMUL_CS].selector & SELECTOR_RPL;
     struct exec_descriptor d;
-    int status = EMUL_DONE;
 
-    if (!exec_is_null(selector))
-        status = load_checked(x, EMUL_LDTR, &d, exec_check_system(x, selector, 1 << SYS_LDT, EMUL_VECTOR_TS, EMUL_VECTOR_TS, &d));
-    if (status || (s->rflags & RFLAGS_VM))
-        return status;
-    status = load_checked(x, EMUL_CS, &d, exec_check_code(x, s->seg[EMUL_CS].selector, cpl, 0, EMUL_VECTOR_TS, &d));
-    if (!status)
-        status = load_checked(x, EMUL_SS, &d, exec_check_stack(x, s->seg[EMUL_SS].selector, cpl, EMUL_VECTOR_TS, &d));
-    for (unsigned i = 0; i < sizeof(exec_data_segments) && !status; i++) {
+    if (!exec_is_null(s->seg[EMUL_LDTR].selector)) {
+        exec_check_system(x, s->seg[EMUL_LDTR].selector, 1 << SYS_LDT, EMUL_VECTOR_TS, EMUL_VECTOR_TS, &d);
+        load_checked(x, EMUL_LDTR, &d);
+    }
+    if (s->rflags & RFLAGS_VM)
+        return;
+    exec_check_code(x, s->seg[EMUL_CS].selector, cpl, 0, EMUL_VECTOR_TS, &d);
+    load_checked(x, EMUL_CS, &d);
+    exec_check_stack(x, s->seg[EMUL_SS].selector, cpl, EMUL_VECTOR_TS, &d);
+    load_checked(x, EMUL_SS, &d);
+    for (unsigned i = 0; i < sizeof(exec_data_segments); i++) {
         unsigned seg = exec_data_segments[i];
 
-        selector = s->seg[seg].selector;
-        if (!exec_is_null(selector))
-            status = load_checked(x, seg, &d, exec_check_data(x, selector, cpl, EMUL_VECTOR_TS, &d));
+        if (exec_is_null(s->seg[seg].selector))
+            continue;
+        exec_check_data(x, s->seg[seg].selector, cpl, EMUL_VECTOR_TS, &d);
+        load_checked(x, seg, &d);
     }
-    return status;
 }
 
 /* Behind the switch: the error code, the limit of CS, the trap (SDM 2A INT, 3A 7.3). */
-static int start_task(struct exec *x, const struct task *t, int has_error, uint32_t error)
+static void start_task(struct exec *x, const struct task *t)
 {
     struct emul_state *s = x->s;
     struct exec_stack st;
-    uint64_t code = error;
-    int status = load_segments(x);
 
+    load_segments(x);
     x->next_rip = s->rip;
     x->flags = s->rflags;
     x->no_step = 1;
-    if (!status && has_error) {
+    if (x->event->has_error) {
         exec_stack_begin(x, &st);
-        status = exec_push(x, &st, t->layout->size, &code, 1);
-        if (!status)
-            status = exec_stack_commit(x, &st);
-        if (!status)
-            s->rsp = x->gpr[EMUL_RSP];
+        exec_push(x, &st, t->layout->size, x->event->error);
+        exec_stack_commit(x, &st);
+        s->rsp = x->gpr[EMUL_RSP];
     }
-    if (status)
-        return status;
-    if (s->rip > s->seg[EMUL_CS].limit)
-        return exec_gp0(x);
-    if (!(t->trap & 1))
-        return EMUL_DONE;
-    x->result->dr6 = DR6_BT;
-    return exec_fault(x, EMUL_VECTOR_DB, 0);
+    exec_gp0_if(x, s->rip > s->seg[EMUL_CS].limit);
+    if (t->trap & 1) {
+        x->result->dr6 = DR6_BT;
+        exec_raise(x, EMUL_VECTOR_DB, 0);
+    }
 }
 
 /* ---- The switch ---- */
 
-int exec_task_switch(struct exec *x, struct exec_descriptor *tss, enum emul_task_reason reason, int has_error, uint32_t error)
+/* The types of descriptors change first: a race lost for the second of them leaves nothing that would stop another try. */
+void exec_task_switch(struct exec *x, struct exec_descriptor *tss, enum emul_task_reason reason)
 {
-    int nested = reason == EMUL_TASK_CALL || reason == EMUL_TASK_GATE;
+    int is_return = reason == EMUL_TASK_IRET, nested = reason == EMUL_TASK_CALL || reason == EMUL_TASK_GATE;
     uint16_t link = x->s->seg[EMUL_TR].selector;
-    struct emul_place save, back = { .size = { 0, 0 } }, type;
     struct exec_descriptor leaving;
+    struct emul_place save, back;
     struct task old, new;
-    int status;
 
     if (tss->segment.limit < layout_of(&tss->segment)->limit)
-        return exec_bad_selector(x, EMUL_VECTOR_TS, tss->segment.selector);
-    if (exec_need(x, EMUL_STATE_SYSTEM | EMUL_STATE_SEGS | EMUL_STATE_DR))
-        return EMUL_UNHANDLED;
-    status = read_task(x, &tss->segment, &new);
-    if (!status)
-        status = save_prepare(x, &old, &save, x->flags & ~(reason == EMUL_TASK_IRET ? RFLAGS_NT : 0));
-    if (!status && nested)
-        status = exec_system_place(x, tss->segment.base, 2, EMUL_PF_W, &back);
-    if (!status && !nested)
-        status = exec_descriptor_read(x, link, EMUL_VECTOR_TS, &leaving);
-    if (!status && reason != EMUL_TASK_IRET)
-        status = exec_system_place(x, tss->linear, 8, EMUL_PF_W, &type);
-    if (!status && !nested) /* first: a race lost for the other type then leaves nothing that would stop another try */
-        status = exec_descriptor_type(x, &leaving, leaving.segment.attr & SEG_TYPE & ~SYS_BUSY);
-    if (!status && reason != EMUL_TASK_IRET)
-        status = exec_descriptor_type(x, tss, (tss->segment.attr & SEG_TYPE) | SYS_BUSY);
-    if (!status)
-        status = emul_store_bytes(x->ctx, &save, old.image, EMUL_FOR_DESCRIPTOR);
-    if (!status && nested)
-        status = emul_store(x->ctx, &back, link, EMUL_FOR_DESCRIPTOR);
-    if (status)
-        return status;
+        exec_bad_selector(x, EMUL_VECTOR_TS, tss->segment.selector);
+    exec_require(x, EMUL_STATE_SYSTEM | EMUL_STATE_SEGS | EMUL_STATE_DR);
+    read_task(x, &tss->segment, &new);
+    save = save_prepare(x, &old, x->flags & ~(is_return ? RFLAGS_NT : 0));
+    if (nested)
+        back = exec_system_place(x, tss->segment.base, 2, EMUL_PF_W);
+    else
+        exec_descriptor_read(x, link, EMUL_VECTOR_TS, &leaving);
+    if (!is_return)
+        exec_system_place(x, tss->linear, 8, EMUL_PF_W);
+    if (!nested)
+        exec_descriptor_type(x, &leaving, leaving.segment.attr & SEG_TYPE & ~SYS_BUSY);
+    if (!is_return)
+        exec_descriptor_type(x, tss, (tss->segment.attr & SEG_TYPE) | SYS_BUSY);
+    exec_must(x, emul_store_bytes(x->ctx, &save, old.image, EMUL_FOR_DESCRIPTOR));
+    if (nested)
+        exec_must(x, emul_store(x->ctx, &back, link, EMUL_FOR_DESCRIPTOR));
     enter_task(x, &new, tss, nested);
-    return start_task(x, &new, has_error, error);
+    start_task(x, &new);
 }
 
-/* Through a task gate, whose DPL has been checked. */
-int exec_task_gate(struct exec *x, uint64_t gate, enum emul_task_reason reason, int has_error, uint32_t error)
+void exec_task_gate(struct exec *x, uint64_t gate, enum emul_task_reason reason)
 {
     struct exec_descriptor tss;
-    int status = exec_check_tss(x, gate >> 16, 0, EMUL_VECTOR_GP, &tss);
 
-    return status ? status : exec_task_switch(x, &tss, reason, has_error, error);
+    exec_check_tss(x, gate >> 16, 0, EMUL_VECTOR_GP, &tss);
+    exec_task_switch(x, &tss, reason);
 }
 
-/* IRET with NT: back to the task that the current one's link names. */
-int exec_task_return(struct exec *x)
+static void switch_back(struct exec *x, uint16_t link)
 {
     struct exec_descriptor tss;
-    uint64_t link;
-    int status;
 
-    if (exec_need(x, EMUL_STATE_SYSTEM))
-        return EMUL_UNHANDLED;
-    status = exec_system_read(x, x->s->seg[EMUL_TR].base, 2, &link);
-    if (!status)
-        status = exec_check_tss(x, link, SYS_BUSY, EMUL_VECTOR_TS, &tss);
-    return status ? status : exec_task_switch(x, &tss, EMUL_TASK_IRET, 0, 0);
+    exec_check_tss(x, link, SYS_BUSY, EMUL_VECTOR_TS, &tss);
+    exec_task_switch(x, &tss, EMUL_TASK_IRET);
+}
+
+void exec_task_return(struct exec *x)
+{
+    exec_require(x, EMUL_STATE_SYSTEM);
+    switch_back(x, exec_system_read(x, x->s->seg[EMUL_TR].base, 2));
+}
+
+static void switch_event(struct exec *x)
+{
+    if (x->event->reason == EMUL_TASK_IRET)
+        switch_back(x, x->event->target);
+    else
+        exec_task_gate(x, (uint64_t)x->event->target << 16, x->event->reason);
 }
 
 int emul_task_switch(struct emul_ctx *ctx, uint16_t selector, enum emul_task_reason reason, int has_error, uint32_t error,
                      struct emul_result *result)
 {
-    int is_return = reason == EMUL_TASK_IRET;
-    struct exec_descriptor tss;
-    struct exec x;
-    int status;
+    const struct exec_event what = { .error = error, .target = selector, .reason = reason, .has_error = !!has_error,
+                                     .external = reason == EMUL_TASK_GATE };
 
-    exec_outside(&x, ctx, result);
-    status = exec_check_tss(&x, selector, is_return ? SYS_BUSY : 0, is_return ? EMUL_VECTOR_TS : EMUL_VECTOR_GP, &tss);
-    if (!status)
-        status = exec_task_switch(&x, &tss, reason, has_error, error);
-    return exec_outside_end(&x, reason == EMUL_TASK_GATE ? exec_external(&x, status) : status);
+    return exec_outside(ctx, result, &what, switch_event);
 }

@@ -294,10 +294,16 @@ void emul_cache_flush(struct emul_cache *cache)
         cache->page[0][i].tag = cache->page[1][i].tag = 0;
 }
 
+/* By page, and fetches apart from reads: an instruction's own page and that of its operand often have the same low bits. */
+static inline unsigned walk_slot(uint64_t tag)
+{
+    return (tag / PAGE_SIZE ^ tag / EMUL_PF_FETCH) % EMUL_WALKS;
+}
+
 int emul_walk_again(const struct emul_ctx *ctx, uint64_t linear, uint64_t tag, uint64_t *gpa)
 {
     const struct emul_state *s = ctx->state;
-    const struct emul_walk *w = &ctx->walks->walk[(linear / PAGE_SIZE ^ tag) % EMUL_WALKS];
+    const struct emul_walk *w = &ctx->walks->walk[walk_slot(tag)];
 
     if (w->tag != tag || w->cr3 != s->cr3 || w->cr0 != s->cr0 || w->cr4 != s->cr4 || w->efer != s->efer)
         return 0;
@@ -320,7 +326,7 @@ static int walk_new(const struct emul_ctx *ctx, uint64_t linear, unsigned access
         return walk_long(ctx, linear, access, gpa, result);
     found.gpa = *gpa & ~(uint64_t)PAGE_MASK;
     if (ctx->walks)
-        ctx->walks->walk[(linear / PAGE_SIZE ^ tag) % EMUL_WALKS] = found;
+        ctx->walks->walk[walk_slot(tag)] = found;
     return EMUL_DONE;
 }
 

@@ -14,9 +14,9 @@ COMMON := -std=gnu11 -O2 -g -ffreestanding -mno-red-zone -mgeneral-regs-only -fn
 KFLAGS := $(COMMON) -mcmodel=kernel -fno-jump-tables -DRUNG_BUILD='"$(BUILD_ID)"' $(if $(COUNT),-DRUNG_COUNT)
 UFLAGS := $(COMMON) -I$(B)/u
 
-KSRC := $(wildcard boot/*.c kernel/*.c vmx/*.c svm/*.c) depriv/gate.c depriv/calls.c depriv/component.c depriv/guestaccess.c depriv/format.c depriv/string.c $(wildcard depriv/method*.c)
+KSRC := $(wildcard boot/*.c kernel/*.c vmx/*.c svm/*.c) depriv/gate.c depriv/calls.c depriv/component.c depriv/guestaccess.c depriv/format.c depriv/string.c depriv/words.c $(wildcard depriv/method*.c)
 KASM := $(wildcard boot/*.asm kernel/*.asm vmx/*.asm svm/*.asm) depriv/gate.asm depriv/method2.asm depriv/copier.asm depriv/component_image.asm
-USRC := depriv/umain.c depriv/clock.c depriv/uinsn.c depriv/guestmem.c depriv/format.c depriv/string.c $(wildcard depriv/load/*.c devices/*.c emul/*.c)
+USRC := depriv/umain.c depriv/clock.c depriv/uinsn.c depriv/guestmem.c depriv/format.c depriv/string.c depriv/words.c $(wildcard depriv/load/*.c devices/*.c emul/*.c)
 KOBJ := $(patsubst %,$(B)/k/%.o,$(filter-out kernel/offsets.c,$(KSRC)) $(KASM))
 UOBJ := $(patsubst %,$(B)/u/%.o,depriv/ustart.asm depriv/uvector.asm $(USRC))
 

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#define ABI_VERSION        2u
+#define ABI_VERSION        3u
 #define ABI_PAGE           4096u
 
 /* ---- Ring-3 address space (lower half; all domains alike, each with its own page table) -------------------- */
@@ -199,8 +199,6 @@ struct abi_frame {
 };
 
 /* ---- Domain information, read-only for ring 3 ------------------------------------------------------------------ */
-enum abi_kind { ABI_KIND_LINUX, ABI_KIND_MULTIBOOT, ABI_KIND_PVH, ABI_KIND_FLAT, ABI_KIND_FIRMWARE, ABI_KINDS };
-
 #define ABI_INFO_MAGIC     0x676e7552u /* "Rung" */
 #define ABI_CALL_BY_SYSENTER 0x1u      /* abi_info.cpu: else SYSCALL */
 #define ABI_CPU_NEXT_RIP     0x2u      /* the CPU reports instruction lengths */
@@ -213,29 +211,24 @@ enum { ABI_CLOCK_SECOND, ABI_CLOCK_MINUTE, ABI_CLOCK_HOUR, ABI_CLOCK_DAY, ABI_CL
 
 struct abi_module {
     uint64_t size;              /* bytes; at ABI_MODULE_BASE + n * ABI_MODULE_STRIDE */
-    uint32_t line;              /* offset of its command line in abi_info.strings */
+    uint32_t line;              /* offset of the boot loader's line in abi_info.strings */
     uint32_t pad;
 };
 
 struct abi_info {
     uint32_t magic, version;
     uint32_t domid, vcpus;
-    uint32_t kind;              /* enum abi_kind */
+    uint32_t modules;           /* 0: the image */
     uint32_t cpu;               /* ABI_CALL_BY_SYSENTER | ABI_CPU_* */
     uint64_t tsc_khz;           /* host and guest TSC frequency */
     uint64_t boot_tsc;          /* host TSC at which clock was read */
     uint8_t  clock[ABI_CLOCK_BYTES]; /* the machine's MC146818 at boot_tsc, as ABI_CLOCK_REGISTERS has its registers; UTC */
     uint64_t ram_low;           /* bytes of RAM from gpa 0; [0xa0000, 0xc0000) is not RAM */
     uint64_t ram_high;          /* bytes of RAM from gpa 4 GiB */
-    uint64_t load, entry;       /* flat: guest-physical load address and entry */
-    uint32_t bits;              /* flat: 16, 32 or 64 */
-    uint32_t modules;           /* 0: the image; 1: initrd if has_initrd; then others */
-    uint32_t has_initrd;
-    uint32_t cmdline;           /* offset in strings */
-    uint32_t name;              /* offset in strings */
     uint32_t guestmem;          /* enum abi_guestmem */
+    uint32_t pad;
     struct abi_module module[ABI_MODULES_MAX];
-    char     strings[3584];     /* NUL ended each; offset 0 is the empty string */
+    char     strings[3584];     /* NUL ended each */
     uint64_t call;              /* with ABI_CALL_DIRECT: long call(uint32_t number, uint64_t a1, uint64_t a2, uint64_t a3) */
     uint64_t cr4;               /* CR4 bits that the guest may set */
 };

@@ -3,6 +3,7 @@
 #include "depriv/clock.h"
 #include "depriv/guestmem.h"
 #include "depriv/load/load.h"
+#include "depriv/load/words.h"
 #include "depriv/runtime.h"
 #include "depriv/uinsn.h"
 #include "devices/platform.h"
@@ -10,7 +11,7 @@
 void *memcpy(void *restrict to, const void *restrict from, size_t n);
 
 _Static_assert(offsetof(struct abi_info, domid) == 8 && offsetof(struct abi_info, cpu) == 20 &&
-               offsetof(struct abi_info, call) == 3816, "ustart.asm knows these");
+               offsetof(struct abi_info, call) == 3784, "ustart.asm knows these");
 
 #define UART_COM1 0x3f8u /* its data register */
 
@@ -80,9 +81,9 @@ static void op_load(struct abi_frame *f, const struct abi_info *info)
         .base = (uint8_t *)ABI_GUEST_BASE, .ram_low = info->ram_low, .ram_high = info->ram_high, .count = f->touches, .policy = info->guestmem,
         .info = info, .frame = f, .call = abi_call3, .window = (uint8_t *)ABI_WINDOW_BASE, /* of vcpu 0, the one that loads and the only one */
     };
-    for (uint32_t i = 0; i < info->modules; i++)
-        loader.module[i] = (const uint8_t *)(ABI_MODULE_BASE + i * ABI_MODULE_STRIDE);
-    f->status = image_load(&loader);
+    f->status = words_read(&loader);
+    if (!f->status)
+        f->status = image_load(&loader);
 }
 
 /* Console bytes that ring 0 holds for this domain go to COM1 as its FIFO has room. Bound: the FIFO. */

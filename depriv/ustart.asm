@@ -6,10 +6,10 @@ default rel
 extern component_main, text_end, rodata_end, data_end, bss_end
 global component_entry, abi_call3
 
-%define ABI_VERSION          2
+%define ABI_VERSION          3
 %define INFO_DOMID           8      ; offsets in struct abi_info, checked in umain.c
 %define INFO_CPU             20
-%define INFO_CALL            3816
+%define INFO_CALL            3784
 %define ABI_CALL_BY_SYSENTER 1
 %define ABI_CALL_DIRECT      4
 

@@ -69,36 +69,28 @@ static int nested_build(struct domain *d)
 
 /* ---- Information page ------------------------------------------------------------------------------------------------------ */
 
-/* Offset 0 is the empty string. *used beyond the end says that they did not fit. */
-static u32 info_string(struct abi_info *info, u32 *used, const char *s)
-{
-    u32 at = *used, n = s && *s ? (u32)strlen(s) + 1 : 0;
-    *used += n;
-    if (n && *used <= sizeof(info->strings))
-        memcpy(info->strings + at, s, n);
-    return n ? at : 0;
-}
-
 static int info_fill(struct domain *d, const struct domain_config *c)
 {
     struct abi_info *info = d->info;
-    u32 used = 1;
+    u64 used = 0;
     *info = (struct abi_info){
-        .magic = ABI_INFO_MAGIC, .version = ABI_VERSION, .domid = d->id, .vcpus = d->vcpus, .kind = c->kind,
+        .magic = ABI_INFO_MAGIC, .version = ABI_VERSION, .domid = d->id, .vcpus = d->vcpus,
         .cpu = (features.vmx ? ABI_CALL_BY_SYSENTER : 0) | (d->method == 0 ? ABI_CALL_DIRECT : 0),
         .call = d->method == 0 ? method0_entry() : 0, .tsc_khz = features.tsc_khz, .boot_tsc = time_clock_tsc,
-        .ram_low = d->ram_low, .ram_high = d->ram_high, .load = c->load, .entry = c->entry, .bits = c->bits,
-        .cr4 = policy_cr4_guest(), .modules = c->modules, .has_initrd = c->has_initrd, .guestmem = c->guestmem,
+        .ram_low = d->ram_low, .ram_high = d->ram_high, .cr4 = policy_cr4_guest(), .modules = c->modules, .guestmem = c->guestmem,
     };
     memcpy(info->clock, time_clock, sizeof(info->clock));
-    info->name = info_string(info, &used, d->name);
-    info->cmdline = info_string(info, &used, c->cmdline);
-    for (u32 i = 0; i < c->modules; i++)
-        info->module[i] = (struct abi_module){ .size = c->module[i].size, .line = info_string(info, &used, c->module[i].line) };
-    if (used <= sizeof(info->strings))
-        return 0;
-    log_domain(d->name, "refused: its command lines are longer than %lu bytes in all", sizeof(info->strings));
-    return -E_INVAL;
+    for (u32 i = 0; i < c->modules; i++) {
+        u64 n = strlen(c->module[i].line) + 1;
+        if (used + n > sizeof(info->strings)) {
+            log_domain(d->name, "refused: its modules' lines are longer than %lu bytes in all", sizeof(info->strings));
+            return -E_INVAL;
+        }
+        info->module[i] = (struct abi_module){ .size = c->module[i].size, .line = (u32)used };
+        memcpy(info->strings + used, c->module[i].line, n);
+        used += n;
+    }
+    return 0;
 }
 
 /* ---- Build ----------------------------------------------------------------------------------------------------------------- */

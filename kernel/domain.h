@@ -15,7 +15,7 @@ enum domain_end { DOMAIN_RUNS, DOMAIN_POWEROFF, DOMAIN_REBOOT, DOMAIN_KILLED };
 
 struct console_ring { u8 bytes[4096]; u32 head, tail; };
 
-struct module_range { u64 start, size; const char *line; }; /* physical; line: its words, boot loader's */
+struct module_range { u64 start, size; const char *line; }; /* physical; the boot loader's line */
 
 struct domain {
     u32 id;                     /* 1..DOMAINS_MAX */

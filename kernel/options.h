@@ -11,8 +11,6 @@ struct options {
     u32 cpus;                        /* at most this many are used; 0: all */
     u64 pool;                        /* bytes, 0: by size of memory */
     enum end_action end;             /* when the last domain is gone */
-    u32 emulate, guestmem;           /* of domains that do not say */
-    u32 depriv;                      /* method of domains that do not name theirs */
     u32 quanta;                      /* depriv.quanta: of an operation of ring 3 */
     bool quiet;                      /* errors and domain ends only */
 };
@@ -20,18 +18,13 @@ extern struct options options;
 
 struct domain_config {
     char name[DOMAIN_NAME];
-    u32 kind;                        /* enum abi_kind */
-    u64 mem;                         /* bytes, multiple of 2 MiB, 32 MiB .. 16 GiB (flat: from 2 MiB) */
+    u64 mem;                         /* bytes, multiple of 2 MiB, up to 16 GiB */
     u32 vcpus;
-    u64 load, entry;
-    u32 bits;
     u32 depriv;                      /* 3: ring 3, two stacks; 2, 1: see depriv/; 0: the component in ring 0 */
     u32 emulate;                     /* enum domain_emulate */
     u32 guestmem;                    /* enum abi_guestmem */
     u32 cpu;                         /* CPU to start on, ~0: the next in turn */
-    char cmdline[BOOT_LINE_MAX];
-    u32 modules;                     /* [0] the image, [1] the initrd if has_initrd, then others */
-    bool has_initrd;
+    u32 modules;                     /* [0] the image, then others as they came */
     struct module_range module[ABI_MODULES_MAX];
     u64 component_pa, component_size;
 };

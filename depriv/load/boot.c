@@ -134,17 +134,3 @@ enum abi_status boot_place_string(struct boot *b, const char *what, const char *
 {
     return boot_place_table(b, what, text, __builtin_strlen(text) + 1, 1, gpa);
 }
-
-const char *boot_string(const struct boot *b, uint32_t offset)
-{
-    const struct abi_info *info = b->loader->info;
-
-    return offset < sizeof(info->strings) ? info->strings + offset : "";
-}
-
-struct boot_module boot_module(const struct boot *b, unsigned n)
-{
-    const struct abi_module *m = &b->loader->info->module[n];
-
-    return (struct boot_module){ b->loader->module[n], m->size, boot_string(b, m->line) };
-}

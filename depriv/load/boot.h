@@ -31,12 +31,6 @@ struct boot {
     unsigned ranges;
 };
 
-struct boot_module {
-    const uint8_t *bytes;
-    uint64_t size;
-    const char *line;
-};
-
 /* Writes "<kind>: ..." to frame->text and returns ABI_REFUSE. */
 enum abi_status boot_refuse(struct boot *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -52,10 +46,5 @@ enum abi_status boot_place_low(struct boot *b, const char *what, uint64_t len, u
 enum abi_status boot_place_table(struct boot *b, const char *what, const void *bytes, uint64_t len, uint64_t align, uint64_t *gpa);
 /* The same for a NUL-ended string. */
 enum abi_status boot_place_string(struct boot *b, const char *what, const char *text, uint64_t *gpa);
-
-/* The string at an offset of info->strings; "" if there is none. */
-const char *boot_string(const struct boot *b, uint32_t offset);
-/* Module n, n < info->modules. */
-struct boot_module boot_module(const struct boot *b, unsigned n);
 
 #endif

@@ -212,7 +212,7 @@ static enum abi_status place_zero_page(struct linux_image *k)
 static enum abi_status place_cmdline(struct linux_image *k)
 {
     struct boot *b = k->boot;
-    const char *line = boot_string(b, b->loader->info->cmdline);
+    const char *line = b->loader->words.module[0].line;
     uint64_t len = __builtin_strlen(line), gpa;
     enum abi_status status;
 
@@ -224,7 +224,7 @@ static enum abi_status place_cmdline(struct linux_image *k)
 }
 
 /* As high as the kernel allows below 4 GiB, so that it is out of the way; else above. */
-static enum abi_status load_initrd(struct linux_image *k, const struct boot_module *m)
+static enum abi_status load_initrd(struct linux_image *k, const struct load_module *m)
 {
     struct boot *b = k->boot;
     uint64_t max = (uint64_t)k->h.initrd_addr_max + 1, gpa;
@@ -247,15 +247,11 @@ static enum abi_status load_initrd(struct linux_image *k, const struct boot_modu
 
 static enum abi_status load_modules(struct linux_image *k)
 {
-    const struct abi_info *info = k->boot->loader->info;
-    struct boot_module initrd;
+    const struct load_words *words = &k->boot->loader->words;
 
-    if (info->modules > 1 + !!info->has_initrd)
-        return boot_refuse(k->boot, "modules: %u are given, a kernel takes itself and one initrd", info->modules);
-    if (info->modules == 1)
-        return ABI_OK;
-    initrd = boot_module(k->boot, 1);
-    return load_initrd(k, &initrd);
+    if (words->modules > 1 + !!words->has_initrd)
+        return boot_refuse(k->boot, "modules: %u are given, a kernel takes itself and one initrd", words->modules);
+    return words->modules == 1 ? ABI_OK : load_initrd(k, &words->module[1]);
 }
 
 enum abi_status linux_load(struct boot *b)

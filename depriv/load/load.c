@@ -8,6 +8,8 @@
 #include "depriv/load/lowmem.h"
 #include "depriv/load/multiboot.h"
 
+#define RAM_MIN (32 * BOOT_MIB) /* of every kind but flat */
+
 struct kind {
     const char *name;
     enum abi_status (*load)(struct boot *b);
@@ -18,34 +20,34 @@ static enum abi_status load_unsupported(struct boot *b)
     return boot_refuse(b, "kind: images of this kind cannot be loaded yet");
 }
 
-static const struct kind kinds[ABI_KINDS] = {
-    [ABI_KIND_LINUX]     = { "linux", linux_load },
-    [ABI_KIND_MULTIBOOT] = { "multiboot", multiboot_load },
-    [ABI_KIND_PVH]       = { "pvh", load_unsupported },
-    [ABI_KIND_FLAT]      = { "flat", flat_load },
-    [ABI_KIND_FIRMWARE]  = { "firmware", load_unsupported },
+static const struct kind kinds[LOAD_KINDS] = {
+    [LOAD_KIND_LINUX]     = { "linux", linux_load },
+    [LOAD_KIND_MULTIBOOT] = { "multiboot", multiboot_load },
+    [LOAD_KIND_PVH]       = { "pvh", load_unsupported },
+    [LOAD_KIND_FLAT]      = { "flat", flat_load },
+    [LOAD_KIND_FIRMWARE]  = { "firmware", load_unsupported },
 };
 
 /* What ring 0 and the person at the console have set: after this, sizes add up without overflow and strings end. */
 static enum abi_status check_info(struct boot *b)
 {
-    const struct abi_info *info = b->loader->info;
+    const struct load_words *words = &b->loader->words;
     const struct guestmem *m = b->mem;
 
     if (m->ram_low < BOOT_MIB || m->ram_low > ABI_LOW_MAX || m->ram_low % BOOT_PAGE)
         return boot_refuse(b, "ram_low 0x%lx is not whole pages from 0x%llx to 0x%llx", m->ram_low, BOOT_MIB, ABI_LOW_MAX);
     if (m->ram_high > UINT64_MAX / 2 || m->ram_high % BOOT_PAGE)
         return boot_refuse(b, "ram_high 0x%lx is not whole pages", m->ram_high);
-    if (!info->modules || info->modules > ABI_MODULES_MAX)
-        return boot_refuse(b, "modules: %u are given, not 1 to %u", info->modules, ABI_MODULES_MAX);
-    for (unsigned i = 0; i < info->modules; i++) {
-        if (info->module[i].size > ABI_MODULE_STRIDE)
-            return boot_refuse(b, "module %u: size 0x%lx is more than 0x%llx", i, info->module[i].size, ABI_MODULE_STRIDE);
+    if (!words->modules || words->modules > ABI_MODULES_MAX)
+        return boot_refuse(b, "modules: %u are given, not 1 to %u", words->modules, ABI_MODULES_MAX);
+    for (unsigned i = 0; i < words->modules; i++) {
+        if (words->module[i].size > ABI_MODULE_STRIDE)
+            return boot_refuse(b, "module %u: size 0x%lx is more than 0x%llx", i, words->module[i].size, ABI_MODULE_STRIDE);
     }
     if (!b->size)
         return boot_refuse(b, "module 0: size is 0");
-    if (info->strings[sizeof(info->strings) - 1])
-        return boot_refuse(b, "strings do not end");
+    if (words->kind != LOAD_KIND_FLAT && m->ram_low < RAM_MIN)
+        return boot_refuse(b, "mem: at least %llu MiB are needed", RAM_MIN / BOOT_MIB);
     return ABI_OK;
 }
 
@@ -62,15 +64,15 @@ static enum abi_status load_kind(struct boot *b, const struct kind *kind)
 
 enum abi_status image_load(struct loader *l)
 {
-    struct boot b = { .loader = l, .mem = l->mem, .kind = "load", .image = l->module[0], .size = l->info->module[0].size };
+    struct boot b = { .loader = l, .mem = l->mem, .kind = "load", .image = l->words.module[0].bytes, .size = l->words.module[0].size };
     enum abi_status status;
 
     l->frame->text[0] = '\0';
-    if (l->info->kind >= ABI_KINDS) {
-        status = boot_refuse(&b, "kind %u is unknown", l->info->kind);
+    if (l->words.kind >= LOAD_KINDS) {
+        status = boot_refuse(&b, "kind %u is unknown", l->words.kind);
     } else {
-        b.kind = kinds[l->info->kind].name;
-        status = load_kind(&b, &kinds[l->info->kind]);
+        b.kind = kinds[l->words.kind].name;
+        status = load_kind(&b, &kinds[l->words.kind]);
     }
     if (!status)
         l->frame->text[0] = '\0'; /* a first choice that failed may have left its reason */

@@ -149,7 +149,7 @@ static enum abi_status load_by_addresses(struct multiboot *m)
 static enum abi_status load_module(struct multiboot *m, unsigned n, struct multiboot_module *entry)
 {
     struct boot *b = m->boot;
-    struct boot_module module = boot_module(b, n);
+    struct load_module module = b->loader->words.module[n];
     uint64_t min = m->end > BOOT_MIB ? m->end : BOOT_MIB, start, line = 0;
     enum abi_status status = boot_place_low(b, "module", module.size, BOOT_PAGE, min, ABI_LOW_MAX, &start);
 
@@ -166,7 +166,7 @@ static enum abi_status load_module(struct multiboot *m, unsigned n, struct multi
 static enum abi_status load_modules(struct multiboot *m)
 {
     struct boot *b = m->boot;
-    unsigned count = b->loader->info->modules - 1;
+    unsigned count = b->loader->words.modules - 1;
     struct multiboot_module list[ABI_MODULES_MAX];
     uint64_t gpa;
     enum abi_status status;
@@ -210,8 +210,7 @@ static enum abi_status place_mmap(struct multiboot *m)
 static enum abi_status place_strings(struct multiboot *m)
 {
     struct boot *b = m->boot;
-    const struct abi_info *info = b->loader->info;
-    const char *name = boot_string(b, info->name), *line = boot_string(b, info->cmdline);
+    const char *name = b->loader->words.domain, *line = b->loader->words.module[0].line;
     uint64_t name_len = __builtin_strlen(name), line_len = __builtin_strlen(line), gpa;
     enum abi_status status = boot_place_table(b, "command line", NULL, name_len + 1 + line_len + 1, 1, &gpa);
 

@@ -13,7 +13,7 @@ list="decode  17   emul/decode.c emul/decode_vex.c emul/tables.c emul/tables_vex
       walk    128  emul/walk.c
       exec    512  emul/[a-z]*.c
       devices 4096 devices/[a-z]*.c
-      load    8192 tests/host/load_bench.c depriv/load/[a-z]*.c depriv/format.c depriv/guestmem.c"
+      load    8192 tests/host/load_bench.c depriv/load/[a-z]*.c depriv/words.c depriv/format.c depriv/guestmem.c"
 failed=0
 while read -r name length sources; do
     case " ${*:-$name} " in *" $name "*) ;; *) continue ;; esac

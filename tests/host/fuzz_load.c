@@ -2,7 +2,7 @@
  *
  *   iasl -p OUT/dsdt -tc depriv/load/dsdt.asl
  *   clang -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. -IOUT \
- *       tests/host/fuzz_load.c tests/host/load_bench.c depriv/load/[a-z]*.c depriv/format.c depriv/guestmem.c \
+ *       tests/host/fuzz_load.c tests/host/load_bench.c depriv/load/[a-z]*.c depriv/words.c depriv/format.c depriv/guestmem.c \
  *       -o OUT/fuzz_load && OUT/fuzz_load -max_total_time=60 -max_len=8192
  */
 #include <string.h>
@@ -50,8 +50,8 @@ static void repair_checksum(size_t full)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static size_t (*const makers[])(uint8_t *to) = { image_linux, image_linux32, image_elf32, image_elf64, image_addresses };
-    static const enum abi_kind kinds[] = { ABI_KIND_LINUX, ABI_KIND_LINUX, ABI_KIND_MULTIBOOT, ABI_KIND_MULTIBOOT,
-                                           ABI_KIND_MULTIBOOT, ABI_KIND_FLAT };
+    static const enum load_kind kinds[] = { LOAD_KIND_LINUX, LOAD_KIND_LINUX, LOAD_KIND_MULTIBOOT, LOAD_KIND_MULTIBOOT,
+                                           LOAD_KIND_MULTIBOOT, LOAD_KIND_FLAT };
     unsigned which;
     size_t full;
     struct bench *b;
@@ -70,13 +70,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (data[1] & 2)
         full -= full < data[3] ? full : data[3];
     bench_module(b, image, full, "");
-    b->info.has_initrd = data[1] >> 2 & 1;
+    b->words->has_initrd = data[1] >> 2 & 1;
     for (unsigned i = 0; i < (data[1] >> 3 & 3u); i++)
         bench_module(b, image, (size_t)data[4] << 4, i ? "" : "module");
-    b->info.bits = 16u << (data[1] >> 5 & 3);
-    memcpy(&b->info.load, data + 4, 4);
-    b->info.load <<= data[8] % 40;
-    b->info.entry = b->info.load + data[9];
+    b->words->bits = 16u << (data[1] >> 5 & 3);
+    memcpy(&b->words->load, data + 4, 4);
+    b->words->load <<= data[8] % 40;
+    b->words->entry = b->words->load + data[9];
     bench_load(b);
     bench_end(b);
     return 0;

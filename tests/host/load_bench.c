@@ -9,7 +9,7 @@
 
 #define SPAN_HIGH 0x4000000ull /* address space for RAM above 4 GiB */
 
-static const char *const kind_names[ABI_KINDS] = { "linux: ", "multiboot: ", "pvh: ", "flat: ", "firmware: " };
+static const char *const kind_names[LOAD_KINDS] = { "linux: ", "multiboot: ", "pvh: ", "flat: ", "firmware: " };
 static uint8_t *space;
 static struct bench bench;
 
@@ -19,7 +19,7 @@ static void set_access(uint64_t start, uint64_t end, int access)
         assert(!mprotect(space + start, end - start, access));
 }
 
-struct bench *bench_begin(enum abi_kind kind, uint64_t ram_low, uint64_t ram_high)
+struct bench *bench_begin(enum load_kind kind, uint64_t ram_low, uint64_t ram_high)
 {
     struct bench *b = &bench;
     const int rw = PROT_READ | PROT_WRITE;
@@ -38,10 +38,9 @@ struct bench *bench_begin(enum abi_kind kind, uint64_t ram_low, uint64_t ram_hig
     memset(&b->frame, 0xa5, sizeof(b->frame));
     b->mem = (struct guestmem){ .base = space, .ram_low = ram_low, .ram_high = ram_high, .count = b->touches };
     b->loader = (struct loader){ .info = &b->info, .mem = &b->mem, .frame = &b->frame };
-    b->info = (struct abi_info){ .magic = ABI_INFO_MAGIC, .version = ABI_VERSION, .vcpus = 1, .kind = kind, .ram_low = ram_low,
-                                 .ram_high = ram_high };
-    b->info.name = bench_string(b, BENCH_NAME);
-    b->info.cmdline = bench_string(b, BENCH_CMDLINE);
+    b->info = (struct abi_info){ .magic = ABI_INFO_MAGIC, .version = ABI_VERSION, .vcpus = 1, .ram_low = ram_low, .ram_high = ram_high };
+    b->words = &b->loader.words;
+    *b->words = (struct load_words){ .kind = kind, .domain = BENCH_NAME };
     return b;
 }
 
@@ -55,29 +54,14 @@ void bench_end(struct bench *b)
 
 unsigned bench_module(struct bench *b, const void *bytes, uint64_t size, const char *line)
 {
-    unsigned n = b->info.modules++;
+    unsigned n = b->words->modules++;
 
     assert(n < ABI_MODULES_MAX);
     b->copy[n] = malloc(size ? size : 1);
     assert(b->copy[n]);
     memcpy(b->copy[n], bytes, size);
-    b->loader.module[n] = b->copy[n];
-    b->info.module[n] = (struct abi_module){ .size = size, .line = bench_string(b, line) };
+    b->words->module[n] = (struct load_module){ b->copy[n], size, n ? line : BENCH_CMDLINE };
     return n;
-}
-
-uint32_t bench_string(struct bench *b, const char *text)
-{
-    char *strings = b->info.strings;
-    uint32_t at = 1;
-
-    if (!*text)
-        return 0;
-    while (strings[at])
-        at += (uint32_t)strlen(strings + at) + 1;
-    assert(at + strlen(text) + 1 < sizeof(b->info.strings));
-    strcpy(strings + at, text);
-    return at;
 }
 
 /* The rules of SDM 3C 27.3.1.1 to 27.3.1.4 that a loader could break. */
@@ -118,7 +102,7 @@ static void check_state(const struct bench *b)
 
 static void check_refusal(const struct bench *b)
 {
-    const char *text = b->frame.text, *name = b->info.kind < ABI_KINDS ? kind_names[b->info.kind] : "load: ";
+    const char *text = b->frame.text, *name = b->words->kind < LOAD_KINDS ? kind_names[b->words->kind] : "load: ";
     size_t len = strnlen(text, ABI_TEXT_BYTES);
 
     assert(len < ABI_TEXT_BYTES && len > strlen(name) + 4);

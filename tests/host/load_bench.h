@@ -8,7 +8,8 @@
 
 #include "depriv/load/load.h"
 
-#define BENCH_RAM_LOW   0x2000000ull /* 32 MiB */
+#define BENCH_MIB       0x100000ull
+#define BENCH_RAM_LOW   (32 * BENCH_MIB)
 #define BENCH_RAM_HIGH  0x1000000ull
 #define BENCH_IMAGE_MAX 0x10000u
 #define BENCH_CMDLINE   "console=ttyS0 quiet"
@@ -21,16 +22,15 @@ struct bench {
     struct guestmem mem;
     uint64_t touches[ABI_CAUSES];
     struct loader loader;
+    struct load_words *words; /* of the loader */
     uint8_t *copy[ABI_MODULES_MAX]; /* exact heap copies of the modules: an overrun is an ASan report */
 };
 
 /* A fresh bench for a kind: RAM zeroed, command line and name set, no modules. One bench at a time; bench_end() frees it. */
-struct bench *bench_begin(enum abi_kind kind, uint64_t ram_low, uint64_t ram_high);
+struct bench *bench_begin(enum load_kind kind, uint64_t ram_low, uint64_t ram_high);
 void bench_end(struct bench *b);
-/* Adds a module; returns its number. */
+/* Adds a module; returns its number. The first one's line is BENCH_CMDLINE. */
 unsigned bench_module(struct bench *b, const void *bytes, uint64_t size, const char *line);
-/* Adds a string to info.strings; returns its offset. */
-uint32_t bench_string(struct bench *b, const char *text);
 
 /* image_load(), then what must hold of any image at all: a refusal has a line that begins with the kind, and a success
  * leaves a state that VM entry accepts, with an entry in RAM. Aborts by assert() if not. */

@@ -2,7 +2,7 @@
  *
  *   iasl -p OUT/dsdt -tc depriv/load/dsdt.asl
  *   gcc -std=gnu11 -g -O1 -Wall -Wextra -Werror -fsanitize=address,undefined -fno-sanitize-recover=all -I. -IOUT \
- *       tests/host/load_test.c tests/host/load_bench.c depriv/load/[a-z]*.c depriv/format.c depriv/guestmem.c -lcmocka \
+ *       tests/host/load_test.c tests/host/load_bench.c depriv/load/[a-z]*.c depriv/words.c depriv/format.c depriv/guestmem.c -lcmocka \
  *       -o OUT/load_test && timeout 300 OUT/load_test
  *
  * With LOAD_KERNEL=FILE in the environment a real bzImage is loaded too; else one of /boot/vmlinuz-* if there is any.
@@ -143,7 +143,7 @@ static void check_acpi(const struct bench *b)
     assert_zero(b, 0, 0x400);
 }
 
-static struct bench *begin(enum abi_kind kind)
+static struct bench *begin(enum load_kind kind)
 {
     return bench_begin(kind, BENCH_RAM_LOW, BENCH_RAM_HIGH);
 }
@@ -198,12 +198,12 @@ static void check_e820(const struct bench *b, uint64_t zero)
 
 static void test_linux64(void **state)
 {
-    struct bench *b = begin(ABI_KIND_LINUX);
+    struct bench *b = begin(LOAD_KIND_LINUX);
     (void)state;
 
     bench_module(b, image, image_linux(image), "");
     bench_module(b, initrd, sizeof(initrd), "");
-    b->info.has_initrd = 1;
+    b->words->has_initrd = 1;
     load_ok(b);
     assert_int_equal(b->frame.state.rip, LINUX_PREF + 0x200);
     assert_int_equal(b->frame.state.efer, 0x500);
@@ -217,7 +217,7 @@ static void test_linux64(void **state)
 
 static void test_linux32(void **state)
 {
-    struct bench *b = begin(ABI_KIND_LINUX);
+    struct bench *b = begin(LOAD_KIND_LINUX);
     (void)state;
 
     bench_module(b, image, image_linux32(image), "");
@@ -233,7 +233,7 @@ static void test_linux32(void **state)
 /* setup_sects = 0 stands for 4; bytes after the code are not loaded. */
 static void test_linux_sects(void **state)
 {
-    struct bench *b = begin(ABI_KIND_LINUX);
+    struct bench *b = begin(LOAD_KIND_LINUX);
     (void)state;
 
     bench_module(b, image, image_linux(image), "");
@@ -255,13 +255,13 @@ static void test_linux_initrd(void **state)
     (void)state;
 
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct bench *b = begin(ABI_KIND_LINUX);
+        struct bench *b = begin(LOAD_KIND_LINUX);
         uint64_t size = image_linux(image), start = (rows[i].end - sizeof(initrd)) & ~0xfffull, zero;
 
         put32(image, 0x22c, rows[i].max);
         bench_module(b, image, size, "");
         bench_module(b, initrd, sizeof(initrd), "");
-        b->info.has_initrd = 1;
+        b->words->has_initrd = 1;
         load_ok(b);
         zero = b->frame.gpr[ABI_RSI];
         assert_int_equal(get(b, zero + 0x218, 4) | get(b, zero + 0xc0, 4) << 32, start);
@@ -323,7 +323,7 @@ static void test_multiboot_elf(void **state)
 {
     (void)state;
     for (unsigned wide = 0; wide < 2; wide++) {
-        struct bench *b = begin(ABI_KIND_MULTIBOOT);
+        struct bench *b = begin(LOAD_KIND_MULTIBOOT);
 
         memset(b->mem.base + MB_DATA, 0xee, 0x200000);
         bench_module(b, image, wide ? image_elf64(image) : image_elf32(image), "");
@@ -339,7 +339,7 @@ static void test_multiboot_elf(void **state)
 
 static void test_multiboot_modules(void **state)
 {
-    struct bench *b = begin(ABI_KIND_MULTIBOOT);
+    struct bench *b = begin(LOAD_KIND_MULTIBOOT);
     uint64_t mods;
     (void)state;
 
@@ -347,7 +347,7 @@ static void test_multiboot_modules(void **state)
     bench_module(b, initrd, sizeof(initrd), "initrd a=b");
     bench_module(b, initrd, 0, "empty");
     bench_module(b, initrd + 1, 4096, "");
-    b->info.has_initrd = 1;
+    b->words->has_initrd = 1;
     load_ok(b);
     mods = check_multiboot(b, MB_BSS + MB_BSS_SIZE);
     assert_int_equal(get(b, mods, 4), 0x302000);
@@ -362,7 +362,7 @@ static void test_multiboot_modules(void **state)
 
 static void test_multiboot_addresses(void **state)
 {
-    struct bench *b = begin(ABI_KIND_MULTIBOOT);
+    struct bench *b = begin(LOAD_KIND_MULTIBOOT);
     (void)state;
 
     memset(b->mem.base + MB_LOAD, 0xee, 0x2000);
@@ -374,7 +374,7 @@ static void test_multiboot_addresses(void **state)
     check_multiboot(b, MB_LOAD + 0x2000);
     bench_end(b);
 
-    b = begin(ABI_KIND_MULTIBOOT); /* load_end_addr = 0: to the end of the file; bss_end_addr = 0: no bss */
+    b = begin(LOAD_KIND_MULTIBOOT); /* load_end_addr = 0: to the end of the file; bss_end_addr = 0: no bss */
     put64(image, MB_HEADER_FLAT + 20, 0);
     bench_module(b, image, MB_TEXT_SIZE, "");
     load_ok(b);
@@ -395,13 +395,13 @@ static void test_flat(void **state)
     (void)state;
 
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct bench *b = begin(ABI_KIND_FLAT);
+        struct bench *b = begin(LOAD_KIND_FLAT);
         struct ranges r = { .n = 0 };
 
         bench_module(b, initrd, 4096, "");
-        b->info.bits = rows[i].bits;
-        b->info.load = rows[i].load;
-        b->info.entry = rows[i].entry;
+        b->words->bits = rows[i].bits;
+        b->words->load = rows[i].load;
+        b->words->entry = rows[i].entry;
         load_ok(b);
         assert_int_equal(b->frame.state.rip, rows[i].rip);
         assert_int_equal(b->frame.state.seg[ABI_CS].base, rows[i].base);
@@ -424,17 +424,17 @@ static void test_flat(void **state)
 
 struct corruption {
     size_t (*make)(uint8_t *to);
-    enum abi_kind kind;
+    enum load_kind kind;
     uint32_t at, bytes;
     uint64_t value;
     const char *named; /* in the refusal; NULL: must load */
 };
 
-#define LX image_linux, ABI_KIND_LINUX
-#define LY image_linux32, ABI_KIND_LINUX
-#define E3 image_elf32, ABI_KIND_MULTIBOOT
-#define E6 image_elf64, ABI_KIND_MULTIBOOT
-#define AD image_addresses, ABI_KIND_MULTIBOOT
+#define LX image_linux, LOAD_KIND_LINUX
+#define LY image_linux32, LOAD_KIND_LINUX
+#define E3 image_elf32, LOAD_KIND_MULTIBOOT
+#define E6 image_elf64, LOAD_KIND_MULTIBOOT
+#define AD image_addresses, LOAD_KIND_MULTIBOOT
 #define MBE (MB_HEADER_ELF + 4)
 #define S3(n) (52 + (n) * 32)
 #define S6(n) (64 + (n) * 56)
@@ -521,7 +521,7 @@ static void test_corrupt_fields(void **state)
         run_corruption(&corruptions[i]);
 }
 
-struct maker { size_t (*make)(uint8_t *to); enum abi_kind kind; };
+struct maker { size_t (*make)(uint8_t *to); enum load_kind kind; };
 static const struct maker makers[] = { { LX }, { LY }, { E3 }, { E6 }, { AD } };
 #define MAKERS (sizeof(makers) / sizeof(makers[0]))
 
@@ -565,7 +565,7 @@ static void test_every_byte(void **state)
                 image[at] = values[v];
                 bench_module(b, image, size, "");
                 bench_module(b, initrd, sizeof(initrd), "");
-                b->info.has_initrd = 1;
+                b->words->has_initrd = 1;
                 bench_load(b);
                 bench_end(b);
             }
@@ -587,7 +587,7 @@ static void test_multiboot_flags(void **state)
 {
     (void)state;
     for (unsigned bit = 0; bit < 16; bit++) {
-        struct bench *b = begin(ABI_KIND_MULTIBOOT);
+        struct bench *b = begin(LOAD_KIND_MULTIBOOT);
         size_t size = image_elf32(image);
 
         put32(image, MBE + 4, 1u << bit);
@@ -611,7 +611,7 @@ static void test_multiboot_search(void **state)
     (void)state;
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct bench *b = begin(ABI_KIND_MULTIBOOT);
+        struct bench *b = begin(LOAD_KIND_MULTIBOOT);
         uint8_t header[12];
         size_t size = image_elf32(image);
 
@@ -629,7 +629,7 @@ static void test_multiboot_search(void **state)
             bench_end(b);
         }
     }
-    struct bench *b = begin(ABI_KIND_MULTIBOOT); /* address fields that the 8 KiB cut off */
+    struct bench *b = begin(LOAD_KIND_MULTIBOOT); /* address fields that the 8 KiB cut off */
     memset(image, 0, sizeof(image));
     size_t size = image_addresses(image);
     memmove(image + 8180, image + MB_HEADER_FLAT, 32);
@@ -640,11 +640,11 @@ static void test_multiboot_search(void **state)
 
 static struct bench *flat(uint32_t bits, uint64_t load, uint64_t entry, size_t size)
 {
-    struct bench *b = begin(ABI_KIND_FLAT);
+    struct bench *b = begin(LOAD_KIND_FLAT);
 
-    b->info.bits = bits;
-    b->info.load = load;
-    b->info.entry = entry;
+    b->words->bits = bits;
+    b->words->load = load;
+    b->words->entry = entry;
     bench_module(b, initrd, size, "");
     return b;
 }
@@ -673,26 +673,26 @@ static void test_refused_flat(void **state)
 /* An image of all of conventional memory leaves no room for the tables. */
 static void test_no_room(void **state)
 {
-    struct bench *b = begin(ABI_KIND_FLAT);
+    struct bench *b = begin(LOAD_KIND_FLAT);
     size_t size = 0x9fc00 - 0x1000;
     uint8_t *bytes = calloc(1, size);
     (void)state;
 
-    b->info.bits = 64;
-    b->info.load = b->info.entry = 0x1000;
+    b->words->bits = 64;
+    b->words->load = b->words->entry = 0x1000;
     bench_module(b, bytes, size, "");
     refuse(b, "page tables");
 
-    b = begin(ABI_KIND_MULTIBOOT);
+    b = begin(LOAD_KIND_MULTIBOOT);
     bench_module(b, image, image_elf32(image), "");
-    b->info.module[bench_module(b, initrd, 16, "")].size = BENCH_RAM_LOW;
+    b->words->module[bench_module(b, initrd, 16, "")].size = BENCH_RAM_LOW;
     refuse(b, "module");
     free(bytes);
 }
 
 static struct bench *begin_linux(uint64_t ram_low, uint64_t ram_high)
 {
-    struct bench *b = bench_begin(ABI_KIND_LINUX, ram_low, ram_high);
+    struct bench *b = bench_begin(LOAD_KIND_LINUX, ram_low, ram_high);
 
     bench_module(b, image, image_linux(image), "");
     return b;
@@ -707,28 +707,22 @@ static void test_refused_info(void **state)
     refuse(b, "modules");
     b = begin_linux(BENCH_RAM_LOW, 0);
     bench_module(b, initrd, 0, "");
-    b->info.has_initrd = 1;
+    b->words->has_initrd = 1;
     refuse(b, "initrd");
     b = begin_linux(BENCH_RAM_LOW, 0);
-    b->info.modules = 9;
+    b->words->modules = 9;
     refuse(b, "modules");
     b = begin_linux(BENCH_RAM_LOW, 0);
-    b->info.module[0].size = ABI_MODULE_STRIDE + 1;
+    b->words->module[0].size = ABI_MODULE_STRIDE + 1;
     refuse(b, "module 0");
-    b = begin_linux(BENCH_RAM_LOW, 0);
-    memset(b->info.strings, 'x', sizeof(b->info.strings));
-    refuse(b, "strings");
-    b = begin_linux(BENCH_RAM_LOW, 0);
-    b->info.cmdline = ~0u; /* no such string: an empty command line */
-    load_ok(b);
-    bench_end(b);
+    refuse(begin_linux(32 * BENCH_MIB - 4096, 0), "mem");
     refuse(begin_linux(0xff000, 0), "ram_low");
-    refuse(begin_linux(0x100000, 0), "pref_address");
+    refuse(begin_linux(0x100000, 0), "mem");
     refuse(begin_linux(ABI_LOW_MAX + 0x1000, 0), "ram_low");
     refuse(begin_linux(BENCH_RAM_LOW, ~0xfffull), "ram_high");
-    for (unsigned kind = ABI_KIND_LINUX; kind <= ABI_KINDS; kind++) {
-        b = bench_begin((enum abi_kind)kind, BENCH_RAM_LOW, 0);
-        if (kind == ABI_KIND_PVH || kind >= ABI_KIND_FIRMWARE) {
+    for (unsigned kind = LOAD_KIND_LINUX; kind <= LOAD_KINDS; kind++) {
+        b = bench_begin((enum load_kind)kind, BENCH_RAM_LOW, 0);
+        if (kind == LOAD_KIND_PVH || kind >= LOAD_KIND_FIRMWARE) {
             bench_module(b, initrd, 16, "");
             refuse(b, "kind");
         } else {
@@ -741,7 +735,7 @@ static void test_refused_info(void **state)
 
 static void test_guestmem(void **state)
 {
-    struct bench *b = begin(ABI_KIND_FLAT);
+    struct bench *b = begin(LOAD_KIND_FLAT);
     static const struct { uint64_t gpa, len; bool ram; } rows[] = {
         { 0, 0xa0000, true }, { 0, 0xa0001, false }, { 0x9ffff, 1, true }, { 0xa0000, 1, false }, { 0xbffff, 2, false },
         { 0xc0000, 1, true }, { 0xc0000, BENCH_RAM_LOW - 0xc0000, true }, { BENCH_RAM_LOW, 1, false },
@@ -810,7 +804,7 @@ static void test_real_kernel(void **state)
 {
     const char *path = find_kernel();
     FILE *file = path ? fopen(path, "rb") : NULL;
-    struct bench *b = bench_begin(ABI_KIND_LINUX, 0x10000000, 0);
+    struct bench *b = bench_begin(LOAD_KIND_LINUX, 0x10000000, 0);
     size_t limit = 0x4000000, size;
     uint8_t *bytes;
     (void)state;
@@ -822,7 +816,7 @@ static void test_real_kernel(void **state)
     fclose(file);
     bench_module(b, bytes, size, "");
     bench_module(b, initrd, sizeof(initrd), "");
-    b->info.has_initrd = 1;
+    b->words->has_initrd = 1;
     load_ok(b);
     assert_int_equal(get(b, b->frame.gpr[ABI_RSI] + 0x202, 4), 0x53726448);
     bench_end(b);

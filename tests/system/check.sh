@@ -21,7 +21,7 @@ layer emul '^[a-z_]+\.h$|^emul/'
 layer devices '^(devices/|depriv/abi\.h$)'
 layer vmx '^(vmx/|kernel/|depriv/(abi|gate)\.h$)'
 layer svm '^(svm/|kernel/|depriv/(abi|gate)\.h$)'
-layer kernel '^(kernel/|depriv/(abi|gate|component|format)\.h$)'
+layer kernel '^(kernel/|depriv/(abi|gate|component|format|words)\.h$)'
 layer boot '^(boot/|kernel/)'
 layer depriv/load '^depriv/|^devices/acpipm\.h$|^dsdt\.hex$' # the tables name the ports of the ACPI device
 for f in $(sources kernel boot depriv devices emul); do

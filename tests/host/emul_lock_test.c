@@ -39,7 +39,8 @@ static void *other_cpu(void *argument)
     return argument;
 }
 
-/* Runs the instruction ROUNDS times beside the other thread; how many of the additions of both are missing. A lost race past the bound is tried again, as Rung would. */
+/* Runs the instruction ROUNDS times beside the other thread; how many of the additions of both are missing. A lost race past the bound is
+ * tried again, as Rung would. */
 static uint32_t race(const char *code, unsigned count)
 {
     pthread_t thread;

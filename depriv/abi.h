@@ -95,7 +95,7 @@ enum abi_op {
 
 /* for ABI_OP_MMIO */
 #define ABI_MMIO_WRITE     0x01u
-#define ABI_MMIO_FINAL     0x02u /* gpa is where the instruction's own operand lies, and the guest's page tables allow the access */
+#define ABI_MMIO_FINAL     0x80u /* gpa is where the instruction's own operand lies, and the guest's page tables allow the access */
 
 /* abi_frame.gpa for ABI_OP_TASK: the selector; then (SDM 3C 27.2.1) 0 CALL, 1 IRET, 2 JMP, 3 a task gate in the IDT */
 #define ABI_TASK_REASON    16

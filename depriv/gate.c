@@ -49,6 +49,7 @@ void depriv_take_timer(struct vcpu *v, u64 timer)
 void depriv_commit(struct vcpu *v)
 {
     const char *broken = hvm->state_set(v, &v->frame->state, v->commit_groups);
+    windows_end(v);
     v->commit_groups = 0;
     if (broken)
         domain_kill(v->domain, "ring 3: bad reply: guest state breaks the rule: %s", broken);

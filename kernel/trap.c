@@ -127,6 +127,8 @@ void trap_handle(struct trap_frame *f)
         nmis++; /* nobody sends one; a line in the log could find the console's lock held by what it interrupted */
         return;
     }
+    if (f->cs & 3 && !this_cpu()->current)
+        boot_planned(f);
     if (trap_step_into_entry(f))
         return;
     if (f->cs & 3 && f->vector != VEC_MC && f->vector != VEC_DF)

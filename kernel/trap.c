@@ -115,6 +115,8 @@ static bool trap_step_into_entry(struct trap_frame *f)
 void trap_handle(struct trap_frame *f)
 {
     count_event(COUNT_IRET);
+    if (f->cs & 3 && !this_cpu()->current) /* no thread yet: the setup program */
+        boot_planned(f);
     if (f->vector >= 32) {
         interrupt_handle((u32)f->vector);
         if (f->cs & 3 && f->vector == VECTOR_TIMER)
@@ -127,8 +129,6 @@ void trap_handle(struct trap_frame *f)
         nmis++; /* nobody sends one; a line in the log could find the console's lock held by what it interrupted */
         return;
     }
-    if (f->cs & 3 && !this_cpu()->current)
-        boot_planned(f);
     if (trap_step_into_entry(f))
         return;
     if (f->cs & 3 && f->vector != VEC_MC && f->vector != VEC_DF)

@@ -46,7 +46,7 @@
     /* far transfers, interrupts, tasks: exec_far.c, exec_event.c */ RAISE(CALLF, jmpf, X_MEMORY | FAR) RAISE(JMPF, jmpf, X_MEMORY | FAR) \
     RAISE(RETF, retf, X_MEMORY | FAR) RAISE(IRET, iret, X_MEMORY | EVENT) RAISE(INT, int, X_MEMORY | EVENT) \
     RAISE(INT3, int, X_MEMORY | EVENT) RAISE(INTO, int, X_MEMORY | EVENT) RAISE(INT1, int, X_MEMORY | EVENT) \
-    /* system: exec_system.c */ RAISE(MOVCR, movcr, X_PRIV | CR) RAISE(MOVDR, movdr, X_PRIV | DR | DEBUG) RAISE(LMSW, lmsw, X_PRIV | CR) \
+    /* system: exec_system.c */ RAISE(MOVCR, movcr, X_PRIV | CR) RAISE(MOVDR, movdr, X_PRIV | DR | DEBUG) RUN(LMSW, lmsw, X_PRIV | CR) \
     RAISE(SMSW, sldt, CR) RUN(CLTS, clts, X_PRIV | CR) RUN(INVLPG, invlpg, X_PRIV | X_ADDRESS | PAGE) \
     RAISE(INVPCID, invpcid, X_PRIV | PAGE) RAISE(LGDT, lgdt, X_PRIV | SYSTEM | TABLE) RAISE(LIDT, lgdt, X_PRIV | SYSTEM | TABLE) \
     RAISE(SGDT, sgdt, SYSTEM | TABLE) RAISE(SIDT, sgdt, SYSTEM | TABLE) RUN(RDMSR, rdmsr, X_PRIV | MSR) RUN(WRMSR, wrmsr, X_PRIV | MSR) \

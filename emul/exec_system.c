@@ -229,10 +229,26 @@ void do_fsgsbase(struct exec *x)
     move_reg(x, &bases[which & 1], which & 2);
 }
 
-/* PE can be set, not cleared (SDM 2A LMSW). */
-void do_lmsw(struct exec *x)
+static void write_msw(struct exec *x)
 {
-    write_reg(x, &control[0], (x->s->cr0 & ~(CR0_MSW & ~CR0_PE)) | (exec_get_rm(x, 2) & CR0_MSW));
+    write_reg(x, &control[0], x->dst);
+}
+
+/* PE can be set, not cleared (SDM 2A LMSW). Without it there is nothing to check. */
+int do_lmsw(struct exec *x)
+{
+    struct emul_state *s = x->s;
+    uint64_t value = x->gpr[x->insn->rm];
+    int status = x->insn->mod == 3 ? EMUL_DONE : exec_load(x, 0, 2, &value);
+
+    if (status)
+        return status;
+    x->dst = (s->cr0 & ~(CR0_MSW & ~CR0_PE)) | (value & CR0_MSW);
+    if ((x->dst ^ s->cr0) & CR0_PE)
+        return exec_guard(x, 0, write_msw);
+    s->cr0 = x->dst;
+    x->ctx->changed |= EMUL_STATE_CR;
+    return EMUL_DONE;
 }
 
 int do_clts(struct exec *x)

@@ -4,7 +4,6 @@
 #define ERROR_IDT      2u          /* in an error code: the selector is an index of the IDT (SDM 3A 6.13) */
 #define STACK_ALIGN    15u         /* IA-32e mode, SDM 3A 6.14.2 */
 #define REDIRECTION    32u         /* bytes of the interrupt redirection map, below the I/O map (SDM 3B 20.3.3.4) */
-#define FLAGS_WIDE     (RFLAGS_RF | RFLAGS_AC | RFLAGS_ID) /* IRET loads them too with 32 and 64 bits */
 
 /* ---- Through a gate ---- */
 
@@ -171,13 +170,13 @@ static void iret_to_v86(struct exec *x, struct exec_stack *st, uint64_t rip, uin
 
 void do_iret(struct exec *x)
 {
-    unsigned cpl = emul_cpl(x->s);
-    uint64_t rip, flags, mask = EXEC_FLAGS_POPPED | (x->opsize > 2 ? FLAGS_WIDE : 0);
+    int is_protected = emul_protected(x->s), cpl = emul_cpl(x->s), wide = x->opsize > 2;
+    uint64_t rip, flags;
     uint16_t cs;
     struct exec_stack st;
 
     exec_gp0_if(x, exec_v86_denies(x) || (exec_is_long(x) && (x->flags & RFLAGS_NT)));
-    if (emul_protected(x->s) && (x->flags & RFLAGS_NT)) {
+    if (is_protected && (x->flags & RFLAGS_NT)) {
         exec_task_return(x);
         return;
     }
@@ -185,23 +184,15 @@ void do_iret(struct exec *x)
     rip = exec_pop(x, &st, x->opsize);
     cs = exec_pop(x, &st, x->opsize);
     flags = exec_pop(x, &st, x->opsize);
-    if (x->s->rflags & RFLAGS_VM) {
-        exec_v86_load_flags(x, flags, mask);
-        exec_real_transfer(x, cs, rip, &st);
-        return;
-    }
-    if (emul_protected(x->s) && !exec_is_long(x) && (flags & RFLAGS_VM) && !cpl) { /* 16 bits have no VM */
+    if (is_protected && !exec_is_long(x) && (flags & RFLAGS_VM) && !cpl) { /* 16 bits have no VM */
         iret_to_v86(x, &st, rip, cs, flags);
         return;
     }
-    mask |= (cpl <= exec_iopl(x) ? RFLAGS_IF : 0) | (cpl ? 0 : RFLAGS_IOPL); /* by the level before */
-    if (emul_protected(x->s)) {
-        mask |= x->opsize > 2 && !cpl ? RFLAGS_VIF | RFLAGS_VIP : 0;
+    exec_pop_flags(x, flags, (wide ? RFLAGS_RF : 0) | (is_protected && wide && !cpl ? RFLAGS_VIF | RFLAGS_VIP : 0));
+    if (is_protected)
         exec_return(x, &st, cs, rip, 0, x->mode == EMUL_MODE64);
-    } else {
+    else
         exec_real_transfer(x, cs, rip, &st);
-    }
-    exec_load_flags(x, flags, mask);
 }
 
 /* ---- Outside of an instruction ---- */

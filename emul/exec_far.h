@@ -162,8 +162,8 @@ static inline void exec_load_flags(struct exec *x, uint64_t value, uint64_t mask
     x->flags = (x->flags & ~mask) | (value & mask);
 }
 
-/* Loads the flags in mask, and IF or VIF, in virtual-8086 mode, or raises #GP(0). */
-void exec_v86_load_flags(struct exec *x, uint64_t value, uint64_t mask);
+/* Loads the flags that POPF loads, and those in mask. In virtual-8086 mode it may raise #GP(0). */
+void exec_pop_flags(struct exec *x, uint64_t value, uint64_t mask);
 
 /* MOV and POP of SS hold back interrupts and debug exceptions for one instruction, the first of a row of them (SDM 3A 6.8.3). */
 static inline void exec_mask_ss(struct exec *x)

@@ -1,4 +1,5 @@
-/* The executor's rows, one an operation: who runs it, what is done with the operands of its form, what it needs, for which exits it may run.
+/* The executor's rows, one an operation: who runs it, what is done with the operands of its form, what it needs, for
+ * which exits it may run.
  * A table for whoever includes it (exec.h, exec_table.c), by three macros:
  *
  * COMPUTE(operation, handler, what): the operands are fetched and committed around it; it cannot fail
@@ -26,14 +27,14 @@
     /* multiplication, bits, decimals: exec_bits.c */ COMPUTE(MUL, mul, RO) COMPUTE(IMUL, imul, RO) COMPUTE(IMUL2, imul2, RW) \
     COMPUTE(IMUL3, imul3, WO) RAISE(DIV, div, 0) RAISE(IDIV, div, 0) COMPUTE(BSF, scan, RW) COMPUTE(BSR, scan, RW) \
     COMPUTE(LZCNT, scan, WO) COMPUTE(TZCNT, scan, WO) COMPUTE(POPCNT, popcnt, WO) COMPUTE(CRC32, crc32, 0) COMPUTE(AAA, aaa, 0) \
-    COMPUTE(AAS, aaa, 0) COMPUTE(DAA, daa, 0) COMPUTE(DAS, daa, 0) RAISE(AAM, aam, 0) COMPUTE(AAD, aad, 0) COMPUTE(ANDN, bmi, VEXG) \
-    COMPUTE(BLSI, bmi, VEXG) COMPUTE(BLSR, bmi, VEXG) COMPUTE(BLSMSK, bmi, VEXG) COMPUTE(BEXTR, bmi, VEXG) COMPUTE(BZHI, bmi, VEXG) \
-    COMPUTE(RORX, bmi_shift, VEXG) COMPUTE(SARX, bmi_shift, VEXG) COMPUTE(SHLX, bmi_shift, VEXG) COMPUTE(SHRX, bmi_shift, VEXG) \
+    COMPUTE(AAS, aaa, 0) COMPUTE(DAA, daa, 0) COMPUTE(DAS, daa, 0) RAISE(AAM, aam, 0) COMPUTE(AAD, aad, 0) COMPUTE(ANDN, andn, VEXG) \
+    COMPUTE(BLSI, blsi, VEXG) COMPUTE(BLSR, blsr, VEXG) COMPUTE(BLSMSK, blsmsk, VEXG) COMPUTE(BEXTR, bextr, VEXG) \
+    COMPUTE(BZHI, bzhi, VEXG) COMPUTE(RORX, rorx, VEXG) COMPUTE(SARX, sarx, VEXG) COMPUTE(SHLX, shlx, VEXG) COMPUTE(SHRX, shrx, VEXG) \
     COMPUTE(PDEP, pdep, VEXG) COMPUTE(PEXT, pdep, VEXG) COMPUTE(MULX, mulx, VEXG) \
     /* stack and near transfers: exec_flow.c */ RUN(PUSH, push, X_MEMORY) RUN(POP, pop, X_MEMORY) RAISE(PUSHA, pusha, X_MEMORY) \
     RAISE(POPA, popa, X_MEMORY) RAISE(PUSHF, pushf, X_MEMORY) RAISE(POPF, popf, X_MEMORY) RAISE(ENTER, enter, X_MEMORY) \
-    RAISE(LEAVE, leave, X_MEMORY) RUN(CALL, call, X_MEMORY) RUN(JMP, jmp, 0) RUN(RET, ret, X_MEMORY) RUN(JCC, jcc, 0) RUN(JCXZ, jcxz, 0) \
-    RUN(LOOP, loop, 0) RUN(LOOPE, loop, 0) RUN(LOOPNE, loop, 0) RAISE(CLI, cli, 0) RAISE(STI, sti, 0) RAISE(BOUND, bound, 0) \
+    RAISE(LEAVE, leave, X_MEMORY) RUN(CALL, call, X_MEMORY) RUN(JMP, jmp, 0) RUN(RET, ret, X_MEMORY) RUN(JCC, jcc, 0) RUN(JCXZ, loop, 0) \
+    RUN(LOOP, loop, 0) RUN(LOOPE, loop, 0) RUN(LOOPNE, loop, 0) RAISE(CLI, cli, 0) RAISE(STI, cli, 0) RAISE(BOUND, bound, 0) \
     RUN(HLT, hlt, X_PRIV) \
     /* strings and ports: exec_string.c */ RUN(IN, in, PORT) RUN(OUT, out, PORT) RUN(INS, ins, X_MEMORY | PORT) \
     RUN(OUTS, outs, X_MEMORY | PORT) RUN(MOVS, movs, X_MEMORY) RUN(CMPS, cmps, X_MEMORY) RUN(SCAS, scas, X_MEMORY) \

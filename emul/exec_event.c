@@ -37,31 +37,21 @@ static void push_frame(struct exec *x, struct exec_stack *st, unsigned size, int
 
 static void through_gate(struct exec *x, const struct exec_descriptor *gate, uint64_t flags)
 {
-    unsigned type = gate->low >> 40 & SEG_TYPE, cpl = emul_cpl(x->s), level;
-    int is_v86 = !!(x->s->rflags & RFLAGS_VM), is_long = exec_is_long(x);
-    unsigned size = is_long ? 8 : type & SYS_BIG ? 4 : 2, ist = is_long ? gate->low >> 32 & 7 : 0;
+    int is_v86 = !!(x->s->rflags & RFLAGS_VM), is_long = exec_is_long(x), inner;
+    unsigned size = exec_gate_size(x, gate);
     struct exec_descriptor cs, ss;
     struct exec_stack st;
 
-    exec_check_code(x, gate->low >> 16, cpl, CODE_GATE | CODE_INWARD, EMUL_VECTOR_GP, &cs);
-    level = cs.segment.selector & SELECTOR_RPL;
-    if (is_v86 && level)
-        exec_bad_selector(x, EMUL_VECTOR_GP, cs.segment.selector);
+    inner = exec_gate_enter(x, gate, CODE_INWARD, is_long ? gate->low >> 32 & 7 : 0, &cs, &ss, &st);
     if (is_v86)
         exec_require(x, EMUL_STATE_SEGS);
-    if (level < cpl || ist)
-        exec_inner_stack(x, level, ist, &ss, &st);
-    else
-        exec_stack_begin(x, &st);
-    if (is_long) {
-        st.size = 8;
+    if (is_long)
         st.rsp &= ~(uint64_t)STACK_ALIGN;
-    }
-    push_frame(x, &st, size, is_long || level < cpl, flags);
+    push_frame(x, &st, size, is_long || inner, flags);
     if (x->event->has_error)
         exec_push(x, &st, size, x->event->error);
-    exec_transfer(x, &cs, level < cpl ? &ss : 0, exec_gate_offset(gate), &st);
-    x->flags &= ~(RFLAGS_TF | RFLAGS_VM | RFLAGS_RF | RFLAGS_NT | (type & 1 ? 0 : RFLAGS_IF));
+    exec_transfer(x, &cs, inner ? &ss : 0, exec_gate_offset(gate), &st);
+    x->flags &= ~(RFLAGS_TF | RFLAGS_VM | RFLAGS_RF | RFLAGS_NT | (gate->low >> 40 & SYS_IS_TRAP ? 0 : RFLAGS_IF));
     for (unsigned i = 0; is_v86 && i < sizeof(exec_data_segments); i++) {
         exec_null_segment(&x->s->seg[exec_data_segments[i]], 0, 0);
         x->ctx->changed |= EMUL_STATE_SEGS;
@@ -78,8 +68,7 @@ static void through_table(struct exec *x, uint64_t base, unsigned vector, uint64
 
     exec_stack_begin(x, &st);
     exec_push(x, &st, 2, flags);
-    exec_push(x, &st, 2, x->s->seg[EMUL_CS].selector);
-    exec_push(x, &st, 2, x->next_rip);
+    exec_push_return(x, &st, 2);
     place = exec_translate(x, EMUL_MODE32, (uint32_t)(base + vector * 4), 4, emul_user(x->ctx));
     target = exec_read(x, &place, EMUL_FOR_DESCRIPTOR);
     exec_stack_commit(x, &st);
@@ -133,20 +122,18 @@ static void int_v86(struct exec *x, unsigned vector)
 void do_int(struct exec *x)
 {
     static const struct exec_event int1 = { .kind = EMUL_EVENT_TRAP, .external = 1 };
-    unsigned vector = (uint8_t)x->insn->imm;
+    unsigned op = x->insn->op;
 
-    if (x->insn->op == EMUL_INTO && !(x->flags & RFLAGS_OF))
+    if (op == EMUL_INTO && !(x->flags & RFLAGS_OF))
         return;
     x->no_step = 1;
-    if (x->insn->op == EMUL_INT && (x->s->rflags & RFLAGS_VM)) {
-        int_v86(x, vector);
-        return;
-    }
-    if (x->insn->op == EMUL_INT1)
+    if (op == EMUL_INT1)
         x->event = &int1;
-    if (x->insn->op != EMUL_INT)
-        vector = x->insn->op == EMUL_INT1 ? EMUL_VECTOR_DB : x->insn->op == EMUL_INTO ? EMUL_VECTOR_OF : EMUL_VECTOR_BP;
-    deliver(x, vector, x->flags);
+    if (op == EMUL_INT && (x->s->rflags & RFLAGS_VM))
+        int_v86(x, (uint8_t)x->insn->imm);
+    else
+        deliver(x, op == EMUL_INT ? (uint8_t)x->insn->imm : op == EMUL_INT1 ? EMUL_VECTOR_DB : op == EMUL_INTO ? EMUL_VECTOR_OF : EMUL_VECTOR_BP,
+                x->flags);
 }
 
 /* From CPL 0 to virtual-8086 mode: rSP and the segments follow the flags on the stack. */

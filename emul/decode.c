@@ -106,6 +106,7 @@ static unsigned take_immediate(struct emul_insn *insn, const uint8_t *p, uint32_
 
     if (attr & A_MOFFS) {
         size = insn->addrsize;
+        insn->mod = 0; /* memory, though without ModRM */
         insn->disp_size = size;
         insn->disp = emul_read_signed(p, size);
         if (size < 8)

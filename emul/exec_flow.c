@@ -3,16 +3,11 @@
 
 #define LEVEL_MAX 31u              /* of ENTER's nesting: five bits of the immediate */
 
-/* The short way is that of exec_resolve(). */
 static inline int stack_place(struct exec *x, uint64_t offset, unsigned size, unsigned access, struct emul_place *place)
 {
-    if (x->plain && (offset & PAGE_MASK) <= PAGE_SIZE - size && emul_canonical48(offset)) {
-        place->size[0] = size;
-        place->size[1] = 0;
-        place->host = 0;
-        return emul_walk_with(x->ctx, offset, x->context, access | x->user, &place->gpa[0], x->result);
-    }
-    return emul_resolve(x->ctx, x->mode, EMUL_SS, offset & emul_size_mask(exec_stack_width(x)), size, access, place, x->result);
+    if (x->mode != EMUL_MODE64)
+        offset &= emul_size_mask(exec_stack_width(x));
+    return exec_resolve_at(x, EMUL_SS, offset, size, access, place);
 }
 
 static inline int stack_read(struct exec *x, uint64_t offset, unsigned size, uint64_t *value)
@@ -42,12 +37,6 @@ static inline int push(struct exec *x, unsigned size, unsigned store, uint64_t v
     return status;
 }
 
-/* The register in the opcode byte. */
-static inline unsigned opcode_reg(const struct exec *x)
-{
-    return (x->insn->opcode & 7) | (x->insn->rex & EMUL_REX_B ? 8 : 0);
-}
-
 /* 06 0E 16 1E, 0F A0, 0F A8: bits 3 to 5 of the opcode. */
 static inline unsigned opcode_seg(const struct exec *x)
 {
@@ -69,7 +58,7 @@ int do_push(struct exec *x)
 
     switch (x->insn->form) {
     case FORM_Zq:
-        return push(x, x->opsize, x->opsize, x->gpr[opcode_reg(x)]);
+        return push(x, x->opsize, x->opsize, x->gpr[exec_opcode_reg(x->insn)]);
     case FORM_Eq:
         if (x->insn->mod == 3)
             return push(x, x->opsize, x->opsize, x->gpr[x->insn->rm]);
@@ -93,7 +82,7 @@ static void load_popped(struct exec *x)
 /* rSP has moved when the register is written or the address of the destination computed (SDM 2B POP). */
 int do_pop(struct exec *x)
 {
-    unsigned reg = x->insn->form == FORM_Zq ? opcode_reg(x) : x->insn->rm;
+    unsigned reg = x->insn->form == FORM_Zq ? exec_opcode_reg(x->insn) : x->insn->rm;
     uint64_t value, rsp = x->gpr[EMUL_RSP];
     int status = stack_read(x, rsp, x->opsize, &value);
 

@@ -1,5 +1,5 @@
 /* Instruction lengths for exits that report none, and the words of a refusal. */
-#include "access.h"
+#include "fetch.h"
 #include "state.h"
 
 /* Class plus one, so that operations without a class read as 0. */
@@ -25,7 +25,8 @@ int emul_length(struct emul_ctx *ctx, unsigned want, struct emul_result *result)
 
     result->step = 0;
     result->iterations = 0;
-    status = emul_fetch(ctx, result);
+    result->have = EMUL_INSN_MAX;
+    status = emul_fetch(ctx, ctx->state->cr0 & CR0_PG ? emul_rights(ctx, emul_user(ctx)) : 0, result);
     if (!status) {
         result->class = (uint8_t)emul_class(result->insn);
         status = result->class == want ? EMUL_DONE : EMUL_RETRY;

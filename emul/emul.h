@@ -206,10 +206,15 @@ enum emul_class { EMUL_CLASS_CPUID, EMUL_CLASS_RDMSR, EMUL_CLASS_WRMSR, EMUL_CLA
 struct emul_result {
     uint32_t status;                   /* enum emul_status */
     uint32_t iterations;               /* elements moved by a string instruction */
-    uint8_t step;                      /* with EMUL_DONE: RFLAGS.TF was set, a single-step #DB is due behind the instruction */
-    uint8_t halted;                    /* with EMUL_DONE: it was HLT */
-    uint8_t have;                      /* bytes fetched, of which insn->length count */
-    uint8_t class;                     /* of emul_length(): enum emul_class of what is there */
+    union {
+        struct {
+            uint8_t step;              /* with EMUL_DONE: RFLAGS.TF was set, a single-step #DB is due behind the instruction */
+            uint8_t halted;            /* with EMUL_DONE: it was HLT */
+            uint8_t class;             /* of emul_length(): enum emul_class of what is there */
+            uint8_t have;              /* bytes fetched, of which insn->length count */
+        };
+        uint32_t marks;                /* all four */
+    };
     uint8_t vector;                    /* with EMUL_FAULT */
     uint8_t has_error;
     uint8_t pad[2];

@@ -13,9 +13,8 @@ enum operand_at { AT_NONE, AT_IMM, AT_ONE, AT_CL, AT_CODES, AT_OPCODE = offsetof
 _Static_assert(AT_OPCODE >= AT_CODES && (int)EMUL_LEGACY == (int)EMUL_RAX, "offsets lie behind the codes");
 
 /* Which operand is memory where ModRM, or the offset instead of it, names some. */
-#define MEMORY_DST  EMUL_PF_W
-#define MEMORY_SRC  0x80u
-_Static_assert(X_WRITE >> 1 == EMUL_PF_W, "exec_row.flags has the access to a destination");
+#define MEMORY_DST 1u
+#define MEMORY_SRC 2u
 
 /* The operands of a form that are fetched and committed here; forms without a row are their handlers' own. size: bytes of the
  * source if they are fewer than the operand size. */
@@ -41,7 +40,7 @@ static const struct operand_row operands[FORMS_END] = {
     [FORM_AL_Ob] = OFFSET(SRC), [FORM_rAX_Ov] = OFFSET(SRC), [FORM_Ob_AL] = OFFSET(DST), [FORM_Ov_rAX] = OFFSET(DST),
 };
 
-int exec_resolve_long(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access, struct emul_place *place)
+int exec_resolve_at(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access, struct emul_place *place)
 {
     uint64_t linear;
     int status;
@@ -52,6 +51,15 @@ int exec_resolve_long(struct exec *x, unsigned seg, uint64_t offset, unsigned si
     if (status || exec_exit_access(x, linear, size, access, place))
         return status;
     return emul_translate(x->ctx, x->mode, linear, size, access | emul_user(x->ctx), place, x->result);
+}
+
+int exec_resolve(struct exec *x, uint64_t skip, unsigned size, unsigned access, struct emul_place *place)
+{
+    uint64_t offset = exec_offset(x) + skip;
+
+    if (x->mode != EMUL_MODE64)
+        offset &= emul_size_mask(x->insn->addrsize);
+    return exec_resolve_at(x, x->insn->seg, offset, size, access, place);
 }
 
 int exec_load(struct exec *x, uint64_t skip, unsigned size, uint64_t *value)
@@ -86,28 +94,12 @@ static inline uint64_t plain_source(struct exec *x, unsigned at)
     return at == AT_IMM ? (uint64_t)x->insn->imm : at == AT_CL ? x->gpr[EMUL_RCX] : 1;
 }
 
-static inline int fetch_operands(struct exec *x, const struct operand_row *o, unsigned memory, unsigned flags)
+/* The third operand, a source. */
+static inline uint64_t third_source(struct exec *x, unsigned at)
 {
-    x->src_size = o->size < x->opsize ? o->size : x->opsize;
-    if (memory) {
-        int status = exec_resolve(x, 0, x->src_size, flags >> 1 & memory, &x->place);
-
-        if (!status && ((memory & MEMORY_SRC) || (flags & X_READ)))
-            status = emul_load(x->ctx, &x->place, memory & MEMORY_SRC ? &x->src : &x->dst, EMUL_FOR_OPERAND);
-        if (status)
-            return status;
-    }
-    if (!(memory & MEMORY_SRC))
-        x->src = plain_source(x, o->src);
-    if (!(memory & MEMORY_DST)) {
-        x->dst_reg = operand_register(x, o->dst, x->opsize);
-        if (flags & X_READ)
-            x->dst = exec_reg_read(x->dst_reg, x->opsize);
-    }
-    if (o->third)
-        x->src2 = o->third == AT_VVVV ? exec_reg_read(exec_reg(x, x->insn->vvvv, x->opsize), x->opsize) :
-                  o->third == AT_IMM ? (uint64_t)x->insn->imm : x->gpr[EMUL_RCX];
-    return EMUL_DONE;
+    if (at == AT_IMM)
+        return x->insn->imm;
+    return at == AT_CL ? x->gpr[EMUL_RCX] : exec_reg_read(exec_reg(x, x->insn->vvvv, x->opsize), x->opsize);
 }
 
 /* LOCK on RAM: compute and compare-exchange until nobody came between. On a device there is nothing to lock. */
@@ -158,30 +150,74 @@ static inline int is_locked(const struct exec *x)
     return (x->insn->prefix & EMUL_PFX_LOCK) || x->insn->op == EMUL_XCHG;
 }
 
+/* A destination in memory that is locked, or not to be had by pointer. */
+static __attribute__((noinline)) int run_place(struct exec *x, void (*compute)(struct exec *x), unsigned flags)
+{
+    int status = exec_resolve(x, 0, x->opsize, flags & X_WRITE ? EMUL_PF_W : 0, &x->place);
+
+    if (!status && (flags & X_READ))
+        status = emul_load(x->ctx, &x->place, &x->dst, EMUL_FOR_OPERAND);
+    if (status)
+        return status;
+    if ((flags & X_READ) && is_locked(x))
+        return run_locked(x, compute);
+    compute(x);
+    return flags & X_WRITE ? emul_store(x->ctx, &x->place, x->dst, EMUL_FOR_OPERAND) : EMUL_DONE;
+}
+
+static inline __attribute__((always_inline)) int run_to_memory(struct exec *x, const struct exec_row *row)
+{
+    unsigned flags = row->flags;
+    void *p = is_locked(x) ? 0 : exec_reach(x, x->insn->seg, exec_offset(x), x->opsize, flags & X_WRITE ? EMUL_PF_W : 0);
+
+    if (!p)
+        return run_place(x, row->compute, flags);
+    if (flags & X_READ)
+        x->dst = emul_load_direct(p, x->opsize);
+    row->compute(x);
+    if (flags & X_WRITE)
+        emul_store_direct(p, x->opsize, x->dst);
+    return EMUL_DONE;
+}
+
+static inline __attribute__((always_inline)) int run_to_register(struct exec *x, const struct exec_row *row, const struct operand_row *o)
+{
+    x->dst_reg = operand_register(x, o->dst, x->opsize);
+    if (row->flags & X_READ)
+        x->dst = exec_reg_read(x->dst_reg, x->opsize);
+    row->compute(x);
+    if (row->flags & X_SWAP)
+        exec_reg_write(x->src_reg, x->opsize, x->src);
+    if (row->flags & X_WRITE)
+        exec_reg_write(x->dst_reg, x->opsize, x->dst);
+    return EMUL_DONE;
+}
+
 static inline int run_operands(struct exec *x, const struct exec_row *row)
 {
     const struct operand_row *o = &operands[x->insn->form];
-    unsigned flags = row->flags, memory = x->insn->mod == 3 ? 0 : o->memory;
-    int status = fetch_operands(x, o, memory, flags);
+    unsigned memory = x->insn->mod == 3 ? 0 : o->memory;
+    int status;
 
-    if (status)
-        return status;
-    if ((memory & MEMORY_DST) && (flags & (X_READ | X_WRITE)) == (X_READ | X_WRITE) && is_locked(x)) {
-        status = run_locked(x, row->compute);
-    } else {
-        row->compute(x);
-        if (!(flags & X_WRITE))
-            return EMUL_DONE;
-        if (memory & MEMORY_DST)
-            status = emul_store(x->ctx, &x->place, x->dst, EMUL_FOR_OPERAND);
+    x->src_size = o->size < x->opsize ? o->size : x->opsize;
+    if (o->third)
+        x->src2 = third_source(x, o->third);
+    if (memory == MEMORY_SRC) {
+        const void *p = exec_reach(x, x->insn->seg, exec_offset(x), x->src_size, 0);
+
+        if (p)
+            x->src = emul_load_direct(p, x->src_size);
+        else if ((status = exec_load(x, 0, x->src_size, &x->src)))
+            return status;
+        return run_to_register(x, row, o);
     }
-    if (status)
-        return status;
-    if (flags & X_SWAP)
+    x->src = plain_source(x, o->src);
+    if (!memory)
+        return run_to_register(x, row, o);
+    status = run_to_memory(x, row);
+    if (!status && (row->flags & X_SWAP))
         exec_reg_write(x->src_reg, x->opsize, x->src);
-    if (!(memory & MEMORY_DST))
-        exec_reg_write(x->dst_reg, x->opsize, x->dst);
-    return EMUL_DONE;
+    return status;
 }
 
 int exec_branch(struct exec *x, uint64_t target)
@@ -194,35 +230,12 @@ int exec_branch(struct exec *x, uint64_t target)
     return EMUL_DONE;
 }
 
-static inline void exec_begin(struct exec *x, struct emul_ctx *ctx, struct emul_result *result)
+/* Everything took effect: RIP, RSP, RFLAGS, and what is due behind the instruction. TF counts as it was before (POPF sets a trap for
+ * the instruction behind it), but for what loads all of RFLAGS. */
+static inline void exec_commit(struct exec *x, struct emul_ctx *ctx, struct emul_state *s, struct emul_result *result)
 {
-    struct emul_state *s = ctx->state;
-    const struct emul_insn *insn = result->insn;
-
-    x->ctx = ctx;
-    x->s = s;
-    x->result = result;
-    x->insn = insn;
-    x->gpr = ctx->gpr;
-    x->gpr[EMUL_RSP] = s->rsp;
-    x->next_rip = s->rip + insn->length;
-    if (insn->mode != EMUL_MODE64)
-        x->next_rip = (uint32_t)x->next_rip;
-    x->flags = s->rflags & ~RFLAGS_RF;
-    x->mode = insn->mode;
-    x->opsize = insn->opsize;
-    x->special = 0;
-}
-
-/* Everything took effect: RIP, RSP, RFLAGS, and what is due behind the instruction. RF goes off (SDM 3B 17.3.1.1), but in the
- * middle of a REP. TF counts as it was before (POPF sets a trap for the instruction behind it), but for what loads all of RFLAGS. */
-static inline void exec_commit(struct exec *x)
-{
-    struct emul_state *s = x->s;
-
-    x->result->step = s->rflags / RFLAGS_TF & 1;
     if (x->special) {
-        x->result->step &= !x->no_step;
+        result->step = x->step;
         if (x->stay)
             x->next_rip = s->rip;
     }
@@ -230,7 +243,7 @@ static inline void exec_commit(struct exec *x)
     s->rsp = x->gpr[EMUL_RSP];
     s->rflags = x->flags;
     s->shadow = x->shadow;
-    x->ctx->changed |= EMUL_STATE_RIP;
+    ctx->changed |= EMUL_STATE_RIP;
 }
 
 /* Is the instruction of a class in `may`? */
@@ -241,48 +254,64 @@ static inline int is_allowed(const struct emul_insn *insn, const struct exec_row
     return (may & EMUL_MAY_MEMORY) && ((row->flags & X_MEMORY) || (insn->mod != 3 && !(row->flags & X_ADDRESS)));
 }
 
-static int check_mode(struct exec *x, const struct exec_row *row)
+/* X_PROTECTED and X_PRIV; no mode has a CPL other than 0 without one of these bits. */
+static inline int check_mode(struct exec *x, const struct emul_state *s, unsigned flags)
 {
-    if ((row->flags & X_PROTECTED) && !emul_protected(x->s))
+    if ((flags & X_PROTECTED) && !emul_protected(s))
         return exec_ud(x);
-    return (row->flags & X_PRIV) && emul_cpl(x->s) ? exec_gp0(x) : EMUL_DONE;
+    if (!(s->seg[EMUL_SS].attr & 3u << SEG_DPL) && !(s->rflags & RFLAGS_VM))
+        return EMUL_DONE;
+    return (flags & X_PRIV) && emul_cpl(s) ? exec_gp0(x) : EMUL_DONE;
 }
 
-/* The validate rule first: another vcpu may have put another instruction here since the exit (E3). */
-static inline int exec_run(struct exec *x, uint32_t may)
+/* What was fetched; the validate rule first: another vcpu may have put another instruction here since the exit (E3). RF goes off
+ * behind it (SDM 3B 17.3.1.1), but in the middle of a REP. */
+static inline int exec_run(struct exec *x, struct emul_ctx *ctx, struct emul_state *s, uint32_t may, struct emul_result *result)
 {
-    const struct exec_row *row = &emul_exec[x->insn->op];
+    const struct emul_insn *insn = result->insn;
+    const struct exec_row *row = &emul_exec[insn->op];
     int status;
 
-    if (!is_allowed(x->insn, row, may))
+    if (!is_allowed(insn, row, may))
         return EMUL_RETRY;
-    if (!row->run)
-        return EMUL_UNHANDLED;
-    if ((row->flags & (X_PROTECTED | X_PRIV)) && (status = check_mode(x, row)))
+    x->ctx = ctx;
+    x->s = s;
+    x->result = result;
+    x->insn = insn;
+    x->gpr = ctx->gpr;
+    x->gpr[EMUL_RSP] = s->rsp;
+    x->next_rip = s->rip + insn->length;
+    if (insn->mode != EMUL_MODE64)
+        x->next_rip = (uint32_t)x->next_rip;
+    x->flags = s->rflags & ~RFLAGS_RF;
+    x->special = s->rflags & RFLAGS_TF;
+    x->mode = insn->mode;
+    x->opsize = insn->opsize;
+    if ((row->flags & (X_PROTECTED | X_PRIV)) && (status = check_mode(x, s, row->flags)))
         return status;
-    status = row->flags & X_OPERANDS ? run_operands(x, row) : row->run(x);
+    if (row->flags & X_OPERANDS)
+        status = run_operands(x, row);
+    else
+        status = row->run ? row->run(x) : EMUL_UNHANDLED;
     if (!status)
-        exec_commit(x);
+        exec_commit(x, ctx, s, result);
     return status;
 }
 
 int emul_execute(struct emul_ctx *ctx, uint32_t may, struct emul_result *result)
 {
+    struct emul_state *s = ctx->state;
     struct exec x;
     int status;
 
     result->iterations = 0;
-    result->step = 0;
-    result->halted = 0;
-    result->have = EMUL_INSN_MAX;
-    x.rights = ctx->state->cr0 & CR0_PG ? emul_rights(ctx, emul_user(ctx)) : 0;
+    result->marks = EMUL_MARKS;
+    x.rights = s->cr0 & CR0_PG ? emul_rights(ctx, emul_user(ctx)) : 0;
     status = emul_fetch(ctx, x.rights, result);
-    if (!status) {
-        exec_begin(&x, ctx, result);
-        status = exec_run(&x, may);
-    } else if (status == EMUL_RETRY && may == EMUL_MAY_ANY) {
+    if (!status)
+        status = exec_run(&x, ctx, s, may, result);
+    else if (status == EMUL_RETRY && may == EMUL_MAY_ANY)
         status = EMUL_FAULT; /* not an exit that the CPU would take again: the fault of the invalid bytes */
-    }
     result->status = status;
     return status;
 }

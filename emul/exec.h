@@ -33,11 +33,11 @@ struct exec {
     union {
         struct {
             uint8_t shadow;        /* EMUL_SHADOW_* that hold behind the instruction */
-            uint8_t no_step;       /* no single-step trap behind it (MOV SS) */
+            uint8_t step;          /* a single-step trap is due behind it */
             uint8_t stay;          /* REP with iterations left: RIP does not move */
             uint8_t pad;
         };
-        uint32_t special;          /* any of them */
+        uint32_t special;          /* any of them; RFLAGS.TF is where step is */
     };
     uint8_t *dst_reg, *src_reg;    /* register operands, where they are (AH and its like one byte up) */
     struct emul_place place;       /* the memory operand */
@@ -175,53 +175,33 @@ static inline int exec_exit_access(const struct exec *x, uint64_t linear, unsign
     return 1;
 }
 
-/* The long way: any segment, over two pages, with alignment checks. */
-int exec_resolve_long(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access, struct emul_place *place);
+/* Where `size` bytes at `offset` of a segment are, for an access of the instruction's own; access: 0 or EMUL_PF_W. */
+int exec_resolve_at(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access, struct emul_place *place);
 
-/* Where `size` bytes at `offset` of a segment are, for an access of the instruction's own; access: 0 or EMUL_PF_W. The short way: data
- * that can be read and written, within a page, without alignment checks. */
-static inline int exec_resolve_at(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access, struct emul_place *place)
+/* The memory operand of ModRM: `size` bytes at `skip` bytes behind its start. */
+int exec_resolve(struct exec *x, uint64_t skip, unsigned size, unsigned access, struct emul_place *place);
+
+/* The bytes themselves, if they are data of RAM that can be read and written, in one page, without alignment checks and not those of
+ * an exit: the common case. NULL: exec_resolve_at() finds out. */
+static inline __attribute__((always_inline)) void *exec_reach(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access)
 {
     const struct emul_ctx *ctx = x->ctx;
     const struct emul_segment *segment = &x->s->seg[seg];
     uint64_t linear = offset;
 
-    if (x->mode == EMUL_MODE64) {
-        if (seg >= EMUL_FS || !emul_canonical48(offset))
-            return exec_resolve_long(x, seg, offset, size, access, place);
-    } else {
+    if (ctx->exit_known || (x->s->rflags & RFLAGS_AC))
+        return 0;
+    if (x->mode != EMUL_MODE64) {
         if ((segment->attr & (SEG_UNUSABLE | SEG_CODE | SEG_DOWN | SEG_WRITE)) != SEG_WRITE || offset + size - 1 > segment->limit ||
             !(ctx->have & EMUL_STATE_SEGS))
-            return exec_resolve_long(x, seg, offset, size, access, place);
+            return 0;
         linear = (uint32_t)(segment->base + offset);
+    } else if (seg >= EMUL_FS || !emul_canonical48(offset)) {
+        return 0;
     }
-    if ((linear & PAGE_MASK) > PAGE_SIZE - size || (x->s->rflags & RFLAGS_AC))
-        return exec_resolve_long(x, seg, offset, size, access, place);
-    if (exec_exit_access(x, linear, size, access, place))
-        return EMUL_DONE;
-    place->gpa[0] = linear;
-    if (x->rights) {
-        int status = emul_walk_with(ctx, linear, x->rights | access, &place->gpa[0], x->result);
-
-        if (status)
-            return status;
-    }
-    place->size[0] = size;
-    place->size[1] = 0;
-    place->host = emul_pointer(ctx, place->gpa[0], access, EMUL_FOR_OPERAND);
-    if (!place->host)
-        place->host = EMUL_DEVICE;
-    return EMUL_DONE;
-}
-
-/* The memory operand of ModRM: `size` bytes at `skip` bytes behind its start. */
-static inline int exec_resolve(struct exec *x, uint64_t skip, unsigned size, unsigned access, struct emul_place *place)
-{
-    uint64_t offset = exec_offset(x) + skip;
-
-    if (skip && x->mode != EMUL_MODE64)
-        offset &= emul_size_mask(x->insn->addrsize);
-    return exec_resolve_at(x, x->insn->seg, offset, size, access, place);
+    if ((linear & PAGE_MASK) > PAGE_SIZE - size || (x->rights && emul_walk_with(ctx, linear, x->rights | access, &linear, x->result)))
+        return 0;
+    return emul_pointer(ctx, linear, access, EMUL_FOR_OPERAND);
 }
 
 int exec_load(struct exec *x, uint64_t skip, unsigned size, uint64_t *value);

@@ -138,7 +138,7 @@ void do_int(struct exec *x)
 
     if (x->insn->op == EMUL_INTO && !(x->flags & RFLAGS_OF))
         return;
-    x->no_step = 1;
+    x->step = 0;
     if (x->insn->op == EMUL_INT && (x->s->rflags & RFLAGS_VM)) {
         int_v86(x, vector);
         return;

@@ -4,6 +4,9 @@
 
 #include "access.h"
 
+/* emul_result.marks before an instruction: the short way fetches all bytes that count. */
+#define EMUL_MARKS (EMUL_INSN_MAX << 24)
+
 /* The long way: page by page, up to the limit of CS, or the bytes that the CPU supplied. */
 int emul_fetch_long(struct emul_ctx *ctx, unsigned mode, struct emul_result *result);
 

@@ -23,9 +23,8 @@ int emul_length(struct emul_ctx *ctx, unsigned want, struct emul_result *result)
 {
     int status;
 
-    result->step = 0;
     result->iterations = 0;
-    result->have = EMUL_INSN_MAX;
+    result->marks = EMUL_MARKS;
     status = emul_fetch(ctx, ctx->state->cr0 & CR0_PG ? emul_rights(ctx, emul_user(ctx)) : 0, result);
     if (!status) {
         result->class = (uint8_t)emul_class(result->insn);

@@ -1,13 +1,14 @@
 /* The legacy opcode maps: one cell per opcode, in the order and the operand letters of SDM 2D appendix A. */
 #include "tables.h"
 
-#define C(mnemonic, operands, extra) \
-    { EMUL_##mnemonic, FORM_##operands, SIZE_OF(ATTR_##operands | (extra)), 0, ATTR_##operands | (extra) }
-#define NONE                         { 0, 0, 0, 0, 0 }
-#define REG(row)                     { ROW_##row, 0, 0, 0, A_BY_REG }
-#define MOD(row)                     { MOD_##row, 0, 0, 0, A_BY_MOD }
-#define PP(row)                      { PP_##row, 0, 0, 0, A_BY_PP }
-#define RM(row)                      { RM_##row, 0, 0, 0, A_BY_RM }
+#define CELL(mnemonic, operands, attr, plain) { { { EMUL_##mnemonic, FORM_##operands } }, SIZE_OF(attr), plain, attr }
+#define C(mnemonic, operands, extra) CELL(mnemonic, operands, ATTR_##operands | (extra), PLAIN_OF(ATTR_##operands | (extra)))
+#define SPLIT(row, plain, attr)      { { { row, 0 } }, 0, plain, attr }
+#define NONE                         SPLIT(0, PLAIN_NOT, 0)
+#define REG(row)                     SPLIT(ROW_##row, PLAIN_GROUP, A_BY_REG)
+#define MOD(row)                     SPLIT(MOD_##row, PLAIN_NOT, A_BY_MOD)
+#define PP(row)                      SPLIT(PP_##row, PLAIN_NOT, A_BY_PP)
+#define RM(row)                      SPLIT(RM_##row, PLAIN_NOT, A_BY_RM)
 #define VEC(extra)                   C(SIMD, V_W, extra)
 #define VEC_IB(extra)                C(SIMD, V_W_Ib, extra)
 
@@ -36,14 +37,14 @@ const struct emul_cell emul_legacy[4][256] = {
         [0x27] = C(DAA, none, A_NO64), [0x2f] = C(DAS, none, A_NO64), [0x37] = C(AAA, none, A_NO64), [0x3f] = C(AAS, none, A_NO64),
         [0x40 ... 0x47] = C(INC, Zv, A_NO64), [0x48 ... 0x4f] = C(DEC, Zv, A_NO64),
         [0x50 ... 0x57] = C(PUSH, Zq, 0), [0x58 ... 0x5f] = C(POP, Zq, 0),
-        [0x60] = C(PUSHA, none, A_NO64), [0x61] = C(POPA, none, A_NO64), [0x62] = C(BOUND, Gv_Ma, A_NO64), [0x63] = C(ARPL, Ew_Gw, 0),
+        [0x60] = C(PUSHA, none, A_NO64), [0x61] = C(POPA, none, A_NO64), [0x62] = C(BOUND, Gv_Ma, A_NO64), [0x63] = CELL(ARPL, Ew_Gw, ATTR_Ew_Gw, PLAIN_NOT),
         [0x68] = C(PUSH, Iz, 0), [0x69] = C(IMUL3, Gv_Ev_Iz, 0), [0x6a] = C(PUSH, Ibs, 0), [0x6b] = C(IMUL3, Gv_Ev_Ib, 0),
         [0x6c] = C(INS, Yb_DX, 0), [0x6d] = C(INS, Yv_DX, 0), [0x6e] = C(OUTS, DX_Xb, 0), [0x6f] = C(OUTS, DX_Xv, 0),
         [0x70 ... 0x7f] = C(JCC, Jb, 0),
         [0x80] = REG(80), [0x81] = REG(81), [0x82] = REG(82), [0x83] = REG(83),
         [0x84] = C(TEST, Eb_Gb, 0), [0x85] = C(TEST, Ev_Gv, 0), [0x86] = C(XCHG, Eb_Gb, A_LOCK), [0x87] = C(XCHG, Ev_Gv, A_LOCK),
         [0x88] = C(MOV, Eb_Gb, 0), [0x89] = C(MOV, Ev_Gv, 0), [0x8a] = C(MOV, Gb_Eb, 0), [0x8b] = C(MOV, Gv_Ev, 0),
-        [0x8c] = C(MOVSEG, Ev_Sw, 0), [0x8d] = C(LEA, Gv_M, 0), [0x8e] = C(MOVSEG, Sw_Ew, 0), [0x8f] = REG(8F),
+        [0x8c] = C(MOVSEG, Ev_Sw, 0), [0x8d] = C(LEA, Gv_M, 0), [0x8e] = C(MOVSEG, Sw_Ew, 0), [0x8f] = SPLIT(ROW_8F, PLAIN_NOT, A_BY_REG),
         [0x90] = PP(90), [0x91 ... 0x97] = C(XCHG, Zv_rAX, 0),
         [0x98] = C(CBW, none, 0), [0x99] = C(CWD, none, 0), [0x9a] = C(CALLF, Ap, 0), [0x9b] = C(WAIT, none, 0),
         [0x9c] = C(PUSHF, Fv, 0), [0x9d] = C(POPF, Fv, 0), [0x9e] = C(SAHF, none, 0), [0x9f] = C(LAHF, none, 0),
@@ -250,10 +251,15 @@ const uint8_t emul_opsize[SIZES_END][EMUL_MODE_SIZES + 1][4] = {
 #define BASE_OF(n)   ((n) >= 0xc0 ? EMUL_REG_NONE : ((n) & 7) == 4 ? EMUL_REG_SIB : ((n) & 0xc7) == 5 ? EMUL_REG_RIP : (n) & 7)
 #define DISP_OF(n)   ((n) >= 0xc0 ? 0 : ((n) & 0xc7) == 5 || (n) >= 0x80 ? 4 : (n) >> 6)
 #define MODRM(n)     { 1, n, (n) >> 6, (n) >> 3 & 7, (n) & 7, BASE_OF(n), EMUL_REG_NONE, DISP_OF(n) }
+#define TAIL(n, size)  [(n) + 4 ... (n) + 5] = MEMORY_MORE, [(n) + 6 ... (n) + 11] = size
+#define TAILS(n, size) [n ... (n) + 3] = size, TAIL(n, size), TAIL((n) + 8, size), TAIL((n) + 16, size), TAIL((n) + 24, size), \
+                       TAIL((n) + 32, size), TAIL((n) + 40, size), TAIL((n) + 48, size), [(n) + 60 ... (n) + 61] = MEMORY_MORE, \
+                       [(n) + 62 ... (n) + 63] = size
 #define MODRM_4(n)   MODRM(n), MODRM((n) + 1), MODRM((n) + 2), MODRM((n) + 3)
 #define MODRM_16(n)  MODRM_4(n), MODRM_4((n) + 4), MODRM_4((n) + 8), MODRM_4((n) + 12)
 #define MODRM_64(n)  MODRM_16(n), MODRM_16((n) + 16), MODRM_16((n) + 32), MODRM_16((n) + 48)
 const struct emul_modrm emul_modrm[256] = { MODRM_64(0), MODRM_64(64), MODRM_64(128), MODRM_64(192) };
+const uint8_t emul_modrm_tail[256] = { TAILS(0, 0), TAILS(0x40, 1), TAILS(0x80, 4) };
 
 /* SDM 2D A.5.2. Kept as existing: the aliases FSTPNCE, FCOM2, FCOMP3, FXCH4, FCOMP5, FXCH7, FSTP8, FSTP9, and the 8087 and 80287
  * no-operations FENI, FDISI, FSETPM, FRSTPM, all of which run on the processors of today. */

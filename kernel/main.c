@@ -70,7 +70,6 @@ void boot_planned(const struct trap_frame *f)
 {
     plan_take(f);
     log_info("build %s, %s", RUNG_BUILD, plan.loader);
-    cpu_features_init();
     memory_init();
     paging_init();
     screen_init(true);

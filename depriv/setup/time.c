@@ -76,8 +76,8 @@ static void clock_read(void)
 
 void time_measure(void)
 {
-    plan.tsc_khz = measure_tsc_khz();
-    if (plan.tsc_khz < 1000)
-        stop("the TSC runs at %lu kHz by the 8254 timer: no usable clock", plan.tsc_khz);
+    plan.cpu.tsc_khz = measure_tsc_khz();
+    if (plan.cpu.tsc_khz < 1000)
+        stop("the TSC runs at %lu kHz by the 8254 timer: no usable clock", plan.cpu.tsc_khz);
     clock_read();
 }

@@ -57,15 +57,15 @@ static void refuse(const char *line, const char *const *modules, const char *tex
 static void test_options(void **state)
 {
     static const struct { const char *word; u32 end; } ends[] = {
-        { "end=poweroff", ABI_END_POWEROFF }, { "end=halt", ABI_END_HALT }, { "end=reboot", ABI_END_REBOOT },
-        { "end=isa-debug", ABI_END_ISA_DEBUG }, { "end=bochs", ABI_END_BOCHS } };
+        { "end=poweroff", END_POWEROFF }, { "end=halt", END_HALT }, { "end=reboot", END_REBOOT },
+        { "end=isa-debug", END_ISA_DEBUG }, { "end=bochs", END_BOCHS } };
 
     (void)state;
     accept("", LINES(FLAT));
     assert_int_equal(plan.log_port, 1);
     assert_int_equal(plan.cpus, 0);
     assert_int_equal(plan.pool, 0);
-    assert_int_equal(plan.end, ABI_END_POWEROFF);
+    assert_int_equal(boot.end, END_POWEROFF);
     assert_false(plan.quiet);
     accept(" \tquiet  cpus=64 pool=256\tlog=com2 ", LINES(FLAT));
     assert_int_equal(plan.log_port, 2);
@@ -82,7 +82,7 @@ static void test_options(void **state)
     assert_int_equal(plan.domain[1].depriv, 0);
     for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
         accept(ends[i].word, LINES(FLAT));
-        assert_int_equal(plan.end, ends[i].end);
+        assert_int_equal(boot.end, ends[i].end);
     }
 }
 
@@ -121,7 +121,7 @@ static void test_option_refusals(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         refuse(rows[i].line, LINES(FLAT), rows[i].text);
     refuse("bogus end=bochs log=com2", LINES(FLAT), "unknown option bogus:");
-    assert_int_equal(plan.end, ABI_END_BOCHS);
+    assert_int_equal(boot.end, END_BOCHS);
     assert_int_equal(plan.log_port, 2);
 }
 

@@ -266,8 +266,7 @@ struct abi_domain {
     uint32_t modules;           /* [0] the image, then others as they came */
     struct abi_range range[ABI_MODULES_MAX];
     struct abi_range component; /* end 0: the built-in one */
-    struct abi_module module[ABI_MODULES_MAX]; /* for its abi_info, */
-    char     strings[ABI_STRINGS_BYTES];       /* likewise */
+    struct abi_info info;       /* ring 0 adds the rest: domid, call, cr4 */
 };
 
 /* The CPU's features, by CPUID (depriv/setup/cpu.c). */
@@ -303,8 +302,6 @@ struct abi_plan {
     struct { uint32_t address, gsi; } ioapic[4];
     struct { uint32_t gsi, flags; } irq[16]; /* where each ISA IRQ arrives, flags of its override */
     struct abi_cpu cpu;
-    uint64_t clock_tsc;         /* TSC when clock was read */
-    uint8_t  clock[ABI_CLOCK_BYTES];
     uint32_t domains;
     struct abi_domain domain[ABI_DOMAINS_MAX];
 };

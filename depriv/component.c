@@ -21,12 +21,6 @@ static bool image_valid(const struct abi_image *h, u64 size)
            h->main < h->text_end && h->data_end - base <= ALIGN_UP(size, PAGE_SIZE);
 }
 
-void component_init(void)
-{
-    if (!image_valid((const struct abi_image *)component_image, (u64)(component_image_end - component_image)))
-        panic("the built-in component has a bad header");
-}
-
 #define TABLE_BITS (PTE_P | PTE_U | PTE_W)
 
 /* With method 0 ring 0 is the user: the pages are supervisor's, since SMEP and SMAP keep it from ring 3's. */

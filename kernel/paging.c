@@ -192,12 +192,8 @@ static u64 audit_table(const u64 *t, unsigned level, u64 base, unsigned first, u
     return n;
 }
 
-u64 paging_audit(void)
+u64 paging_audit(const u64 *root, u64 allow)
 {
-    return audit_table(kernel_root, 3, 0, KERNEL_SLOT, ENTRIES, 0);
-}
-
-void paging_audit_user(const u64 *root, u64 allow)
-{
-    audit_table(root, 3, 0, 0, KERNEL_SLOT, allow);
+    bool kernel = root == kernel_root;
+    return audit_table(root, 3, 0, kernel ? KERNEL_SLOT : 0, kernel ? ENTRIES : KERNEL_SLOT, allow);
 }

@@ -41,10 +41,7 @@ void kstack_free(u32 n, unsigned pages);
 
 extern u32 paging_generation;      /* grows when a kernel mapping was taken away: a CPU that has seen less flushes before it runs a thread */
 
-/* Walks the kernel's half and proves the invariants: no page both writable and executable, none of guest memory. Returns the number
- * of mappings; panics on a violation. */
-u64 paging_audit(void);
-/* The same for the lower half of a domain's table: no page writable and executable; all of them ring 3's if `allow` has PTE_U, else none;
- * guest memory only with AUDIT_GUEST. */
+/* Walks the kernel's half, or of another root the lower one, and proves the invariants: no page both writable and executable; in the lower half all
+ * of them ring 3's if `allow` has PTE_U, else none; guest memory only with AUDIT_GUEST. Returns the number of mappings; panics on a violation. */
 #define AUDIT_GUEST PTE_W
-void paging_audit_user(const u64 *root, u64 allow);
+u64 paging_audit(const u64 *root, u64 allow);

@@ -143,15 +143,15 @@ static void module_line(char *line, struct module_words *m)
 /* The domain's loader gets the lines as they are. */
 static void add_module(struct abi_domain *c, const struct setup_module *b)
 {
-    u32 n = c->modules, used = n ? c->module[n - 1].line + (u32)strlen(c->strings + c->module[n - 1].line) + 1 : 0;
+    u32 n = c->modules, used = n ? c->info.module[n - 1].line + (u32)strlen(c->info.strings + c->info.module[n - 1].line) + 1 : 0;
     if (n == ABI_MODULES_MAX)
         stop("domain=%s: more than %u modules", c->name, ABI_MODULES_MAX);
     c->modules++;
     c->range[n] = (struct abi_range){ b->start, b->end };
-    c->too_long |= used + strlen(b->line) >= sizeof(c->strings);
-    c->module[n] = (struct abi_module){ .size = b->end - b->start, .line = c->too_long ? 0 : used };
+    c->too_long |= used + strlen(b->line) >= sizeof(c->info.strings);
+    c->info.module[n] = (struct abi_module){ .size = b->end - b->start, .line = c->too_long ? 0 : used };
     if (!c->too_long)
-        str_copy(c->strings + used, b->line, sizeof(c->strings) - used);
+        str_copy(c->info.strings + used, b->line, sizeof(c->info.strings) - used);
 }
 
 static void add_image(const struct module_words *m, const struct setup_module *b)

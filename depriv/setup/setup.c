@@ -70,6 +70,25 @@ static void screen_measure(const struct setup *s)
     plan.screen.line = dot ? s->screen.pitch * FONT_ROWS * dot : s->screen.pitch;
 }
 
+/* What the information pages say of the machine and of the domain's line. */
+static void infos_fill(const struct setup *s)
+{
+    for (struct abi_domain *c = plan.domain; c < plan.domain + plan.domains; c++) {
+        struct abi_info *info = &c->info;
+        info->magic = ABI_INFO_MAGIC;
+        info->version = ABI_VERSION;
+        info->vcpus = c->vcpus;
+        info->modules = c->modules;
+        info->cpu = (plan.cpu.vmx ? ABI_CALL_BY_SYSENTER : 0) | (c->depriv == 0 ? ABI_CALL_DIRECT : 0);
+        info->guestmem = c->guestmem;
+        info->ram_low = min_u64(c->mem, ABI_LOW_MAX);
+        info->ram_high = c->mem - info->ram_low;
+        info->tsc_khz = plan.cpu.tsc_khz;
+        info->boot_tsc = s->clock_tsc;
+        memcpy(info->clock, s->clock, sizeof(info->clock));
+    }
+}
+
 enum { BOCHS_SHUTDOWN = 0x8900, ISA_DEBUG_EXIT = 0xf4, KEYBOARD = 0x64, RESET_CONTROL = 0xcf9 }; /* ports */
 enum { ISA_SUCCESS = 0x10, ISA_FAILURE = 0x11, KEYBOARD_RESET = 0xfe, RESET_FULL = 0x6, PM1_SLP_EN = 0x2000, PM1_SLP_TYP = 10 };
 enum { FAILURE = 1, SUCCESS, ALWAYS };  /* abi_plan.end.when */
@@ -114,7 +133,8 @@ void setup_main(u32 magic, u64 info)
     find_trampoline();
     acpi_parse(&s);
     ends_make(&s);
-    time_measure();
+    time_measure(&s);
+    infos_fill(&s);
     plan.done = ABI_PLAN_DONE;
     leave();
 }

@@ -33,6 +33,8 @@ struct setup {
     u32 end;                    /* enum end */
     u16 pm1a_cnt;               /* port to power off with, 0: unknown */
     u16 slp_typ_s5;             /* value for SLP_TYP, 0xffff: unknown */
+    u64 clock_tsc;              /* when clock was read */
+    u8 clock[ABI_CLOCK_BYTES];  /* for abi_info */
     bool has_rsdp;              /* rsdp is what the boot loader passed on (UEFI) */
     u8 rsdp[40];
 };
@@ -54,7 +56,7 @@ void options_first(struct setup *s);         /* where a complaint goes, and how 
 void options_parse(struct setup *s);         /* the others, and plan.domain; behind boot_parse() */
 void acpi_parse(struct setup *s);            /* plan.lapic to plan.irq, s->pm1a_cnt; without tables one CPU and no I/O APIC */
 void cpu_describe(void);                     /* plan.cpu; stops with the name of a feature that Rung needs and the CPU lacks */
-void time_measure(void);                     /* plan.cpu.tsc_khz, plan.clock */
+void time_measure(struct setup *s);          /* plan.cpu.tsc_khz, s->clock */
 
 void *memcpy(void *restrict to, const void *restrict from, size_t n);
 int memcmp(const void *a, const void *b, size_t n);

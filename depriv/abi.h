@@ -95,7 +95,7 @@ enum abi_op {
 
 /* for ABI_OP_MMIO */
 #define ABI_MMIO_WRITE     0x01u
-#define ABI_MMIO_FINAL     0x02u /* gpa is where the instruction's own operand lies, and the guest's page tables allow the access */
+#define ABI_MMIO_FINAL     0x80u /* gpa is where the instruction's own operand lies, and the guest's page tables allow the access */
 
 /* abi_frame.gpa for ABI_OP_TASK: the selector; then (SDM 3C 27.2.1) 0 CALL, 1 IRET, 2 JMP, 3 a task gate in the IDT */
 #define ABI_TASK_REASON    16
@@ -318,7 +318,7 @@ struct abi_plan {
     X(3, STATE_GET, state_get, 1, "add groups of guest state to frame.state and state_in", "one state", ABI_BITS(ABI_STATE_ALL)) \
     X(4, YIELD, yield, 0, "let another vcpu of this CPU run", "one switch") \
     X(5, KICK, kick, 1, "give a vcpu ABI_EVENT_KICK: it leaves its guest, or wakes", "one IPI until it is taken", ABI_VCPU) \
-    X(6, STATE_SET, state_set, 1, "take groups of guest state from frame.state, for the commit", "one state", ABI_BITS(ABI_STATE_ALL)) \
+    X(6, STATE_SET, state_set, 1, "take groups of guest state from frame.state, as it is when the operation ends", "one state", ABI_BITS(ABI_STATE_ALL)) \
     X(7, SET_TIMER, set_timer, 1, "get ABI_EVENT_TIMER when the host's TSC is there", "one timer a vcpu", ABI_ANY) \
     X(8, SHUTDOWN, shutdown, 1, "end the domain, as rebooted or not", "one domain", ABI_AT_MOST(1)) \
     X(9, MAP_WINDOW, map_window, 2, "window, gpa: map the 2 MiB around gpa until the operation ends", "one entry, one INVLPG", \

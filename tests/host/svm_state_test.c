@@ -14,7 +14,7 @@
 #include "kernel/policy.h"
 #include "svm/svm.h"
 
-struct cpu_features features = { .physical_bits = 40 };
+struct abi_cpu features = { .physical_bits = 40 };
 struct svm_features svm_features = { .asids = 16 };
 static struct vmcb vmcb;
 static struct domain domain;

@@ -34,7 +34,7 @@ static inline void invvpid(uint64_t type, uint64_t vpid) { (void)type; (void)vpi
 
 #define CR4_OFFERED 0x3707ffu /* no VMXE, UMIP, LA57, PKE */
 
-struct cpu_features features = { .physical_bits = 40 };
+struct abi_cpu features = { .physical_bits = 40 };
 struct vmx_config vmx_config;
 static struct domain domain;
 static struct vcpu vcpu = { .domain = &domain };

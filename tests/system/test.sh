@@ -210,7 +210,7 @@ row() {
 hostile_rows() {
     [ ! -e "$out/hostile-build.result" ] || return 0
     local name class ends defines regex n=0 batch= long= neighbour='log:\[good\] ended: powered off' hello='out:\[good\] hello from 64-bit mode'
-    local -a expect=() ended=()
+    local -a vmx=() svm=() ended=()
     while read -r name class ends defines regex; do
         case $name in '#'*|'') continue ;; esac
         if [ "$ends" = long ]; then
@@ -218,13 +218,15 @@ hostile_rows() {
             continue
         fi
         batch="$batch evil:$name"
-        expect+=("log:^rung: \\[$name\\] $regex")
-        [ ${#expect[@]} -ge 15 ] || continue
+        vmx+=("log:^rung: \\[$name\\] ${regex%% // *}") svm+=("log:^rung: \\[$name\\] ${regex##* // }")
+        [ ${#vmx[@]} -ge 15 ] || continue
         n=$((n + 1))
-        row svm,vmx "hostile-$n" any "$batch flat:good=hello64" "$hello" "$neighbour" "${expect[@]}"
-        batch= expect=()
+        row vmx "hostile-$n" any "$batch flat:good=hello64" "$hello" "$neighbour" "${vmx[@]}"
+        row svm "hostile-$n" any "$batch flat:good=hello64" "$hello" "$neighbour" "${svm[@]}"
+        batch= vmx=() svm=()
     done < tests/guest/hostile/list
-    [ -z "$batch" ] || row svm,vmx "hostile-$((n + 1))" any "$batch flat:good=hello64" "$hello" "$neighbour" "${expect[@]}"
+    [ -z "$batch" ] || row vmx "hostile-$((n + 1))" any "$batch flat:good=hello64" "$hello" "$neighbour" "${vmx[@]}"
+    [ -z "$batch" ] || row svm "hostile-$((n + 1))" any "$batch flat:good=hello64" "$hello" "$neighbour" "${svm[@]}"
     [ -z "$long" ] || row svm,vmx hostile-forever any "$long flat:good=hello64" "$hello" "$neighbour" "${ended[@]}" env:TIMEOUT=100
 }
 host_names=() host_words=()

@@ -37,5 +37,6 @@ void offsets(void)
     DEFINE(CPU_RSP0, offsetof(struct cpu, tss) + offsetof(struct tss, rsp));
     DEFINE(CPUS_MAX, CPUS_MAX);
     DEFINE(TRAP_STUB, TRAP_STUB);
+    DEFINE(ABI_PLAN_AREA, ABI_PLAN_AREA);
     DEFINE(STACK_HEAD, sizeof(struct stack_head));
 }

@@ -85,6 +85,8 @@ enum abi_op {
     ABI_OP_FORCED,  /* #UD in a domain with emulate=forced: a forced-emulation prefix, or the guest's own (all state groups given) */
     ABI_OP_TASK,    /* task switch: gpa and length say which (all state groups given) */
     ABI_OP_RUN,     /* emulate=all: execute instructions until something is due; gpa is the TSC offset, inject an event to deliver first */
+    ABI_OP_EXPLAIN, /* the vcpu cannot go on; want, gpa: the vendor's exit reason and its second number (explain.c). The text of ABI_REFUSE
+                     * is printed, and the domain ends in any case (all state groups given) */
     ABI_OPS
 };
 

@@ -127,6 +127,7 @@ void emul_cache_flush(struct emul_cache *cache);
 struct emul_walk {
     uint64_t tag, cr3, cr4, efer, gpa;
     struct { const volatile uint64_t *at; uint64_t entry; } level[4];
+    uint64_t pad[3];                   /* to a size that is quick to multiply by */
 };
 struct emul_walks {
     struct emul_walk walk[EMUL_WALKS];

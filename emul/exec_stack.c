@@ -24,7 +24,7 @@ __attribute__((noinline)) int exec_guard(struct exec *x, const struct exec_event
 static void run_row(struct exec *x)
 {
     exec_require(x, emul_exec[x->insn->op].needs);
-    emul_exec[x->insn->op].raises(x);
+    emul_exec[x->insn->op].raise(x);
 }
 
 int exec_raising(struct exec *x)

@@ -194,11 +194,14 @@ static const struct reg_row debug[8] = { /* DR4 and DR5 are DR6 and DR7, SDM 3B 
     REG(0, dr6, DR, DR6), REG(0, dr7, DR, DR7), REG(0, dr6, DR, DR6), REG(0, dr7, DR, DR7),
 };
 
+/* msrs[] has three runs of indices. */
 static const struct reg_row *find_msr(uint32_t index)
 {
-    for (unsigned i = 0; i < sizeof(msrs) / sizeof(msrs[0]); i++) {
-        if (msrs[i].index == index)
-            return &msrs[i];
+    static const struct { uint32_t first, count, row; } runs[] = { { 0x174, 3, 0 }, { 0xc0000080, 5, 3 }, { MSR_FS_BASE, 3, 8 } };
+
+    for (unsigned i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
+        if (index - runs[i].first < runs[i].count)
+            return &msrs[runs[i].row + (index - runs[i].first)];
     }
     return 0;
 }

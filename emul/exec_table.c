@@ -16,9 +16,10 @@
 #define MSR    EMUL_MAY_MSR
 #define FAR    EMUL_MAY_FAR
 
+#define MOVE(op) [EMUL_##op] = { .flags = X_OPERANDS | X_WRITE },
 #define COMPUTE(op, handler, operands) [EMUL_##op] = { .compute = do_##handler, .flags = X_OPERANDS | (operands) },
-#define RUN(op, handler, what, exits) [EMUL_##op] = { .run = do_##handler, .flags = what, .may = exits },
+#define RUN(op, handler, what, exits) [EMUL_##op] = { .run = do_##handler, .flags = X_RUN | (what), .may = exits },
 #define RAISE(op, handler, what, groups, exits) \
-    [EMUL_##op] = { .run = exec_raising, .raises = do_##handler, .flags = what, .needs = groups, .may = exits },
+    [EMUL_##op] = { .raise = do_##handler, .flags = X_RAISES | (what), .needs = groups, .may = exits },
 
-const struct exec_row emul_exec[EMUL_OPS_END] = { EXEC_ROWS(COMPUTE, RUN, RAISE) };
+const struct exec_row emul_exec[EMUL_OPS_END] = { EXEC_ROWS(MOVE, COMPUTE, RUN, RAISE) };

@@ -6,7 +6,7 @@
 #define SPLIT(row, plain, attr)      { { { row, 0 } }, 0, plain, attr }
 #define NONE                         SPLIT(0, PLAIN_NOT, 0)
 #define REG(row)                     SPLIT(ROW_##row, PLAIN_GROUP, A_BY_REG)
-#define MOD(row)                     SPLIT(MOD_##row, PLAIN_NOT, A_BY_MOD)
+#define MOD(row)                     SPLIT(MOD_##row, PLAIN_MOD, A_BY_MOD)
 #define PP(row)                      SPLIT(PP_##row, PLAIN_NOT, A_BY_PP)
 #define RM(row)                      SPLIT(RM_##row, PLAIN_NOT, A_BY_RM)
 #define VEC(extra)                   C(SIMD, V_W, extra)
@@ -143,7 +143,7 @@ const struct emul_cell emul_by_reg[][8] = {
     [ROW_FF] = { C(INC, Ev, A_LOCK), C(DEC, Ev, A_LOCK), C(CALL, En, 0), C(CALLF, Mp, 0), C(JMP, En, 0), C(JMPF, Mp, 0), C(PUSH, Eq, 0) },
     [ROW_0F00] = { C(SLDT, Ev, 0), C(STR, Ev, 0), C(LLDT, Ew, 0), C(LTR, Ew, 0), C(VERR, Ew, 0), C(VERW, Ew, 0), PP(00_6) },
     [ROW_0F01_MEM] = { C(SGDT, Ms, 0), C(SIDT, Ms, 0), C(LGDT, Ms, 0), C(LIDT, Ms, 0), C(SMSW, Ev, 0), PP(01_5_MEM), C(LMSW, Ew, 0),
-                       C(INVLPG, M, 0) },
+                       CELL(INVLPG, M, ATTR_M, PLAIN_YES | PLAIN_MODRM) },
     [ROW_0F01_REG] = { RM(01C0), RM(01C8), RM(01D0), RM(01D8), C(SMSW, Ev, 0), RM(01E8), C(LMSW, Ew, 0), RM(01F8) },
     [ROW_0F71] = { [2] = VEC_IB(A_N6 | A_REG), [4] = VEC_IB(A_N6 | A_REG), [6] = VEC_IB(A_N6 | A_REG) },
     [ROW_0F72] = { [2] = VEC_IB(A_N6 | A_REG), [4] = VEC_IB(A_N6 | A_REG), [6] = VEC_IB(A_N6 | A_REG) },

@@ -143,7 +143,7 @@ struct emul_ctx {
     uint8_t phys_bits;                 /* MAXPHYADDR of the guest, 32 to 52 */
     uint8_t features;                  /* EMUL_HAS_*, EMUL_IS_* */
     uint8_t byte_count;                /* instruction bytes that the CPU supplied, 0: none */
-    uint8_t exit_write;                /* with EMUL_MAY_MEMORY: the exit was a write; only with exit_known */
+    uint8_t exit_write;                /* with EMUL_MAY_MEMORY: 1, the exit was a write; only with exit_known */
     uint8_t exit_known;                /* 1: the access at exit_gpa was translated and permitted by the CPU */
     uint64_t exit_gpa;                 /* the guest-physical address of an access that left the guest */
     uint64_t cr4_valid, efer_valid;    /* bits that the guest may set; others are #GP(0) */

@@ -40,7 +40,9 @@ static const struct operand_row operands[FORMS_END] = {
     [FORM_AL_Ob] = OFFSET(SRC), [FORM_rAX_Ov] = OFFSET(SRC), [FORM_Ob_AL] = OFFSET(DST), [FORM_Ov_rAX] = OFFSET(DST),
 };
 
-int exec_resolve_at(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access, struct emul_place *place)
+/* Any segment and mode. */
+static __attribute__((noinline)) int resolve_any(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access,
+                                                 struct emul_place *place)
 {
     uint64_t linear;
     int status;
@@ -48,16 +50,26 @@ int exec_resolve_at(struct exec *x, unsigned seg, uint64_t offset, unsigned size
     if (!x->ctx->exit_known || (x->s->rflags & RFLAGS_AC))
         return emul_resolve(x->ctx, x->mode, seg, offset, size, access, place, x->result);
     status = emul_linear(x->ctx, x->mode, seg, offset, size, access, &linear, x->result);
-    if (status || exec_exit_access(x, linear, size, access, place))
+    if (status || exec_exit_access(x->ctx, linear, size, access, place))
         return status;
     return emul_translate(x->ctx, x->mode, linear, size, access | emul_user(x->ctx), place, x->result);
+}
+
+int exec_resolve_at(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access, struct emul_place *place)
+{
+    const struct emul_ctx *ctx = x->ctx;
+
+    if (ctx->exit_known && x->mode == EMUL_MODE64 && seg < EMUL_FS && emul_canonical48(offset) && !(x->s->rflags & RFLAGS_AC) &&
+        exec_exit_access(ctx, offset, size, access, place))
+        return EMUL_DONE;
+    return resolve_any(x, seg, offset, size, access, place);
 }
 
 int exec_resolve(struct exec *x, uint64_t skip, unsigned size, unsigned access, struct emul_place *place)
 {
     uint64_t offset = exec_offset(x) + skip;
 
-    if (x->mode != EMUL_MODE64)
+    if (skip && x->mode != EMUL_MODE64)
         offset &= emul_size_mask(x->insn->addrsize);
     return exec_resolve_at(x, x->insn->seg, offset, size, access, place);
 }
@@ -151,20 +163,19 @@ static inline int is_locked(const struct exec *x)
 }
 
 /* A destination in memory that is locked, or not to be had by pointer. */
-static __attribute__((noinline)) int run_place(struct exec *x, const struct exec_row *row)
+static __attribute__((noinline)) int run_place(struct exec *x, const struct exec_row *row, uint64_t offset)
 {
-    int status = exec_resolve(x, 0, x->opsize, row->flags & X_WRITE ? EMUL_PF_W : 0, &x->place);
+    int status = exec_resolve_at(x, x->insn->seg, offset, x->opsize, row->flags & X_WRITE ? EMUL_PF_W : 0, &x->place);
 
     if (!status && (row->flags & X_READ))
         status = emul_load(x->ctx, &x->place, &x->dst, EMUL_FOR_OPERAND);
     if (status)
         return status;
+    if (!row->compute)
+        return emul_store(x->ctx, &x->place, x->src, EMUL_FOR_OPERAND);
     if ((row->flags & X_READ) && is_locked(x))
         return run_locked(x, row->compute);
-    if (row->compute)
-        row->compute(x);
-    else
-        x->dst = x->src;
+    row->compute(x);
     return row->flags & X_WRITE ? emul_store(x->ctx, &x->place, x->dst, EMUL_FOR_OPERAND) : EMUL_DONE;
 }
 
@@ -172,7 +183,8 @@ static __attribute__((noinline)) int run_place(struct exec *x, const struct exec
 static inline __attribute__((always_inline)) int run_to_memory(struct exec *x, const struct exec_row *row, uint64_t source)
 {
     unsigned flags = row->flags;
-    void *p = exec_reach(x, x->insn->seg, exec_offset(x), x->opsize, flags & X_WRITE ? EMUL_PF_W : 0);
+    uint64_t offset = exec_offset(x);
+    void *p = exec_reach(x, x->insn->seg, offset, x->opsize, flags & X_WRITE ? EMUL_PF_W : 0);
 
     if (EMUL_LIKELY(p) && !row->compute) {
         emul_store_direct(p, x->opsize, source);
@@ -180,7 +192,7 @@ static inline __attribute__((always_inline)) int run_to_memory(struct exec *x, c
     }
     x->src = source;
     if (!p || is_locked(x))
-        return run_place(x, row);
+        return run_place(x, row, offset);
     if (flags & X_READ)
         x->dst = emul_load_direct(p, x->opsize);
     row->compute(x);
@@ -267,9 +279,11 @@ static inline void exec_commit(struct exec *x, struct emul_ctx *ctx, struct emul
 /* Is the instruction of a class in `may`? */
 static inline int is_allowed(const struct emul_insn *insn, const struct exec_row *row, uint32_t may)
 {
-    if (EMUL_LIKELY(may == EMUL_MAY_ANY) || (may & row->may))
+    if (EMUL_LIKELY(may == EMUL_MAY_ANY))
         return 1;
-    return (may & EMUL_MAY_MEMORY) && ((row->flags & X_MEMORY) || (insn->mod != 3 && !(row->flags & X_ADDRESS)));
+    if (may & EMUL_MAY_MEMORY && insn->mod != 3 && !(row->flags & X_ADDRESS))
+        return 1;
+    return (may & row->may) || ((may & EMUL_MAY_MEMORY) && (row->flags & X_MEMORY));
 }
 
 /* X_PROTECTED and X_PRIV; no mode has a CPL other than 0 without one of these bits. */

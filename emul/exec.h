@@ -163,12 +163,9 @@ static inline uint64_t exec_offset(const struct exec *x)
 /* The address of an exit has been translated and permitted by the CPU, for the access that it reported. An operand at the same
  * place of its page is taken for it. Should another vcpu have rewritten the instruction meanwhile, the access goes to where the
  * guest was just allowed to make it. */
-static inline int exec_exit_access(const struct exec *x, uint64_t linear, unsigned size, unsigned access, struct emul_place *place)
+static inline int exec_exit_access(const struct emul_ctx *ctx, uint64_t linear, unsigned size, unsigned access, struct emul_place *place)
 {
-    const struct emul_ctx *ctx = x->ctx;
-
-    if (!ctx->exit_known || ((linear ^ ctx->exit_gpa) & PAGE_MASK) || size > PAGE_SIZE - (linear & PAGE_MASK) ||
-        !ctx->exit_write != !(access & EMUL_PF_W))
+    if (((linear ^ ctx->exit_gpa) & PAGE_MASK) || size > PAGE_SIZE - (linear & PAGE_MASK) || ctx->exit_write != access / EMUL_PF_W)
         return 0;
     place->gpa[0] = ctx->exit_gpa;
     place->size[0] = size;

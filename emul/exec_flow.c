@@ -144,17 +144,6 @@ void do_popa(struct exec *x)
     stack_move(x, st.rsp);
 }
 
-void exec_v86_load_flags(struct exec *x, uint64_t value, uint64_t mask)
-{
-    if (exec_iopl(x) == 3) {
-        mask |= RFLAGS_IF;
-    } else {
-        exec_gp0_if(x, (value & RFLAGS_TF) || ((value & RFLAGS_IF) && (x->flags & RFLAGS_VIP)));
-        exec_set_flag(x, RFLAGS_VIF, value & RFLAGS_IF);
-    }
-    exec_load_flags(x, value, mask);
-}
-
 void do_pushf(struct exec *x)
 {
     uint64_t flags = x->s->rflags & ~(RFLAGS_RF | RFLAGS_VM);
@@ -165,21 +154,31 @@ void do_pushf(struct exec *x)
     exec_must(x, push(x, x->opsize, x->opsize, flags));
 }
 
-/* SDM 2B POPF, table 4-21: what loads in which mode. RF is cleared, VM, VIF and VIP stay. */
+/* SDM 2B POPF, table 4-21; IRET: what loads in which mode, by the privilege of before. */
+void exec_pop_flags(struct exec *x, uint64_t value, uint64_t mask)
+{
+    unsigned cpl = emul_cpl(x->s);
+
+    mask |= EXEC_FLAGS_POPPED | (x->opsize > 2 ? RFLAGS_AC | RFLAGS_ID : 0);
+    if (!(x->s->rflags & RFLAGS_VM)) {
+        mask |= (cpl <= exec_iopl(x) ? RFLAGS_IF : 0) | (cpl ? 0 : RFLAGS_IOPL);
+    } else if (exec_iopl(x) == 3) {
+        mask |= RFLAGS_IF;
+    } else {
+        exec_gp0_if(x, (value & RFLAGS_TF) || ((value & RFLAGS_IF) && (x->flags & RFLAGS_VIP)));
+        exec_set_flag(x, RFLAGS_VIF, value & RFLAGS_IF);
+    }
+    exec_load_flags(x, value, mask);
+}
+
+/* RF is cleared, VM, VIF and VIP stay. */
 void do_popf(struct exec *x)
 {
-    uint64_t mask = EXEC_FLAGS_POPPED | (x->opsize > 2 ? RFLAGS_AC | RFLAGS_ID : 0);
-    unsigned cpl = emul_cpl(x->s);
     struct exec_stack st;
-    uint64_t value;
 
     exec_gp0_if(x, exec_v86_denies(x));
     exec_stack_begin(x, &st);
-    value = exec_pop(x, &st, x->opsize);
-    if (x->s->rflags & RFLAGS_VM)
-        exec_v86_load_flags(x, value, mask);
-    else
-        exec_load_flags(x, value, mask | (cpl <= exec_iopl(x) ? RFLAGS_IF : 0) | (cpl ? 0 : RFLAGS_IOPL));
+    exec_pop_flags(x, exec_pop(x, &st, x->opsize), 0);
     stack_move(x, st.rsp);
 }
 
@@ -277,51 +276,35 @@ int do_jcc(struct exec *x)
     return exec_branch(x, x->next_rip + x->insn->imm);
 }
 
-int do_jcxz(struct exec *x)
-{
-    if (x->gpr[EMUL_RCX] & emul_size_mask(x->insn->addrsize))
-        return EMUL_DONE;
-    return exec_branch(x, x->next_rip + x->insn->imm);
-}
-
+/* JCXZ, LOOP, LOOPE, LOOPNE */
 int do_loop(struct exec *x)
 {
-    uint64_t count = (x->gpr[EMUL_RCX] - 1) & emul_size_mask(x->insn->addrsize);
-    uint64_t zero = x->flags & RFLAGS_ZF;
-    int taken = count && (x->insn->op == EMUL_LOOP || !zero == (x->insn->op == EMUL_LOOPNE));
-    int status = taken ? exec_branch(x, x->next_rip + x->insn->imm) : EMUL_DONE;
+    unsigned op = x->insn->op;
+    uint64_t count = (x->gpr[EMUL_RCX] - (op != EMUL_JCXZ)) & emul_size_mask(x->insn->addrsize);
+    int equal = op == EMUL_LOOPE || op == EMUL_LOOPNE ? !(x->flags & RFLAGS_ZF) == (op == EMUL_LOOPNE) : 1;
+    int status = op == EMUL_JCXZ ? !count : count && equal;
 
-    if (!status)
+    if (status)
+        status = exec_branch(x, x->next_rip + x->insn->imm);
+    if (!status && op != EMUL_JCXZ)
         exec_set_gpr(x, EMUL_RCX, x->insn->addrsize, count);
     return status;
 }
 
-/* Which flag CLI and STI change: IF, VIF where CR4 virtualises it (SDM 3B 20.3.3, 20.4), or none: #GP. */
-static uint64_t interrupt_flag(const struct exec *x)
-{
-    unsigned cpl = emul_cpl(x->s);
-
-    if (cpl <= exec_iopl(x))
-        return RFLAGS_IF;
-    return cpl == 3 && (x->s->cr4 & (x->s->rflags & RFLAGS_VM ? CR4_VME : CR4_PVI)) ? RFLAGS_VIF : 0;
-}
-
+/* CLI and STI change IF, VIF where CR4 virtualises it (SDM 3B 20.3.3, 20.4), or nothing: #GP. */
 void do_cli(struct exec *x)
 {
-    uint64_t flag = interrupt_flag(x);
+    uint64_t pending = x->insn->op == EMUL_STI ? x->flags & RFLAGS_VIP : 0;
+    unsigned cpl = emul_cpl(x->s);
 
-    exec_gp0_if(x, !flag);
-    x->flags &= ~flag;
-}
-
-void do_sti(struct exec *x)
-{
-    uint64_t flag = interrupt_flag(x);
-
-    exec_gp0_if(x, !flag || (flag == RFLAGS_VIF && (x->flags & RFLAGS_VIP)));
-    if (flag == RFLAGS_IF && !(x->flags & RFLAGS_IF))
-        x->shadow = EMUL_SHADOW_STI;
-    x->flags |= flag;
+    if (cpl <= exec_iopl(x)) {
+        if (x->insn->op == EMUL_STI && !(x->flags & RFLAGS_IF))
+            x->shadow = EMUL_SHADOW_STI;
+        exec_set_flag(x, RFLAGS_IF, x->insn->op == EMUL_STI);
+        return;
+    }
+    exec_gp0_if(x, cpl < 3 || !(x->s->cr4 & (x->s->rflags & RFLAGS_VM ? CR4_VME : CR4_PVI)) || pending);
+    exec_set_flag(x, RFLAGS_VIF, x->insn->op == EMUL_STI);
 }
 
 void do_bound(struct exec *x)

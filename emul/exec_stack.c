@@ -21,15 +21,11 @@ __attribute__((noinline)) int exec_guard(struct exec *x, const struct exec_event
     return x->status;
 }
 
-static void run_row(struct exec *x)
-{
-    exec_require(x, emul_exec[x->insn->op].needs);
-    emul_exec[x->insn->op].raise(x);
-}
-
 int exec_raising(struct exec *x)
 {
-    return exec_guard(x, 0, run_row);
+    const struct exec_row *row = &emul_exec[x->insn->op];
+
+    return exec_need(x, row->needs) ? EMUL_UNHANDLED : exec_guard(x, 0, row->raise);
 }
 
 void exec_end(struct exec *x, int status)

@@ -11,6 +11,7 @@ _Static_assert(sizeof(struct emul_state) == sizeof(struct abi_state) && sizeof(s
 _Static_assert(EMUL_STATE_RIP == ABI_STATE_RIP && EMUL_STATE_CR == ABI_STATE_CR && EMUL_STATE_SYSCALL == ABI_STATE_SYSCALL, "one set of groups");
 _Static_assert((int)EMUL_FOR_FETCH == (int)ABI_FOR_FETCH && (int)EMUL_FOR_WALK == (int)ABI_FOR_WALK && (int)EMUL_FOR_OPERAND == (int)ABI_FOR_OPERAND &&
                (int)EMUL_FOR_STRING == (int)ABI_FOR_STRING && (int)EMUL_FOR_DESCRIPTOR == (int)ABI_FOR_DESCRIPTOR, "one order of causes");
+_Static_assert(ABI_MMIO_WRITE == 1, "exit_write");
 _Static_assert((int)EMUL_CLASS_CPUID == (int)ABI_INSN_CPUID && (int)EMUL_CLASS_INT == (int)ABI_INSN_INT && (int)EMUL_CLASSES == (int)ABI_INSNS,
                "one order of classes");
 
@@ -284,12 +285,12 @@ static void op_string(struct operation *op)
     emul_string_io(&op->ctx, &want, &op->result);
 }
 
-static void op_mmio(struct operation *op)
+static void op_mmio(struct operation *op, const struct abi_frame *f)
 {
-    const struct abi_frame *f = op->frame;
+    unsigned flags = f->flags;
     op->ctx.exit_gpa = f->gpa;
-    op->ctx.exit_known = !!(f->flags & ABI_MMIO_FINAL);
-    op->ctx.exit_write = !!(f->flags & ABI_MMIO_WRITE);
+    op->ctx.exit_known = flags / ABI_MMIO_FINAL & 1;
+    op->ctx.exit_write = flags & ABI_MMIO_WRITE;
     emul_execute(&op->ctx, EMUL_MAY_MEMORY, &op->result);
 }
 
@@ -489,6 +490,11 @@ void insn_operation(struct abi_frame *f, const struct abi_info *info, struct pla
     op->ctx.changed = 0;
     op->ctx.exit_known = 0;
     op->ctx.byte_count = (uint8_t)(f->insn_bytes <= 15 ? f->insn_bytes : 0);
+    if (f->op == ABI_OP_MMIO) {
+        op_mmio(op, f);
+        answer(op);
+        return;
+    }
     switch (f->op) {
     case ABI_OP_LENGTH:
         op_length(op);
@@ -505,10 +511,9 @@ void insn_operation(struct abi_frame *f, const struct abi_info *info, struct pla
     case ABI_OP_RUN:
         op_run(op);
         return;
-    case ABI_OP_MMIO:
     default:
-        op_mmio(op);
-        break;
+        op->frame->status = ABI_REFUSE;
+        return;
     }
     answer(op);
 }

@@ -137,7 +137,6 @@ static __attribute__((noinline)) void op_other(struct abi_frame *f, const struct
         break;
     case ABI_OP_STRING:
     case ABI_OP_LENGTH:
-    case ABI_OP_MMIO:
     case ABI_OP_FORCED:
     case ABI_OP_TASK:
     case ABI_OP_RUN:
@@ -154,10 +153,12 @@ static __attribute__((noinline)) void op_other(struct abi_frame *f, const struct
 
 void component_main(struct abi_frame *f, const struct abi_info *info)
 {
-    if (__builtin_expect(f->op != ABI_OP_PORT, 0))
-        op_other(f, info);
-    else
+    if (__builtin_expect(f->op == ABI_OP_PORT, 1))
         op_port(f);
+    else if (f->op == ABI_OP_MMIO)
+        insn_operation(f, info, &platform, &mem);
+    else
+        op_other(f, info);
     if (__builtin_expect(input_left, 0))
         continue_input(f, info);
     if (__builtin_expect(platform.intr | platform.out_len | platform.life || platform.deadline != timer_told, 0))

@@ -99,11 +99,6 @@ int emul_resolve(struct emul_ctx *ctx, unsigned mode, unsigned seg, uint64_t off
     return emul_translate(ctx, mode, linear, size, access, place, result);
 }
 
-static inline int is_piece(uint64_t gpa, unsigned size)
-{
-    return !(size & (size - 1)) && !(gpa & (size - 1));
-}
-
 /* The largest naturally aligned piece at gpa: devices see no others. */
 static unsigned device_piece(uint64_t gpa, unsigned size)
 {
@@ -125,10 +120,6 @@ static int load_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, 
         return 0;
     if (!ops->mmio_read)
         return EMUL_UNHANDLED;
-    if (is_piece(gpa, size)) {
-        *value = ops->mmio_read(ctx->opaque, gpa, size) & emul_size_mask(size);
-        return 0;
-    }
     *value = 0;
     for (unsigned at = 0, piece; at < size; at += piece) {
         piece = device_piece(gpa + at, size - at);
@@ -137,7 +128,7 @@ static int load_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, 
     return 0;
 }
 
-static inline int load_part(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t *value, unsigned cause)
+static int load_part(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t *value, unsigned cause)
 {
     const void *p = emul_pointer(ctx, gpa, 0, cause);
 
@@ -157,10 +148,6 @@ static int store_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size,
         return 0;
     if (!ops->mmio_write)
         return EMUL_UNHANDLED;
-    if (is_piece(gpa, size)) {
-        ops->mmio_write(ctx->opaque, gpa, size, value & emul_size_mask(size));
-        return 0;
-    }
     for (unsigned at = 0, piece; at < size; at += piece) {
         piece = device_piece(gpa + at, size - at);
         ops->mmio_write(ctx->opaque, gpa + at, piece, value >> at * 8 & emul_size_mask(piece));
@@ -168,7 +155,7 @@ static int store_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size,
     return 0;
 }
 
-static inline int store_part(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t value, unsigned cause)
+static int store_part(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t value, unsigned cause)
 {
     void *p = emul_pointer(ctx, gpa, 1, cause);
 
@@ -178,7 +165,7 @@ static inline int store_part(const struct emul_ctx *ctx, uint64_t gpa, unsigned 
     return 0;
 }
 
-int emul_load_far(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause)
+static __attribute__((noinline)) int load_parts(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause)
 {
     uint64_t high;
     int status;
@@ -193,7 +180,7 @@ int emul_load_far(const struct emul_ctx *ctx, const struct emul_place *place, ui
     return status;
 }
 
-int emul_store_far(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause)
+static __attribute__((noinline)) int store_parts(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause)
 {
     int status;
 
@@ -203,6 +190,30 @@ int emul_store_far(const struct emul_ctx *ctx, const struct emul_place *place, u
     if (status || !place->size[1])
         return status;
     return store_part(ctx, place->gpa[1], place->size[1], value >> place->size[0] * 8, cause);
+}
+
+/* Of a device, in one piece: the common case of an exit. */
+static inline int is_plain_device(const struct emul_ctx *ctx, const struct emul_place *place)
+{
+    unsigned size = place->size[0];
+
+    return place->host == EMUL_DEVICE && ctx->ops->phys_map && !((size - 1) & (size | place->gpa[0]));
+}
+
+int emul_load_far(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause)
+{
+    if (!is_plain_device(ctx, place) || !ctx->ops->mmio_read)
+        return load_parts(ctx, place, value, cause);
+    *value = ctx->ops->mmio_read(ctx->opaque, place->gpa[0], place->size[0]) & emul_size_mask(place->size[0]);
+    return 0;
+}
+
+int emul_store_far(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause)
+{
+    if (!is_plain_device(ctx, place) || !ctx->ops->mmio_write)
+        return store_parts(ctx, place, value, cause);
+    ctx->ops->mmio_write(ctx->opaque, place->gpa[0], place->size[0], value & emul_size_mask(place->size[0]));
+    return 0;
 }
 
 int emul_load_bytes(const struct emul_ctx *ctx, const struct emul_place *place, void *data, unsigned cause)

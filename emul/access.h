@@ -43,7 +43,7 @@ static inline uint64_t emul_load_direct(const volatile void *p, unsigned size)
     const volatile uint8_t *bytes = p;
     uint64_t value = 0;
 
-    if (size == 4)
+    if (EMUL_LIKELY(size == 4))
         return *(const emul_loose32 *)p;
     if (size == 8)
         return *(const emul_loose64 *)p;
@@ -60,12 +60,14 @@ static inline void emul_store_direct(volatile void *p, unsigned size, uint64_t v
 {
     volatile uint8_t *bytes = p;
 
-    if (size == 4) {
+    if (EMUL_LIKELY(size == 4)) {
         *(emul_loose32 *)p = value;
     } else if (size == 8) {
         *(emul_loose64 *)p = value;
     } else if (size == 2) {
         *(emul_loose16 *)p = value;
+    } else if (size == 1) {
+        *bytes = value;
     } else {
         for (unsigned i = 0; i < size; i++)
             bytes[i] = value >> i * 8;
@@ -79,7 +81,7 @@ int emul_store_far(const struct emul_ctx *ctx, const struct emul_place *place, u
 
 static inline int emul_load(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause)
 {
-    if ((uintptr_t)place->host <= (uintptr_t)EMUL_DEVICE)
+    if (EMUL_UNLIKELY((uintptr_t)place->host <= (uintptr_t)EMUL_DEVICE))
         return emul_load_far(ctx, place, value, cause);
     *value = emul_load_direct(place->host, place->size[0]);
     return EMUL_DONE;

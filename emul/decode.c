@@ -346,6 +346,8 @@ static __attribute__((noinline)) int decode_prefixed(struct emul_insn *insn, con
         return decode_any(insn, bytes, EMUL_INSN_MAX, mode);
     }
     cell = &emul_legacy[map][bytes[at++]];
+    if (cell->plain == PLAIN_MOD)
+        cell = &emul_by_mod[cell->op][bytes[at] >= 0xc0];
     if (cell->plain == PLAIN_GROUP)
         cell = &emul_by_reg[cell->op][bytes[at] >> 3 & 7];
     if (cell->plain < PLAIN_YES)

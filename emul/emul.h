@@ -127,6 +127,7 @@ void emul_cache_flush(struct emul_cache *cache);
 struct emul_walk {
     uint64_t tag, cr3, cr4, efer, gpa;
     struct { const volatile uint64_t *at; uint64_t entry; } level[4];
+    uint64_t pad[3];                   /* to a size that is quick to multiply by */
 };
 struct emul_walks {
     struct emul_walk walk[EMUL_WALKS];
@@ -142,7 +143,7 @@ struct emul_ctx {
     uint8_t phys_bits;                 /* MAXPHYADDR of the guest, 32 to 52 */
     uint8_t features;                  /* EMUL_HAS_*, EMUL_IS_* */
     uint8_t byte_count;                /* instruction bytes that the CPU supplied, 0: none */
-    uint8_t exit_write;                /* with EMUL_MAY_MEMORY: the exit was a write; only with exit_known */
+    uint8_t exit_write;                /* with EMUL_MAY_MEMORY: 1, the exit was a write; only with exit_known */
     uint8_t exit_known;                /* 1: the access at exit_gpa was translated and permitted by the CPU */
     uint64_t exit_gpa;                 /* the guest-physical address of an access that left the guest */
     uint64_t cr4_valid, efer_valid;    /* bits that the guest may set; others are #GP(0) */

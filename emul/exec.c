@@ -40,7 +40,9 @@ static const struct operand_row operands[FORMS_END] = {
     [FORM_AL_Ob] = OFFSET(SRC), [FORM_rAX_Ov] = OFFSET(SRC), [FORM_Ob_AL] = OFFSET(DST), [FORM_Ov_rAX] = OFFSET(DST),
 };
 
-int exec_resolve_at(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access, struct emul_place *place)
+/* Any segment and mode. */
+static __attribute__((noinline)) int resolve_any(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access,
+                                                 struct emul_place *place)
 {
     uint64_t linear;
     int status;
@@ -48,16 +50,26 @@ int exec_resolve_at(struct exec *x, unsigned seg, uint64_t offset, unsigned size
     if (!x->ctx->exit_known || (x->s->rflags & RFLAGS_AC))
         return emul_resolve(x->ctx, x->mode, seg, offset, size, access, place, x->result);
     status = emul_linear(x->ctx, x->mode, seg, offset, size, access, &linear, x->result);
-    if (status || exec_exit_access(x, linear, size, access, place))
+    if (status || exec_exit_access(x->ctx, linear, size, access, place))
         return status;
     return emul_translate(x->ctx, x->mode, linear, size, access | emul_user(x->ctx), place, x->result);
+}
+
+int exec_resolve_at(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access, struct emul_place *place)
+{
+    const struct emul_ctx *ctx = x->ctx;
+
+    if (ctx->exit_known && x->mode == EMUL_MODE64 && seg < EMUL_FS && emul_canonical48(offset) && !(x->s->rflags & RFLAGS_AC) &&
+        exec_exit_access(ctx, offset, size, access, place))
+        return EMUL_DONE;
+    return resolve_any(x, seg, offset, size, access, place);
 }
 
 int exec_resolve(struct exec *x, uint64_t skip, unsigned size, unsigned access, struct emul_place *place)
 {
     uint64_t offset = exec_offset(x) + skip;
 
-    if (x->mode != EMUL_MODE64)
+    if (skip && x->mode != EMUL_MODE64)
         offset &= emul_size_mask(x->insn->addrsize);
     return exec_resolve_at(x, x->insn->seg, offset, size, access, place);
 }
@@ -151,27 +163,36 @@ static inline int is_locked(const struct exec *x)
 }
 
 /* A destination in memory that is locked, or not to be had by pointer. */
-static __attribute__((noinline)) int run_place(struct exec *x, void (*compute)(struct exec *x), unsigned flags)
+static __attribute__((noinline)) int run_place(struct exec *x, const struct exec_row *row, uint64_t offset)
 {
-    int status = exec_resolve(x, 0, x->opsize, flags & X_WRITE ? EMUL_PF_W : 0, &x->place);
+    int status = exec_resolve_at(x, x->insn->seg, offset, x->opsize, row->flags & X_WRITE ? EMUL_PF_W : 0, &x->place);
 
-    if (!status && (flags & X_READ))
+    if (!status && (row->flags & X_READ))
         status = emul_load(x->ctx, &x->place, &x->dst, EMUL_FOR_OPERAND);
     if (status)
         return status;
-    if ((flags & X_READ) && is_locked(x))
-        return run_locked(x, compute);
-    compute(x);
-    return flags & X_WRITE ? emul_store(x->ctx, &x->place, x->dst, EMUL_FOR_OPERAND) : EMUL_DONE;
+    if (!row->compute)
+        return emul_store(x->ctx, &x->place, x->src, EMUL_FOR_OPERAND);
+    if ((row->flags & X_READ) && is_locked(x))
+        return run_locked(x, row->compute);
+    row->compute(x);
+    return row->flags & X_WRITE ? emul_store(x->ctx, &x->place, x->dst, EMUL_FOR_OPERAND) : EMUL_DONE;
 }
 
-static inline __attribute__((always_inline)) int run_to_memory(struct exec *x, const struct exec_row *row)
+/* The two below do a move, which has no handler, without anything around one. */
+static inline __attribute__((always_inline)) int run_to_memory(struct exec *x, const struct exec_row *row, uint64_t source)
 {
     unsigned flags = row->flags;
-    void *p = is_locked(x) ? 0 : exec_reach(x, x->insn->seg, exec_offset(x), x->opsize, flags & X_WRITE ? EMUL_PF_W : 0);
+    uint64_t offset = exec_offset(x);
+    void *p = exec_reach(x, x->insn->seg, offset, x->opsize, flags & X_WRITE ? EMUL_PF_W : 0);
 
-    if (!p)
-        return run_place(x, row->compute, flags);
+    if (EMUL_LIKELY(p) && !row->compute) {
+        emul_store_direct(p, x->opsize, source);
+        return EMUL_DONE;
+    }
+    x->src = source;
+    if (!p || is_locked(x))
+        return run_place(x, row, offset);
     if (flags & X_READ)
         x->dst = emul_load_direct(p, x->opsize);
     row->compute(x);
@@ -180,13 +201,20 @@ static inline __attribute__((always_inline)) int run_to_memory(struct exec *x, c
     return EMUL_DONE;
 }
 
-static inline __attribute__((always_inline)) int run_to_register(struct exec *x, const struct exec_row *row, const struct operand_row *o)
+static inline __attribute__((always_inline)) int run_to_register(struct exec *x, const struct exec_row *row, unsigned at, uint64_t source)
 {
-    x->dst_reg = operand_register(x, o->dst, x->opsize);
+    uint8_t *reg = operand_register(x, at, x->opsize);
+
+    if (!row->compute) {
+        exec_reg_write(reg, x->opsize, source);
+        return EMUL_DONE;
+    }
+    x->src = source;
+    x->dst_reg = reg;
     if (row->flags & X_READ)
-        x->dst = exec_reg_read(x->dst_reg, x->opsize);
+        x->dst = exec_reg_read(reg, x->opsize);
     row->compute(x);
-    if (row->flags & X_SWAP)
+    if (EMUL_UNLIKELY(row->flags & X_SWAP))
         exec_reg_write(x->src_reg, x->opsize, x->src);
     if (row->flags & X_WRITE)
         exec_reg_write(x->dst_reg, x->opsize, x->dst);
@@ -197,24 +225,25 @@ static inline int run_operands(struct exec *x, const struct exec_row *row)
 {
     const struct operand_row *o = &operands[x->insn->form];
     unsigned memory = x->insn->mod == 3 ? 0 : o->memory;
+    uint64_t source;
     int status;
 
     x->src_size = o->size < x->opsize ? o->size : x->opsize;
-    if (o->third)
+    if (EMUL_UNLIKELY(o->third))
         x->src2 = third_source(x, o->third);
     if (memory == MEMORY_SRC) {
         const void *p = exec_reach(x, x->insn->seg, exec_offset(x), x->src_size, 0);
 
-        if (p)
-            x->src = emul_load_direct(p, x->src_size);
-        else if ((status = exec_load(x, 0, x->src_size, &x->src)))
+        if (EMUL_LIKELY(p))
+            source = emul_load_direct(p, x->src_size);
+        else if ((status = exec_load(x, 0, x->src_size, &source)))
             return status;
-        return run_to_register(x, row, o);
+        return run_to_register(x, row, o->dst, source);
     }
-    x->src = plain_source(x, o->src);
+    source = plain_source(x, o->src);
     if (!memory)
-        return run_to_register(x, row, o);
-    status = run_to_memory(x, row);
+        return run_to_register(x, row, o->dst, source);
+    status = run_to_memory(x, row, source);
     if (!status && (row->flags & X_SWAP))
         exec_reg_write(x->src_reg, x->opsize, x->src);
     return status;
@@ -234,7 +263,9 @@ int exec_branch(struct exec *x, uint64_t target)
  * the instruction behind it), but for what loads all of RFLAGS. */
 static inline void exec_commit(struct exec *x, struct emul_ctx *ctx, struct emul_state *s, struct emul_result *result)
 {
-    if (x->special) {
+    s->shadow = 0;
+    if (EMUL_UNLIKELY(x->special)) {
+        s->shadow = x->shadow;
         result->step = x->step;
         if (x->stay)
             x->next_rip = s->rip;
@@ -242,16 +273,17 @@ static inline void exec_commit(struct exec *x, struct emul_ctx *ctx, struct emul
     s->rip = x->next_rip;
     s->rsp = x->gpr[EMUL_RSP];
     s->rflags = x->flags;
-    s->shadow = x->shadow;
     ctx->changed |= EMUL_STATE_RIP;
 }
 
 /* Is the instruction of a class in `may`? */
 static inline int is_allowed(const struct emul_insn *insn, const struct exec_row *row, uint32_t may)
 {
-    if (may & (row->may | ~0xffffu))
+    if (EMUL_LIKELY(may == EMUL_MAY_ANY))
         return 1;
-    return (may & EMUL_MAY_MEMORY) && ((row->flags & X_MEMORY) || (insn->mod != 3 && !(row->flags & X_ADDRESS)));
+    if (may & EMUL_MAY_MEMORY && insn->mod != 3 && !(row->flags & X_ADDRESS))
+        return 1;
+    return (may & row->may) || ((may & EMUL_MAY_MEMORY) && (row->flags & X_MEMORY));
 }
 
 /* X_PROTECTED and X_PRIV; no mode has a CPL other than 0 without one of these bits. */
@@ -270,6 +302,7 @@ static inline int exec_run(struct exec *x, struct emul_ctx *ctx, struct emul_sta
 {
     const struct emul_insn *insn = result->insn;
     const struct exec_row *row = &emul_exec[insn->op];
+    uint64_t flags = s->rflags;
     int status;
 
     if (!is_allowed(insn, row, may))
@@ -280,19 +313,19 @@ static inline int exec_run(struct exec *x, struct emul_ctx *ctx, struct emul_sta
     x->insn = insn;
     x->gpr = ctx->gpr;
     x->gpr[EMUL_RSP] = s->rsp;
-    x->next_rip = s->rip + insn->length;
-    if (insn->mode != EMUL_MODE64)
-        x->next_rip = (uint32_t)x->next_rip;
-    x->flags = s->rflags & ~RFLAGS_RF;
-    x->special = s->rflags & RFLAGS_TF;
+    x->next_rip = insn->mode == EMUL_MODE64 ? s->rip + insn->length : (uint32_t)(s->rip + insn->length);
+    x->flags = flags & ~RFLAGS_RF;
+    x->special = flags & RFLAGS_TF;
     x->mode = insn->mode;
     x->opsize = insn->opsize;
-    if ((row->flags & (X_PROTECTED | X_PRIV)) && (status = check_mode(x, s, row->flags)))
+    if (EMUL_UNLIKELY(row->flags & (X_PROTECTED | X_PRIV)) && (status = check_mode(x, s, row->flags)))
         return status;
     if (row->flags & X_OPERANDS)
         status = run_operands(x, row);
+    else if (row->flags & X_RUN)
+        status = row->run(x);
     else
-        status = row->run ? row->run(x) : EMUL_UNHANDLED;
+        status = row->flags & X_RAISES ? exec_raising(x) : EMUL_UNHANDLED;
     if (!status)
         exec_commit(x, ctx, s, result);
     return status;

@@ -7,7 +7,7 @@
  * than that (segments, control registers, several registers) do all that can fail first. gpr[4] is RSP while a handler runs, and is
  * committed with the rest; on a fault its changes are dropped.
  *
- * Off the hot paths handlers raise (emul_exec[].raises): they are void, and what cannot be done ends them where it is found, in whatever
+ * Off the hot paths handlers raise (X_RAISES): they are void, and what cannot be done ends them where it is found, in whatever
  * function, as it ends the instruction in a CPU. Else the contract is the same: all that can raise comes before the first effect. */
 #ifndef EMUL_EXEC_H
 #define EMUL_EXEC_H
@@ -55,16 +55,18 @@ struct exec {
 #define X_MEMORY   0x20u           /* accesses memory without a ModRM operand: stack, strings, tables */
 #define X_ADDRESS  0x40u           /* its ModRM operand is an address only: LEA, NOP, INVLPG */
 #define X_PROTECTED 0x80u          /* #UD in real and virtual-8086 mode (SDM 2A LAR) */
+#define X_RUN      0x100u          /* who handles it: run(), */
+#define X_RAISES   0x200u          /* or raise(), by exec_guard() */
 
 struct exec_row {
     union {
-        int (*run)(struct exec *x); /* NULL: refused by name; exec_raising() where `raises` is */
-        void (*compute)(struct exec *x); /* with X_OPERANDS */
+        int (*run)(struct exec *x);
+        void (*raise)(struct exec *x);
+        void (*compute)(struct exec *x); /* with X_OPERANDS; NULL: a move */
     };
-    uint8_t flags;                 /* X_* */
-    uint8_t needs;                 /* with `raises`: EMUL_STATE_* that it looks at or changes */
+    uint16_t flags;                /* X_*; 0: refused by name */
     uint16_t may;                  /* EMUL_MAY_*, but for EMUL_MAY_MEMORY, which follows from operands and flags */
-    void (*raises)(struct exec *x);
+    uint32_t needs;                /* with X_RAISES: EMUL_STATE_* that it looks at or changes */
 };
 extern const struct exec_row emul_exec[EMUL_OPS_END];
 
@@ -98,27 +100,27 @@ static inline unsigned exec_opcode_reg(const struct emul_insn *insn)
 /* A register where it lies. size 1 without REX: 4 to 7 are AH CH DH BH. */
 static inline uint8_t *exec_reg(const struct exec *x, unsigned reg, unsigned size)
 {
-    if (size == 1 && !(x->insn->prefix & EMUL_PFX_REX) && (reg & ~3u) == 4)
+    if (EMUL_UNLIKELY(size == 1) && !(x->insn->prefix & EMUL_PFX_REX) && (reg & ~3u) == 4)
         return (uint8_t *)&x->gpr[reg - 4] + 1;
     return (uint8_t *)&x->gpr[reg & (EMUL_GPRS - 1)];
 }
 
 static inline uint64_t exec_reg_read(const uint8_t *reg, unsigned size)
 {
+    if (EMUL_LIKELY(size == 4))
+        return *(const emul_reg32 *)reg;
     if (size == 8)
         return *(const emul_reg64 *)reg;
-    if (size == 4)
-        return *(const emul_reg32 *)reg;
     return size == 1 ? *reg : *(const emul_reg16 *)reg;
 }
 
 /* SDM 1 3.4.1.1: 4 bytes clear the upper half, 1 and 2 keep the rest. */
 static inline void exec_reg_write(uint8_t *reg, unsigned size, uint64_t value)
 {
-    if (size == 8)
-        *(emul_reg64 *)reg = value;
-    else if (size == 4)
+    if (EMUL_LIKELY(size == 4))
         *(emul_reg64 *)reg = (uint32_t)value;
+    else if (size == 8)
+        *(emul_reg64 *)reg = value;
     else if (size == 1)
         *reg = (uint8_t)value;
     else
@@ -147,13 +149,13 @@ static inline uint64_t exec_offset(const struct exec *x)
     const struct emul_insn *insn = x->insn;
     uint64_t offset = insn->disp;
 
-    if (insn->base < EMUL_GPRS)
+    if (EMUL_LIKELY(insn->base < EMUL_GPRS))
         offset += x->gpr[insn->base];
     else if (insn->base == EMUL_REG_RIP)
         offset += x->next_rip;
-    if (insn->index < EMUL_GPRS)
+    if (EMUL_UNLIKELY(insn->index < EMUL_GPRS))
         offset += x->gpr[insn->index] << insn->scale;
-    if (insn->addrsize == 4)
+    if (EMUL_LIKELY(insn->addrsize == 4))
         return (uint32_t)offset;
     return insn->addrsize == 8 ? offset : (uint16_t)offset;
 }
@@ -161,12 +163,9 @@ static inline uint64_t exec_offset(const struct exec *x)
 /* The address of an exit has been translated and permitted by the CPU, for the access that it reported. An operand at the same
  * place of its page is taken for it. Should another vcpu have rewritten the instruction meanwhile, the access goes to where the
  * guest was just allowed to make it. */
-static inline int exec_exit_access(const struct exec *x, uint64_t linear, unsigned size, unsigned access, struct emul_place *place)
+static inline int exec_exit_access(const struct emul_ctx *ctx, uint64_t linear, unsigned size, unsigned access, struct emul_place *place)
 {
-    const struct emul_ctx *ctx = x->ctx;
-
-    if (!ctx->exit_known || ((linear ^ ctx->exit_gpa) & PAGE_MASK) || size > PAGE_SIZE - (linear & PAGE_MASK) ||
-        !ctx->exit_write != !(access & EMUL_PF_W))
+    if (((linear ^ ctx->exit_gpa) & PAGE_MASK) || size > PAGE_SIZE - (linear & PAGE_MASK) || ctx->exit_write != access / EMUL_PF_W)
         return 0;
     place->gpa[0] = ctx->exit_gpa;
     place->size[0] = size;
@@ -187,21 +186,23 @@ static inline __attribute__((always_inline)) void *exec_reach(struct exec *x, un
 {
     const struct emul_ctx *ctx = x->ctx;
     const struct emul_segment *segment = &x->s->seg[seg];
-    uint64_t linear = offset;
+    uint64_t linear = offset, gpa;
 
-    if (ctx->exit_known || (x->s->rflags & RFLAGS_AC))
+    if (EMUL_UNLIKELY(ctx->exit_known) || EMUL_UNLIKELY(x->s->rflags & RFLAGS_AC))
         return 0;
     if (x->mode != EMUL_MODE64) {
-        if ((segment->attr & (SEG_UNUSABLE | SEG_CODE | SEG_DOWN | SEG_WRITE)) != SEG_WRITE || offset + size - 1 > segment->limit ||
-            !(ctx->have & EMUL_STATE_SEGS))
+        if (EMUL_UNLIKELY((segment->attr & (SEG_UNUSABLE | SEG_CODE | SEG_DOWN | SEG_WRITE)) != SEG_WRITE) ||
+            EMUL_UNLIKELY(offset + size - 1 > segment->limit) || EMUL_UNLIKELY(!(ctx->have & EMUL_STATE_SEGS)))
             return 0;
         linear = (uint32_t)(segment->base + offset);
     } else if (seg >= EMUL_FS || !emul_canonical48(offset)) {
         return 0;
     }
-    if ((linear & PAGE_MASK) > PAGE_SIZE - size || (x->rights && emul_walk_with(ctx, linear, x->rights | access, &linear, x->result)))
+    if (EMUL_UNLIKELY((linear & PAGE_MASK) > PAGE_SIZE - size))
         return 0;
-    return emul_pointer(ctx, linear, access, EMUL_FOR_OPERAND);
+    if (!x->rights)
+        return emul_pointer(ctx, linear, access, EMUL_FOR_OPERAND);
+    return emul_walk_with(ctx, linear, x->rights | access, &gpa, x->result) ? 0 : emul_pointer(ctx, gpa, access, EMUL_FOR_OPERAND);
 }
 
 int exec_load(struct exec *x, uint64_t skip, unsigned size, uint64_t *value);
@@ -252,7 +253,7 @@ struct exec_event {
 
 /* Runs what raises, for `event` or, if that is NULL, for an instruction. EMUL_DONE, or what exec_end() was given. */
 int exec_guard(struct exec *x, const struct exec_event *event, void (*body)(struct exec *x));
-int exec_raising(struct exec *x);                              /* exec_row.run of a row that raises */
+int exec_raising(struct exec *x);                              /* the row of an instruction, with X_RAISES */
 
 /* The rest is for what runs below exec_guard(). */
 void exec_end(struct exec *x, int status) __attribute__((noreturn));
@@ -283,7 +284,8 @@ void exec_put(struct exec *x, uint64_t skip, unsigned size, uint64_t value); /* 
 
 /* Handlers: do_NAME(). */
 #define EXEC_VOID(op, handler, ...) void do_##handler(struct exec *x);
+#define EXEC_NONE(op)
 #define EXEC_STATUS(op, handler, ...) int do_##handler(struct exec *x);
-EXEC_ROWS(EXEC_VOID, EXEC_STATUS, EXEC_VOID)
+EXEC_ROWS(EXEC_NONE, EXEC_VOID, EXEC_STATUS, EXEC_VOID)
 
 #endif

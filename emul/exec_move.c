@@ -1,11 +1,6 @@
 /* Moves, conversions and single flags: what computes nothing. */
 #include "exec_far.h"
 
-void do_mov(struct exec *x)
-{
-    x->dst = x->src;
-}
-
 void do_movsx(struct exec *x)
 {
     x->dst = exec_signed(x->src, x->src_size);

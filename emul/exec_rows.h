@@ -1,7 +1,8 @@
 /* The executor's rows, one an operation: who runs it, what is done with the operands of its form, what it needs, for
  * which exits it may run.
- * A table for whoever includes it (exec.h, exec_table.c), by three macros:
+ * A table for whoever includes it (exec.h, exec_table.c), by four macros:
  *
+ * MOVE(operation): the source becomes the destination
  * COMPUTE(operation, handler, what): the operands are fetched and committed around it; it cannot fail
  * RUN(operation, handler, what): it answers a status; for hot paths
  * RAISE(operation, handler, what): it raises (exec.h)
@@ -10,11 +11,11 @@
 #ifndef EMUL_EXEC_ROWS_H
 #define EMUL_EXEC_ROWS_H
 
-#define EXEC_ROWS(COMPUTE, RUN, RAISE) \
-    /* moves: exec_move.c. MOV looks at segment registers itself. */ COMPUTE(MOV, mov, WO) COMPUTE(MOVZX, mov, WO) \
+#define EXEC_ROWS(MOVE, COMPUTE, RUN, RAISE) \
+    /* moves: exec_move.c. MOV looks at segment registers itself. */ MOVE(MOV) MOVE(MOVZX) \
     COMPUTE(MOVSX, movsx, WO) COMPUTE(MOVSXD, movsx, WO) COMPUTE(LEA, lea, X_ADDRESS) COMPUTE(XCHG, xchg, RW | X_SWAP) \
     RAISE(XLAT, xlat, X_MEMORY) COMPUTE(CMOV, cmov, RW) COMPUTE(SETCC, setcc, WO) COMPUTE(BSWAP, bswap, RW) COMPUTE(MOVBE, movbe, WO) \
-    COMPUTE(MOVNTI, mov, WO) RUN(NOP, nop, X_ADDRESS) RUN(PAUSE, nop, 0) RUN(FENCE, nop, 0) RAISE(CLFLUSH, clflush, 0) \
+    MOVE(MOVNTI) RUN(NOP, nop, X_ADDRESS) RUN(PAUSE, nop, 0) RUN(FENCE, nop, 0) RAISE(CLFLUSH, clflush, 0) \
     COMPUTE(CBW, cbw, 0) COMPUTE(CWD, cwd, 0) COMPUTE(LAHF, lahf, 0) COMPUTE(SAHF, sahf, 0) COMPUTE(SALC, salc, 0) \
     COMPUTE(CLC, flag_bits, 0) COMPUTE(STC, flag_bits, 0) COMPUTE(CMC, flag_bits, 0) COMPUTE(CLD, flag_bits, 0) \
     COMPUTE(STD, flag_bits, 0) RUN(SERIALIZE, nop, 0) \

@@ -25,7 +25,7 @@ int exec_raising(struct exec *x)
 {
     const struct exec_row *row = &emul_exec[x->insn->op];
 
-    return exec_need(x, row->needs) ? EMUL_UNHANDLED : exec_guard(x, 0, row->raises);
+    return exec_need(x, row->needs) ? EMUL_UNHANDLED : exec_guard(x, 0, row->raise);
 }
 
 void exec_end(struct exec *x, int status)

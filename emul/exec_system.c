@@ -121,6 +121,7 @@ static const struct reg_row debug[8] = { /* DR4 and DR5 are DR6 and DR7, SDM 3B 
     REG(dr6, DR, DR6), REG(dr7, DR, DR7), REG(dr6, DR, DR6), REG(dr7, DR, DR7),
 };
 
+/* msrs[] has three runs of indices. */
 static const struct reg_row *find_msr(uint32_t index)
 {
     if (index - MSR_SYSENTER < 3)

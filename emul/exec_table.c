@@ -12,9 +12,10 @@ enum {
     PAGE = EXIT(INVLPG), ASK = EXIT(CPUID),
 };
 
-#define WORDS(what) .flags = (what) & 0xff, .needs = (what) >> 8 & 0xff, .may = (what) >> 16
-#define COMPUTE(op, handler, what) [EMUL_##op] = { .compute = do_##handler, WORDS(X_OPERANDS | (what)) },
-#define RUN(op, handler, what) [EMUL_##op] = { .run = do_##handler, WORDS(what) },
-#define RAISE(op, handler, what) [EMUL_##op] = { .run = exec_raising, .raises = do_##handler, WORDS(what) },
+#define WORDS(kind, what) .flags = (kind) | ((what) & 0xff), .needs = (what) >> 8 & 0xff, .may = (what) >> 16
+#define MOVE(op) [EMUL_##op] = { .flags = X_OPERANDS | X_WRITE },
+#define COMPUTE(op, handler, what) [EMUL_##op] = { .compute = do_##handler, WORDS(X_OPERANDS, what) },
+#define RUN(op, handler, what) [EMUL_##op] = { .run = do_##handler, WORDS(X_RUN, what) },
+#define RAISE(op, handler, what) [EMUL_##op] = { .raise = do_##handler, WORDS(X_RAISES, what) },
 
-const struct exec_row emul_exec[EMUL_OPS_END] = { EXEC_ROWS(COMPUTE, RUN, RAISE) };
+const struct exec_row emul_exec[EMUL_OPS_END] = { EXEC_ROWS(MOVE, COMPUTE, RUN, RAISE) };

@@ -25,13 +25,13 @@ static inline unsigned emul_decode_mode(const struct emul_ctx *ctx, unsigned mod
 static inline int fetch_decode(struct emul_ctx *ctx, unsigned mode, struct emul_result *result)
 {
     const emul_loose64 *bytes = (const emul_loose64 *)result->bytes;
-    unsigned slot = ctx->state->rip % EMUL_CACHE_INSNS;
     int length;
 
     if (!ctx->decoded) {
         result->insn = &result->store;
         length = emul_decode(&result->store, result->bytes, EMUL_INSN_MAX, emul_decode_mode(ctx, mode));
     } else {
+        unsigned slot = ctx->state->rip % EMUL_CACHE_INSNS;
         struct emul_known *known = &ctx->decoded->entry[slot];
 
         result->insn = &known->insn;
@@ -39,7 +39,7 @@ static inline int fetch_decode(struct emul_ctx *ctx, unsigned mode, struct emul_
             return EMUL_DONE;
         length = emul_fetch_keep(ctx, slot, mode, result->bytes);
     }
-    return length > 0 ? EMUL_DONE : emul_not_valid(result, length);
+    return EMUL_LIKELY(length > 0) ? EMUL_DONE : emul_not_valid(result, length);
 }
 
 /* 16 bytes at CS:RIP in one page of RAM and far from the limit: the common case. NULL: not here, take the long way. */
@@ -50,16 +50,18 @@ static inline const emul_loose64 *fetch_window(struct emul_ctx *ctx, unsigned mo
 
     if (mode != EMUL_MODE64) {
         linear = (uint32_t)linear;
-        if (linear + EMUL_INSN_MAX > s->seg[EMUL_CS].limit)
+        if (EMUL_UNLIKELY(linear + EMUL_INSN_MAX > s->seg[EMUL_CS].limit))
             return 0;
         linear = (uint32_t)(linear + s->seg[EMUL_CS].base);
     } else if (!emul_canonical48(linear)) {
         return 0;
     }
-    gpa = linear;
-    if ((linear & PAGE_MASK) > PAGE_SIZE - sizeof(result->bytes) || ctx->byte_count ||
-        (rights && emul_walk_with(ctx, linear, rights | EMUL_PF_FETCH, &gpa, result)))
-        return 0; /* a fault is found again by the long way */
+    if (EMUL_UNLIKELY((linear & PAGE_MASK) > PAGE_SIZE - sizeof(result->bytes)) || EMUL_UNLIKELY(ctx->byte_count))
+        return 0;
+    if (!rights)
+        return emul_pointer(ctx, linear, 0, EMUL_FOR_FETCH);
+    if (emul_walk_with(ctx, linear, rights | EMUL_PF_FETCH, &gpa, result))
+        return 0; /* the fault is found again by the long way */
     return emul_pointer(ctx, gpa, 0, EMUL_FOR_FETCH);
 }
 
@@ -71,7 +73,7 @@ static inline int emul_fetch(struct emul_ctx *ctx, unsigned rights, struct emul_
     unsigned mode = emul_code_mode(ctx->state);
     const emul_loose64 *window = fetch_window(ctx, mode, rights, result);
 
-    if (!window)
+    if (EMUL_UNLIKELY(!window))
         return emul_fetch_long(ctx, mode, result);
     ((emul_loose64 *)result->bytes)[0] = window[0];
     ((emul_loose64 *)result->bytes)[1] = window[1];

@@ -83,6 +83,9 @@ typedef uint16_t __attribute__((may_alias)) emul_reg16;
 typedef uint32_t __attribute__((may_alias)) emul_reg32;
 typedef uint64_t __attribute__((aligned(1), may_alias)) emul_reg64;
 
+#define EMUL_LIKELY(x)   __builtin_expect(!!(x), 1)
+#define EMUL_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
 /* Decoder mode of the code segment. */
 static inline unsigned emul_code_mode(const struct emul_state *s)
 {

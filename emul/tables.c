@@ -7,7 +7,7 @@
 #define SPLIT(row, plain, attr)      { { { row, 0 } }, 0, plain, attr }
 #define NONE                         SPLIT(0, PLAIN_NOT, 0)
 #define REG(row)                     SPLIT(ROW_##row, PLAIN_GROUP, A_BY_REG)
-#define MOD(row)                     SPLIT(MOD_##row, PLAIN_NOT, A_BY_MOD)
+#define MOD(row)                     SPLIT(MOD_##row, PLAIN_MOD, A_BY_MOD)
 #define PP(row)                      SPLIT(PP_##row, PLAIN_NOT, A_BY_PP)
 #define RM(row)                      SPLIT(RM_##row, PLAIN_NOT, A_BY_RM)
 #define VEC(extra)                   CX(SIMD, V_W, extra)
@@ -110,7 +110,8 @@ const struct emul_cell emul_by_reg[][8] = {
     [ROW_FE] = { CX(INC, Eb, A_LOCK), CX(DEC, Eb, A_LOCK) },
     [ROW_FF] = { CX(INC, Ev, A_LOCK), CX(DEC, Ev, A_LOCK), C(CALL, En), C(CALLF, Mp), C(JMP, En), C(JMPF, Mp), C(PUSH, Eq) },
     [ROW_0F00] = { C(SLDT, Ev), C(STR, Ev), C(LLDT, Ew), C(LTR, Ew), C(VERR, Ew), C(VERW, Ew), CX(FRED, Ew, A_F2 | A_ONLY64) },
-    [ROW_0F01_MEM] = { C(SGDT, Ms), C(SIDT, Ms), C(LGDT, Ms), C(LIDT, Ms), C(SMSW, Ev), CX(SHADOW, M, A_F3), C(LMSW, Ew), C(INVLPG, M) },
+    [ROW_0F01_MEM] = { C(SGDT, Ms), C(SIDT, Ms), C(LGDT, Ms), C(LIDT, Ms), C(SMSW, Ev), CX(SHADOW, M, A_F3), C(LMSW, Ew), 
+                       CELL(INVLPG, M, ATTR_M, PLAIN_YES | PLAIN_MODRM) },
     [ROW_0F01_REG] = { RM(01C0), RM(01C8), RM(01D0), RM(01D8), C(SMSW, Ev), RM(01E8), C(LMSW, Ew), RM(01F8) },
     [ROW_0F71] = { [2] = SHIFT, [4] = SHIFT, [6] = SHIFT }, [ROW_0F72] = { [2] = SHIFT, [4] = SHIFT, [6] = SHIFT },
     [ROW_0F73] = { [2] = SHIFT, VEC_IB(A_66 | A_REG), [6] = SHIFT, VEC_IB(A_66 | A_REG) },

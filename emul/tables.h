@@ -85,8 +85,9 @@ enum emul_size { SIZE_V, SIZE_BYTE, SIZE_NATURAL, SIZE_Y, SIZE_IO, SIZE_F64, SIZ
 #define SIZE_OF(attr) ((attr) & A_BYTE ? SIZE_BYTE : (attr) & A_NATURAL ? SIZE_NATURAL : (attr) & A_Y ? SIZE_Y : (attr) & A_IO ? SIZE_IO : \
                        (attr) & A_F64 ? SIZE_F64 : (attr) & A_NEAR ? SIZE_NEAR : (attr) & A_D64 ? SIZE_D64 : SIZE_V)
 
-/* Whether, and how, the short way decodes an opcode: one of the first two values, or bits. */
-enum emul_plain { PLAIN_NOT, PLAIN_GROUP /* by the cell that ModRM.reg leads to */, PLAIN_YES, PLAIN_MODRM = 4, PLAIN_IB = 8, PLAIN_IZ = 16 };
+/* Whether, and how, the short way decodes an opcode: one of the first three values, or bits. */
+enum emul_plain { PLAIN_NOT, PLAIN_MOD, PLAIN_GROUP /* by the cell that ModRM.mod, ModRM.reg lead to */, PLAIN_YES = 4, PLAIN_MODRM = 8,
+                  PLAIN_IB = 16, PLAIN_IZ = 32 };
 #define PLAIN_OF(attr) ((attr) & (A_SPLIT | A_EARLY | A_LATE | (A_IMM & ~(A_IB | A_IZ))) ? PLAIN_NOT : \
                         PLAIN_YES | ((attr) & A_MODRM ? PLAIN_MODRM : 0) | ((attr) & A_IB ? PLAIN_IB : 0) | ((attr) & A_IZ ? PLAIN_IZ : 0))
 

@@ -291,57 +291,48 @@ void emul_cache_flush(struct emul_cache *cache)
         cache->page[0][i].tag = cache->page[1][i].tag = 0;
 }
 
-/* By page, and fetches apart from reads: an instruction's own page and that of its operand often have the same low bits. */
-static inline unsigned walk_slot(uint64_t tag)
+/* Where a walk is kept: by page, and fetches apart from reads, since an instruction's own page and that of its operand often have the
+ * same low bits. */
+static inline struct emul_walk *walk_slot(const struct emul_ctx *ctx, uint64_t tag)
 {
-    return (tag / PAGE_SIZE ^ tag / EMUL_PF_FETCH) % EMUL_WALKS;
+    return &ctx->walks->walk[(tag / PAGE_SIZE ^ tag / EMUL_PF_FETCH) % EMUL_WALKS];
 }
 
-/* A walk in ctx->walks that was made before, if its entries are what they were: they are read again, not found again. 1: *gpa. */
-static inline int walk_again(const struct emul_ctx *ctx, const struct emul_walk *w, uint64_t linear, uint64_t tag, uint64_t *gpa)
+int emul_walk_again(const struct emul_ctx *ctx, uint64_t linear, unsigned rights, uint64_t *gpa)
 {
+    uint64_t tag = (linear & ~(uint64_t)PAGE_MASK) | rights;
+    const struct emul_walk *w = walk_slot(ctx, tag);
     const struct emul_state *s = ctx->state;
 
-    if (w->tag != tag || w->cr3 != s->cr3 || w->cr4 != s->cr4 || w->efer != s->efer)
-        return 0;
-    if (*w->level[0].at != w->level[0].entry || *w->level[1].at != w->level[1].entry || *w->level[2].at != w->level[2].entry ||
-        *w->level[3].at != w->level[3].entry)
+    if (w->tag != tag || w->cr3 != s->cr3 || w->cr4 != s->cr4 || w->efer != s->efer || *w->level[0].at != w->level[0].entry ||
+        *w->level[1].at != w->level[1].entry || *w->level[2].at != w->level[2].entry || *w->level[3].at != w->level[3].entry)
         return 0;
     ctx->touched[EMUL_FOR_WALK] += 4;
     *gpa = w->gpa | (linear & PAGE_MASK);
     return 1;
 }
 
-/* Without a cache; the walk is kept in ctx->walks, if it is one of those. */
-static int walk_new(const struct emul_ctx *ctx, struct emul_walk *w, uint64_t linear, uint64_t tag, uint64_t *gpa, struct emul_result *result)
-{
-    const struct emul_state *s = ctx->state;
-    struct emul_walk found = { .tag = tag, .cr3 = s->cr3, .cr4 = s->cr4, .efer = s->efer };
-
-    if (!walk_quick(ctx, linear, tag & PAGE_MASK, gpa, &found))
-        return walk_long(ctx, linear, tag & PAGE_MASK, gpa, result);
-    found.gpa = *gpa & ~(uint64_t)PAGE_MASK;
-    if (w)
-        *w = found;
-    return EMUL_DONE;
-}
-
 int emul_walk_tables(const struct emul_ctx *ctx, uint64_t linear, unsigned rights, uint64_t *gpa, struct emul_result *result)
 {
-    uint64_t tag = (linear & ~(uint64_t)PAGE_MASK) | rights;
-    struct emul_walk *w = ctx->walks ? &ctx->walks->walk[walk_slot(tag)] : 0;
-    int status;
+    const struct emul_state *s = ctx->state;
+    struct emul_walk w = { .tag = (linear & ~(uint64_t)PAGE_MASK) | rights, .cr3 = s->cr3, .cr4 = s->cr4, .efer = s->efer };
+    unsigned kind = rights & EMUL_PF_W ? 1 : 0, slot = linear / PAGE_SIZE % EMUL_CACHE_PAGES;
 
-    if (w && walk_again(ctx, w, linear, tag, gpa))
-        return EMUL_DONE;
-    status = walk_new(ctx, w, linear, tag, gpa, result);
-    if (!status && ctx->cache) {
-        unsigned kind = rights & EMUL_PF_W ? 1 : 0, slot = linear / PAGE_SIZE % EMUL_CACHE_PAGES;
+    if (walk_quick(ctx, linear, rights, gpa, &w)) {
+        w.gpa = *gpa & ~(uint64_t)PAGE_MASK;
+        if (ctx->walks)
+            *walk_slot(ctx, w.tag) = w;
+    } else {
+        int status = walk_long(ctx, linear, rights, gpa, result);
 
-        ctx->cache->page[kind][slot].tag = tag;
+        if (status)
+            return status;
+    }
+    if (ctx->cache) {
+        ctx->cache->page[kind][slot].tag = w.tag;
         ctx->cache->page[kind][slot].gpa = *gpa & ~(uint64_t)PAGE_MASK;
     }
-    return status;
+    return EMUL_DONE;
 }
 
 int emul_walk(const struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa, struct emul_result *result)

@@ -3,6 +3,7 @@
 #define EMUL_WALK_H
 
 #include "emul.h"
+#include "state.h"
 
 /* Bits of the page-fault error code, SDM 3A 4.7; W, U and FETCH also say what an access is. */
 #define EMUL_PF_P      0x01u
@@ -34,15 +35,20 @@ static inline unsigned emul_rights(const struct emul_ctx *ctx, unsigned user)
 /* The same, paging being on. rights: emul_rights() with the access. */
 int emul_walk_tables(const struct emul_ctx *ctx, uint64_t linear, unsigned rights, uint64_t *gpa, struct emul_result *result);
 
+/* A walk in ctx->walks that was made before, if its entries are what they were: they are read again, not found again. 1: *gpa. */
+int emul_walk_again(const struct emul_ctx *ctx, uint64_t linear, unsigned rights, uint64_t *gpa);
+
 static inline int emul_walk_with(const struct emul_ctx *ctx, uint64_t linear, unsigned rights, uint64_t *gpa, struct emul_result *result)
 {
     if (ctx->cache) {
         unsigned kind = rights & EMUL_PF_W ? 1 : 0, slot = (linear >> 12) % EMUL_CACHE_PAGES;
 
-        if (ctx->cache->page[kind][slot].tag == ((linear & ~0xfffull) | rights)) {
+        if (EMUL_LIKELY(ctx->cache->page[kind][slot].tag == ((linear & ~0xfffull) | rights))) {
             *gpa = ctx->cache->page[kind][slot].gpa | (linear & 0xfff);
             return EMUL_DONE;
         }
+    } else if (ctx->walks && emul_walk_again(ctx, linear, rights, gpa)) {
+        return EMUL_DONE;
     }
     return emul_walk_tables(ctx, linear, rights, gpa, result);
 }
@@ -50,7 +56,7 @@ static inline int emul_walk_with(const struct emul_ctx *ctx, uint64_t linear, un
 /* The byte at gpa, directly addressable up to the end of its page, or NULL: not RAM, or not to be had by pointer. */
 static inline void *emul_pointer(const struct emul_ctx *ctx, uint64_t gpa, unsigned write, unsigned cause)
 {
-    if (gpa - ctx->ram_start < ctx->ram_size) {
+    if (EMUL_LIKELY(gpa - ctx->ram_start < ctx->ram_size)) {
         ctx->touched[cause]++;
         return ctx->ram + gpa;
     }

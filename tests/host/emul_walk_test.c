@@ -14,7 +14,6 @@
 
 enum { P = 1, RW = 2, US = 4, A = 0x20, D = 0x40, PS = 0x80 };
 #define NX (1ull << 63)
-enum { CR4_PSE = 1 << 4, CR4_PAE = 1 << 5, CR4_LA57 = 1 << 12, CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21, CR4_PKE = 1 << 22 };
 
 static struct fake f;
 

@@ -89,7 +89,7 @@ static void choose_ops(const char *only)
     for (unsigned op = 1; op < EMUL_OPS_END; op++) {
         const char *name = emul_op_name(op);
 
-        may_run[op] = emul_exec[op].run && (!only || !strcmp(only, name));
+        may_run[op] = emul_exec[op].flags && (!only || !strcmp(only, name));
         for (unsigned i = 0; i < sizeof(excluded) / sizeof(excluded[0]); i++)
             if (!strcmp(excluded[i], name))
                 may_run[op] = 0;

@@ -8,28 +8,19 @@
 #define CR3_PCID    0xfffull
 #define CR4_CET     (1ull << 23)
 #define CR4_PAGING  (CR4_PAE | CR4_PSE | CR4_PGE | CR4_SMEP) /* changes that load PAE's pointers again, SDM 3A 4.4.1 */
-#define PDPTE_COUNT 4u
-#define PDPTE_P     1ull
 #define HIGH_HALF   0xffffffff00000000ull
-#define DR6_VALID   0xe00full      /* BT BS BD B3..B0; the rest is fixed, SDM 3B 17.2.3 */
-#define DR6_ONES    0xffff0ff0ull
-#define DR6_BD      0x2000ull
-#define DR7_VALID   0xffff23ffull  /* SDM 3B 17.2.4 */
-#define DR7_ONES    0x400ull
-#define DR7_GD      0x2000ull
-#define MSR_TSC     0x10u
-#define MSR_SYSENTER 0x174u        /* CS, and ESP and EIP behind it */
-#define MSR_EFER    0xc0000080u    /* STAR, LSTAR, CSTAR, FMASK behind it */
-#define MSR_FS_BASE 0xc0000100u    /* those of GS and KernelGS behind it */
-#define MSR_TSC_AUX 0xc0000103u
 #define SYSRET_FLAGS 0x3c7fd7ull   /* SDM 2B SYSRET: neither RF nor VM, and nothing reserved */
+
+enum { PDPTE_COUNT = 4, PDPTE_P = 1, R11 = 11 };
+/* SDM 3B 17.2.3, 17.2.4: what there is (BT BS BD B3..B0), and what is always set. */
+enum { DR6_VALID = 0xe00f, DR6_ONES = 0xffff0ff0, DR6_BD = 0x2000, DR7_VALID = 0xffff23ff, DR7_ONES = 0x400, DR7_GD = 0x2000 };
+/* Behind SYSENTER_CS are ESP and EIP, behind EFER are STAR, LSTAR, CSTAR, FMASK, behind FS_BASE are those of GS and KernelGS. */
+enum { MSR_TSC = 0x10, MSR_SYSENTER = 0x174, MSR_EFER = 0xc0000080, MSR_FS_BASE = 0xc0000100, MSR_TSC_AUX = 0xc0000103 };
 
 /* Segments as the fast system calls load them, without a look at a descriptor; add the DPL. */
 #define FLAT_DATA   (SEG_G | SEG_DB | SEG_P | SEG_S | SEG_WRITE | SEG_ACCESSED)
 #define FLAT_CODE32 (FLAT_DATA | SEG_CODE)
 #define FLAT_CODE64 ((FLAT_CODE32 & ~SEG_DB) | SEG_L)
-
-#define R11 11
 
 static int is_amd(const struct exec *x)
 {
@@ -149,7 +140,7 @@ static int is_bad(const struct exec *x, unsigned rule, uint64_t value, uint64_t 
     case RULE_CR3:
         return value >> x->ctx->phys_bits != 0;
     case RULE_CR4:
-        return (value & ~x->ctx->cr4_valid) || (long_mode && (changed & (CR4_PAE | CR4_LA57))) || ((value & CR4_CET) && !(s->cr0 & CR0_WP)) ||
+        return (value & ~x->ctx->cr4_valid) || (changed & (long_mode ? CR4_PAE | CR4_LA57 : 0)) || ((value & CR4_CET) && !(s->cr0 & CR0_WP)) ||
                ((value & changed & CR4_PCIDE) && (!long_mode || (s->cr3 & CR3_PCID)));
     case RULE_EFER:
         return (value & ~(x->ctx->efer_valid | EFER_LMA)) || ((changed & EFER_LME) && (s->cr0 & CR0_PG));

@@ -14,6 +14,7 @@
 /* Where the element at hand lies; those of a batch have their places at equal distances in the same page. */
 struct string {
     struct emul_place from, to;
+    unsigned cause;
 };
 
 /* Moves the first of `count` elements in bulk and says how many, 0 if that is not possible. Or NULL. */
@@ -114,20 +115,19 @@ static int string_one(struct exec *x, const struct string *s, unsigned flags)
 {
     const struct emul_ops *ops = x->ctx->ops;
     uint64_t a = x->gpr[EMUL_RAX] & emul_size_mask(x->opsize), b;
-    unsigned cause = flags & PORT ? EMUL_FOR_STRING : EMUL_FOR_OPERAND;
     uint16_t port = x->gpr[EMUL_RDX];
     int status = EMUL_DONE;
 
     if (flags & USES_SI)
-        status = emul_load(x->ctx, &s->from, &a, cause);
+        status = emul_load(x->ctx, &s->from, &a, s->cause);
     else if (flags & PORT)
         a = ops->port_in(x->ctx->opaque, port, x->opsize);
     if (status)
         return status;
     if (flags & WRITES)
-        return emul_store(x->ctx, &s->to, a, cause);
+        return emul_store(x->ctx, &s->to, a, s->cause);
     if (flags & COMPARES) {
-        status = emul_load(x->ctx, &s->to, &b, cause);
+        status = emul_load(x->ctx, &s->to, &b, s->cause);
         x->flags = status ? x->flags : exec_compare_flags(a, b, x->opsize, x->flags);
     } else if (flags & PORT) {
         ops->port_out(x->ctx->opaque, port, x->opsize, (uint32_t)a);
@@ -141,7 +141,7 @@ static int string_one(struct exec *x, const struct string *s, unsigned flags)
 static int string_batch(struct exec *x, string_bulk bulk, unsigned flags, uint64_t count, uint64_t *done)
 {
     uint64_t step = x->s->rflags & RFLAGS_DF ? -(uint64_t)x->opsize : x->opsize;
-    struct string s = { 0 };
+    struct string s = { .cause = flags & PORT ? EMUL_FOR_STRING : EMUL_FOR_OPERAND };
     int status = EMUL_DONE;
 
     if (flags & USES_SI)

@@ -8,13 +8,13 @@
 void depriv_bad_target(struct vcpu *v, u64 target)
 {
     domain_kill(v->domain, "ring 3: call names domain %lu, which is not its own", target);
-    gate_abort(v, -E_KILLED);
+    gate_abort(v);
 }
 
 void depriv_bad_return(struct vcpu *v, u64 rip, u64 rsp)
 {
     domain_kill(v->domain, "ring 3: call would return to %lx with stack %lx, not user addresses", rip, rsp);
-    gate_abort(v, -E_KILLED);
+    gate_abort(v);
 }
 
 /* A handler's arguments are as its row in abi.h says, checked. */
@@ -153,6 +153,6 @@ long depriv_syscall(struct vcpu *v, u32 number, u64 a1, u64 a2, u64 a3)
 {
     long result = depriv_dispatch(v, number, a1, a2, a3);
     if (READ_ONCE(v->hazards) & HAZARD_KILL)
-        gate_abort(v, -E_KILLED);
+        gate_abort(v);
     return result;
 }

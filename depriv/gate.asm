@@ -1,9 +1,9 @@
 ; The crossing between ring 0 and ring 3 (method three): down, back, call, abort.
 ; Ring 0, interrupts off, on the vcpu's supervisor stack, which a call leaves exactly as gate_down found it:
 ;
-;     saved_rsp -> rbp [return address of gate_down]     (rising addresses)
+;     saved_rsp -> [return address of gate_down]     (rising addresses)
 ;
-; The C side calls gate_down with every other register declared lost (gate.h), so that the compiler saves what it needs and no more.
+; gate_down keeps RBX, the vcpu. The C side declares every other register lost (gate.h), so that the compiler saves what it needs and no more.
 ;
 ; An interrupt in ring 3 pushes its frame below saved_rsp, since RSP0 = saved_rsp.
 
@@ -16,11 +16,10 @@ global gate_down_sysexit, gate_down_sysret, gate_abort, gate_sysenter, gate_sysc
 
 %define USER_TOP_SHIFT 47           ; user addresses are below 1 << 47: anything above is refused, canonical or not
 
-; rdi: vcpu. RBP stays on the stack; RSP0 is set here because from here on this vcpu cannot move until it is back.
+; rbx: vcpu. RSP0 is set here because from here on this vcpu cannot move until it is back.
 %macro GATE_SAVE 0
-    push    rbp
-    mov     [rdi + VCPU_SAVED_RSP], rsp
-    mov     rax, [rdi + VCPU_CPU]
+    mov     [rbx + VCPU_SAVED_RSP], rsp
+    mov     rax, [rbx + VCPU_CPU]
     mov     [rax + CPU_RSP0], rsp
 %endmacro
 
@@ -32,35 +31,36 @@ global gate_down_sysexit, gate_down_sysret, gate_abort, gate_sysenter, gate_sysc
 %endrep
 %endmacro
 
-; int gate_down_sysexit(struct vcpu *rdi): ring 3 starts at user_entry with rdi = frame, rsi = info.
+; gate_down_sysexit(rbx = vcpu): ring 3 starts at user_entry with rdi = frame, rsi = info.
 gate_down_sysexit:
     GATE_SAVE
-    mov     rcx, [rdi + VCPU_USER_STACK]
-    mov     rdx, [rdi + VCPU_USER_ENTRY]
-    mov     rsi, [rdi + VCPU_USER_INFO]
-    mov     rdi, [rdi + VCPU_USER_FRAME]
+    mov     rcx, [rbx + VCPU_USER_STACK]
+    mov     rdx, [rbx + VCPU_USER_ENTRY]
+    mov     rsi, [rbx + VCPU_USER_INFO]
+    mov     rdi, [rbx + VCPU_USER_FRAME]
     CLEAR   eax, ebx, ebp, r8d, r9d, r10d, r11d, r12d, r13d, r14d, r15d
     sti                             ; takes effect after SYSEXIT: no interrupt between
     o64 sysexit
 
-; int gate_down_sysret(struct vcpu *rdi): the same for SVM, where SYSENTER does not exist in long mode (APM3 SYSENTER).
+; The same for SVM, where SYSENTER does not exist in long mode (APM3 SYSENTER).
 gate_down_sysret:
     GATE_SAVE
-    mov     rcx, [rdi + VCPU_USER_ENTRY]
-    mov     rsi, [rdi + VCPU_USER_INFO]
+    mov     rcx, [rbx + VCPU_USER_ENTRY]
+    mov     rsi, [rbx + VCPU_USER_INFO]
     mov     r11d, 0x202             ; RFLAGS: IF
-    mov     rdx, [rdi + VCPU_USER_STACK]
-    mov     rdi, [rdi + VCPU_USER_FRAME]
+    mov     rdx, [rbx + VCPU_USER_STACK]
+    mov     rdi, [rbx + VCPU_USER_FRAME]
     CLEAR   eax, ebx, ebp, r8d, r9d, r10d, r12d, r13d, r14d, r15d
     mov     rsp, rdx                ; NMI and #MC come on IST stacks; interrupts are off
     xor     edx, edx
     o64 sysret
 
-; void gate_abort(struct vcpu *rdi, int esi)
+; void gate_abort(struct vcpu *rdi)
 gate_abort:
-    mov     rsp, [rdi + VCPU_SAVED_RSP]
-    mov     eax, esi
-    pop     rbp
+    mov     rbx, rdi
+    mov     rsp, [rbx + VCPU_SAVED_RSP]
+    mov     rax, [rbx + VCPU_FRAME]
+    mov     dword [rax + FRAME_STATUS], DEPRIV_BAD_STATUS
     ret
 
 gate_start:
@@ -76,7 +76,7 @@ gate_sysenter:
     jne     gate_refuse
     test    eax, eax
     jnz     .call
-    pop     rbp
+    mov     rbx, r11
     ret                             ; DONE: gate_down returns 0
 
 .call:
@@ -103,7 +103,7 @@ gate_syscall:
     jne     gate_refuse
     test    eax, eax
     jnz     .call
-    pop     rbp
+    mov     rbx, r11
     ret
 
 .call:

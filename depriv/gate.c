@@ -5,7 +5,7 @@
 #include "kernel/console.h"
 #include "kernel/gueststate.h"
 #include "kernel/log.h"
-#include "kernel/options.h"
+#include "kernel/plan.h"
 #include "kernel/time.h"
 
 /* The rare part of a reply. Every field is read once: ring 3 of another vcpu can change it meanwhile (ATTACKS K3). */
@@ -28,30 +28,28 @@ static void reply_rare(struct vcpu *v, u32 notes)
         domain_end(v->domain, life == ABI_LIFE_REBOOT ? DOMAIN_REBOOT : DOMAIN_POWEROFF);
 }
 
+/* Ring 3's guest state waits in the frame for the one point where it takes effect. */
+void depriv_take_state(struct vcpu *v, u32 groups)
+{
+    if (groups & ~v->may)
+        domain_kill(v->domain, "ring 3: bad reply: state_out %x, of which it may change %x", groups, v->may);
+    else
+        v->commit_groups |= (u16)groups;
+}
+
 void depriv_take_timer(struct vcpu *v, u64 timer)
 {
     v->timer = timer;
     sched_timer_update();
 }
 
-/* Ring 3's guest state, copied out of the shared page once, waits for the one point where it takes effect. */
-void depriv_take_state(struct vcpu *v, u32 groups)
-{
-    if (groups & ~ABI_STATE_ALL) {
-        domain_kill(v->domain, "ring 3: bad reply: state_out %x", groups);
-        return;
-    }
-    state_copy(&v->commit, &v->frame->state, groups);
-    barrier();
-    v->commit_groups |= groups;
-    hazard_set(v, HAZARD_COMMIT);
-}
-
 /* The commit point: after the exit's handler and the advance of RIP, before anything that depends on the guest's state and before entry.
- * Ring 3's changes win over what ring 0 did before and after the operation (S0-15, S0-16). Checked as VM entry would (ATTACKS K3, K4). */
+ * Ring 3's changes win over what ring 0 did before and after the operation (S0-15, S0-16). Until then they are in the frame, of which each
+ * field is read once; checked as VM entry would (ATTACKS K3, K4). */
 void depriv_commit(struct vcpu *v)
 {
-    const char *broken = hvm->state_set(v, &v->commit, v->commit_groups);
+    const char *broken = hvm->state_set(v, &v->frame->state, v->commit_groups);
+    windows_end(v);
     v->commit_groups = 0;
     if (broken)
         domain_kill(v->domain, "ring 3: bad reply: guest state breaks the rule: %s", broken);
@@ -65,9 +63,8 @@ void method2_deep(void)
 /* Not inline: the lost registers would be saved for the others too. */
 static __attribute__((noinline)) int method2_run(struct vcpu *v)
 {
-    int rc;
-    __asm__ volatile("call method2_down" : "=a"(rc), "+D"(v) : : LOST_REGISTERS);
-    return rc;
+    __asm__ volatile("call method2_down" : : "b"(v) : LOST_REGISTERS);
+    return 0;
 }
 
 int gate_other(struct vcpu *v)
@@ -88,7 +85,7 @@ void depriv_tick(struct vcpu *v)
 {
     u64 ran = v->thread.ran + rdtsc() - v->thread.since, quantum = time_us_to_tsc(SCHED_QUANTUM_US, features.tsc_khz);
     u64 op = v->top_calls + v->ring_next, drained = (ran - v->window_at) / (quantum * WINDOW_FACTOR);
-    u32 limit = options.quanta * (v->domain->booted ? 1 : LOAD_FACTOR);
+    u32 limit = plan.quanta * (v->domain->booted ? 1 : LOAD_FACTOR);
     if (op != v->tick_op) {
         v->tick_op = op;
         v->tick_at = ran;
@@ -106,12 +103,27 @@ void depriv_tick(struct vcpu *v)
         domain_kill(v->domain, "ring 3: long operations took %u quanta", limit);
 }
 
+/* Method 1, second time: the answer is in the frame already. */
+int depriv_call(struct vcpu *v, enum abi_op op, u32 give, u32 may)
+{
+    int rc;
+    if (!v->answered) {
+        depriv_ask(v, op, give, may);
+        if (give)
+            hvm->state_get(v, &v->frame->state, give);
+    }
+    rc = depriv_answer(v, depriv_down(v, gate_of_cpu()));
+    if (unlikely(v->windows))
+        windows_end(v);
+    return rc;
+}
+
 /* Bound: an answer that has been got is taken at the next call. */
-int depriv_call_top(struct vcpu *v, enum abi_op op, u32 groups)
+int depriv_call_top(struct vcpu *v, enum abi_op op, u32 give)
 {
     int rc;
     v->top_calls++;
-    while ((rc = depriv_call(v, op, groups)) == -E_PENDING)
+    while ((rc = depriv_call(v, op, give, ABI_STATE_ALL)) == -E_PENDING)
         method1_run(v);
     return rc;
 }
@@ -120,10 +132,7 @@ int depriv_reply(struct vcpu *v)
 {
     u64 reply = FRAME_PAIR(&v->frame->status);
     u32 status = (u32)reply, groups = (u32)(reply >> 32);
-    if (READ_ONCE(v->hazards) & HAZARD_MAPPED)
-        windows_end(v);
-    if (groups)
-        depriv_take_state(v, groups);
+    depriv_take_state(v, groups);
     if (status & (ABI_NOTE_CONSOLE | ABI_NOTE_LIFE))
         reply_rare(v, status);
     if (status & ABI_NOTE_TIMER)

@@ -5,29 +5,28 @@
 #include "depriv/abi.h"
 #include "kernel/vcpu.h"
 
-/* gate.asm, with a calling convention of its own: rdi = vcpu; every register but RSP and RBP is lost; eax = result. */
+/* gate.asm, with a calling convention of its own: rbx = vcpu, and stays; every other register but RSP is lost. */
 extern u8 gate_down_sysexit[], gate_down_sysret[];
 
-#define LOST_REGISTERS "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "cc", "memory"
+#define LOST_REGISTERS "rax", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "cc", "memory"
 
 /* How a vcpu goes down: methods 0, 1, 2, and method 3 by vendor. The vendor's loop has its own as a constant, so that one comparison
  * tells method 3 from the others. */
 enum gate { GATE_DIRECT, GATE_UNWIND, GATE_COPY, GATE_SYSEXIT, GATE_SYSRET };
 static inline enum gate gate_of_cpu(void) { return features.vmx ? GATE_SYSEXIT : GATE_SYSRET; }
 
-/* Returns 0 when ring 3 called DONE, or what gate_abort was given. Ring 0, interrupts off, supervisor stack. */
-static inline int gate_down(struct vcpu *v, enum gate gate)
+/* Returns when ring 3 called DONE, or by gate_abort(). Ring 0, interrupts off, supervisor stack. */
+static inline void gate_down(struct vcpu *v, enum gate gate)
 {
-    int rc;
     if (gate == GATE_SYSEXIT)
-        __asm__ volatile("call gate_down_sysexit" : "=a"(rc), "+D"(v) : : LOST_REGISTERS);
+        __asm__ volatile("call gate_down_sysexit" : : "b"(v) : LOST_REGISTERS);
     else
-        __asm__ volatile("call gate_down_sysret" : "=a"(rc), "+D"(v) : : LOST_REGISTERS);
-    return rc;
+        __asm__ volatile("call gate_down_sysret" : : "b"(v) : LOST_REGISTERS);
 }
 
-/* Drops ring 3's context: the gate_down that is under way returns rc to its call site. From a trap in ring 3, or from a call. */
-void gate_abort(struct vcpu *v, int rc) __attribute__((noreturn));
+/* Drops ring 3's context: the domain ends, and the gate_down that is under way returns, with DEPRIV_BAD_STATUS for a reply. From a trap in
+ * ring 3, or from a call. */
+void gate_abort(struct vcpu *v) __attribute__((noreturn));
 
 #define GATE_SYSCALL_STRIDE 32u
 extern u8 gate_start[], gate_end[];         /* the entry code: a single step that lands in it came from ring 3 */
@@ -36,21 +35,20 @@ extern u8 gate_syscall_table[];             /* + cpu id * GATE_SYSCALL_STRIDE: L
 
 #define DEPRIV_BAD_STATUS 0xff              /* ring 3's status was none of enum abi_status */
 
-void depriv_commit(struct vcpu *v); /* the state of the last reply, when HAZARD_COMMIT says that there is one */
+void depriv_commit(struct vcpu *v); /* takes the state that ring 3 left in the frame: vcpu.commit_groups; and ends windows */
 
-/* The reply in full, and the end of the operation's windows. Returns as depriv_call. */
+/* A reply that says more than ABI_OK. Returns as depriv_call. */
 int depriv_reply(struct vcpu *v);
 
 /* Two neighbouring words of the frame in one access: op with state_in, status with state_out. */
 #define FRAME_PAIR(first) (*(volatile u64 *)(first))
 
-static inline void depriv_ask(struct vcpu *v, enum abi_op op, u32 groups)
+/* give, may: as depriv_call. */
+static inline void depriv_ask(struct vcpu *v, enum abi_op op, u32 give, u32 may)
 {
-    struct abi_frame *f = v->frame;
-    FRAME_PAIR(&f->op) = op | (u64)groups << 32;
-    FRAME_PAIR(&f->status) = ABI_OK;
-    if (groups)
-        hvm->state_get(v, &f->state, groups);
+    v->may = (u16)may;
+    FRAME_PAIR(&v->frame->op) = op | (u64)give << 32;
+    FRAME_PAIR(&v->frame->status) = ABI_OK;
 }
 
 static inline int depriv_answer(struct vcpu *v, int rc)
@@ -59,9 +57,7 @@ static inline int depriv_answer(struct vcpu *v, int rc)
         return rc;
     count_event(COUNT_CROSSING);
     v->intr = 0;
-    if (likely(!FRAME_PAIR(&v->frame->status) && !(READ_ONCE(v->hazards) & (HAZARD_KILL | HAZARD_MAPPED))))
-        return ABI_OK;
-    return depriv_reply(v);
+    return likely(!FRAME_PAIR(&v->frame->status)) ? ABI_OK : depriv_reply(v);
 }
 
 /* Methods 0 to 2 instead of gate_down(): method0.c, method1.c, method2.asm; gate.c picks. */
@@ -74,23 +70,21 @@ u64 method0_entry(void); /* what the component calls instead of ring 0 */
 void depriv_take_state(struct vcpu *v, u32 groups); /* of the frame, for the commit */
 void depriv_take_timer(struct vcpu *v, u64 timer);
 
+/* 0, or -E_PENDING. */
+static inline int depriv_down(struct vcpu *v, enum gate gate)
+{
+    if (unlikely(v->gate != gate))
+        return gate_other(v);
+    gate_down(v, gate);
+    return 0;
+}
+
 /* Runs one operation of ring 3 for v and takes what it left: console bytes, timer, interrupt level, end of the domain. The caller has
- * filled the operation's own fields of the frame. groups: guest state that ring 3 is given. Returns enum abi_status, -E_KILLED, or, with
- * method 1, -E_PENDING: then the caller returns to the top of the exit path and is called again.
- * Guest state that ring 3 changed takes effect later, at the one commit point: depriv_commit().
- * Inline, because this is the hot path: with nothing unusual in the reply it is a dozen instructions around the gate. */
-static inline int depriv_call_by(struct vcpu *v, enum abi_op op, u32 groups, enum gate gate)
-{
-    depriv_ask(v, op, groups);
-    return depriv_answer(v, likely(v->gate == gate) ? gate_down(v, gate) : gate_other(v));
-}
-
-static inline int depriv_call(struct vcpu *v, enum abi_op op, u32 groups)
-{
-    return depriv_call_by(v, op, groups, gate_of_cpu());
-}
-
-int depriv_call_top(struct vcpu *v, enum abi_op op, u32 groups); /* from the top of the exit path itself: never -E_PENDING */
+ * filled the operation's own fields of the frame. give: guest state that ring 3 is given; may: what it may change, or its domain ends.
+ * Returns enum abi_status, -E_KILLED, or, with method 1, -E_PENDING: then the caller returns to the top of the exit path and is called again.
+ * Guest state that ring 3 changed takes effect later, at the one commit point: depriv_commit(). */
+int depriv_call(struct vcpu *v, enum abi_op op, u32 give, u32 may);
+int depriv_call_top(struct vcpu *v, enum abi_op op, u32 give); /* from the top of the exit path itself: never -E_PENDING; ring 3 may change all */
 
 void depriv_tick(struct vcpu *v); /* v is in ring 3, at a tick or of its own will: has it been for too long? */
 

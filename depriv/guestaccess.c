@@ -42,19 +42,18 @@ static void copier_switch(struct vcpu *v, u64 cr3)
     write_cr3(cr3 | (features.pcid ? CR3_NOFLUSH : 0)); /* neither table changes while there are copies */
 }
 
-/* The crossing within a crossing: the copier starts in place of the component, which waits in its call. Preempted, the vcpu goes on here. */
-static int copier_run(struct vcpu *v, u64 entry, u64 to, u64 from, u64 bytes)
+/* The crossing within a crossing: the copier starts in place of the component, which waits in its call. Preempted, the vcpu goes on here;
+ * when its domain ends meanwhile, so does the call. */
+static void copier_run(struct vcpu *v, u64 entry, u64 to, u64 from, u64 bytes)
 {
     __typeof__(v->user) component = v->user;
     u64 rsp = v->saved_rsp;
-    int rc;
     v->user = (__typeof__(v->user)){ .frame = to, .stack = bytes, .entry = entry, .info = from };
     copier_switch(v, v->domain->copier_cr3);
-    rc = gate_down(v, gate_of_cpu());
+    gate_down(v, gate_of_cpu());
     copier_switch(v, v->domain->cr3);
     v->user = component;
     v->saved_rsp = this_cpu()->tss.rsp[0] = rsp;
-    return rc;
 }
 
 /* bytes is at most ABI_COPY_BYTES, less than there are between one piece of RAM and the next: its ends say what lies between. */
@@ -65,5 +64,6 @@ long guest_copy(struct vcpu *v, const u8 *entry, u64 gpa, u64 bytes, bool read)
         return -ABI_E_CALL;
     if (!bytes || !domain_frame_at(v->domain, gpa) || !domain_frame_at(v->domain, gpa + bytes - 1))
         return -ABI_E_ARG;
-    return copier_run(v, ABI_COMPONENT_BASE + (u64)(entry - copier_start), read ? frame : guest, read ? guest : frame, bytes);
+    copier_run(v, ABI_COMPONENT_BASE + (u64)(entry - copier_start), read ? frame : guest, read ? guest : frame, bytes);
+    return 0;
 }

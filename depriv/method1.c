@@ -3,26 +3,19 @@
  *
  * What Xen's first method has to undo on the way up (S0-11, S0-21) does not exist here: no handler allocates, takes a lock or changes the
  * vcpu before its call. It only copies v->exit into the frame's fields for ring 3, and the second run copies the same again, since nothing
- * writes v->exit in between. Asking again resets the reply's status and state: those are kept here. Exits are counted outside the handlers. */
+ * writes v->exit in between; the reply's fields stay. Exits are counted outside the handlers. */
 #include "depriv/gate.h"
 
 int method1_down(struct vcpu *v)
 {
-    if (!v->answered)
-        return -E_PENDING;
+    bool answered = v->answered;
     v->answered = false;
-    v->frame->status = v->answer_status;
-    return v->answer;
+    return answered ? 0 : -E_PENDING;
 }
 
 /* At the top: the handler's frames are gone, and the supervisor stack below this is ring 3's calls' and interrupts'. */
 void method1_run(struct vcpu *v)
 {
-    u64 reply;
-    v->answer = gate_down(v, gate_of_cpu());
-    reply = FRAME_PAIR(&v->frame->status);
-    v->answer_status = (u32)reply;
-    if (!v->answer && reply >> 32)
-        depriv_take_state(v, (u32)(reply >> 32));
+    gate_down(v, gate_of_cpu());
     v->answered = true;
 }

@@ -1,8 +1,8 @@
 ; Method 2: the supervisor stack is copied aside, ring 3 runs from the top of an empty one, the copy is put back (S0-12).
 ; Ring 0, interrupts off, on the vcpu's supervisor stack; called from gate.c with the convention of gate_down.
 ;
-;     RSP -> rbp [return address] ... the callers, up to the thread's first ... | stack_head     (rising addresses)
-;            `------------------ copied to vcpu.stack_copy -------------------'
+;     RSP -> [return address] ... the callers, up to the thread's first ... | stack_head     (rising addresses)
+;            `---------------- copied to vcpu.stack_copy -----------------'
 
 %include "offsets.inc"
 bits 64
@@ -11,38 +11,34 @@ section .text
 extern features, gate_down_sysexit, gate_down_sysret, method2_deep
 global method2_down
 
-; eax = method2_down(struct vcpu *rdi): as gate_down. Bound of the copies: VCPU_COPY_SIZE bytes.
+; method2_down(rbx = vcpu): as gate_down. Bound of the copies: VCPU_COPY_SIZE bytes.
 method2_down:
-    push    rbp
-    mov     rdx, [rdi + VCPU_STACK_TOP]
+    mov     rdx, [rbx + VCPU_STACK_TOP]
     sub     rdx, STACK_HEAD
     mov     rcx, rdx
     sub     rcx, rsp
     cmp     rcx, VCPU_COPY_SIZE
     ja      .deep
-    mov     rbp, rdi                ; the gate keeps it
-    mov     [rbp + VCPU_COPY_RSP], rsp
+    mov     [rbx + VCPU_COPY_RSP], rsp
     mov     rsi, rsp
-    lea     rdi, [rbp + VCPU_COPY]
+    lea     rdi, [rbx + VCPU_COPY]
     shr     ecx, 3
     rep movsq
     mov     rsp, rdx
-    mov     rdi, rbp
     cmp     byte [features + FEATURES_VMX], 0
     je      .sysret
     call    gate_down_sysexit
     jmp     .back
 .sysret:
     call    gate_down_sysret
-.back:                              ; eax = result, kept by what follows
+.back:
     mov     rcx, rsp                ; the top again
-    mov     rsp, [rbp + VCPU_COPY_RSP] ; below what is written now: an NMI has a stack of its own
+    mov     rsp, [rbx + VCPU_COPY_RSP] ; below what is written now: an NMI has a stack of its own
     sub     rcx, rsp
     mov     rdi, rsp
-    lea     rsi, [rbp + VCPU_COPY]
+    lea     rsi, [rbx + VCPU_COPY]
     shr     ecx, 3
     rep movsq
-    pop     rbp
     ret
 
 .deep:

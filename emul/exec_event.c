@@ -126,7 +126,7 @@ void do_int(struct exec *x)
 
     if (op == EMUL_INTO && !(x->flags & RFLAGS_OF))
         return;
-    x->no_step = 1;
+    x->step = 0;
     if (op == EMUL_INT1)
         x->event = &int1;
     if (op == EMUL_INT && (x->s->rflags & RFLAGS_VM))
@@ -187,7 +187,7 @@ int exec_outside(struct emul_ctx *ctx, struct emul_result *result, const struct 
 {
     struct emul_state *s = ctx->state;
     struct exec x = { .ctx = ctx, .s = s, .result = result, .gpr = ctx->gpr, .next_rip = s->rip, .flags = s->rflags,
-                      .mode = emul_code_mode(s), .context = emul_walk_context(ctx), .user = emul_user(ctx) };
+                      .mode = emul_code_mode(s), .rights = s->cr0 & CR0_PG ? emul_rights(ctx, emul_user(ctx)) : 0 };
 
     x.gpr[EMUL_RSP] = s->rsp;
     result->insn = &result->store;

@@ -185,7 +185,7 @@ void exec_pop_flags(struct exec *x, uint64_t value, uint64_t mask);
 static inline void exec_mask_ss(struct exec *x)
 {
     x->shadow = EMUL_SHADOW_MOVSS & ~x->s->shadow;
-    x->no_step = x->shadow != 0;
+    x->step &= !x->shadow;
 }
 
 #endif

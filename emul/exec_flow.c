@@ -3,23 +3,19 @@
 
 #define LEVEL_MAX 31u              /* of ENTER's nesting: five bits of the immediate */
 
-/* The short way is that of exec_resolve(). */
-static inline int stack_place(struct exec *x, uint64_t offset, unsigned size, unsigned access, struct emul_place *place)
-{
-    if (x->plain && (offset & PAGE_MASK) <= PAGE_SIZE - size && emul_canonical48(offset)) {
-        place->size[0] = size;
-        place->size[1] = 0;
-        place->host = 0;
-        return emul_walk_with(x->ctx, offset, x->context, access | x->user, &place->gpa[0], x->result);
-    }
-    return emul_resolve(x->ctx, x->mode, EMUL_SS, offset & emul_size_mask(exec_stack_width(x)), size, access, place, x->result);
-}
-
+/* Bytes at an offset of the stack, which is cut to its width. */
 static inline int stack_read(struct exec *x, uint64_t offset, unsigned size, uint64_t *value)
 {
+    uint64_t at = x->mode == EMUL_MODE64 ? offset : offset & emul_size_mask(exec_stack_width(x));
+    const void *p = exec_reach(x, EMUL_SS, at, size, 0);
     struct emul_place place;
-    int status = stack_place(x, offset, size, 0, &place);
+    int status;
 
+    if (p) {
+        *value = emul_load_direct(p, size);
+        return EMUL_DONE;
+    }
+    status = exec_resolve_at(x, EMUL_SS, at, size, 0, &place);
     return status ? status : emul_load(x->ctx, &place, value, EMUL_FOR_OPERAND);
 }
 
@@ -36,24 +32,29 @@ static inline void stack_move(struct exec *x, uint64_t rsp)
     exec_set_gpr(x, EMUL_RSP, exec_stack_width(x), rsp);
 }
 
+static int push_far(struct exec *x, uint64_t at, unsigned size, uint64_t value)
+{
+    struct emul_place place;
+    int status = exec_resolve_at(x, EMUL_SS, at, size, EMUL_PF_W, &place);
+
+    return status ? status : emul_store(x->ctx, &place, value, EMUL_FOR_OPERAND);
+}
+
 /* The low `store` bytes of value into a slot of `size` bytes. */
 static inline int push(struct exec *x, unsigned size, unsigned store, uint64_t value)
 {
-    uint64_t rsp = x->gpr[EMUL_RSP] - size;
-    struct emul_place place;
-    int status = stack_place(x, rsp, store, EMUL_PF_W, &place);
+    unsigned width = exec_stack_width(x);
+    uint64_t rsp = x->gpr[EMUL_RSP] - size, at = width == 4 ? (uint32_t)rsp : width == 8 ? rsp : (uint16_t)rsp;
+    void *p = exec_reach(x, EMUL_SS, at, store, EMUL_PF_W);
+    int status = EMUL_DONE;
 
+    if (p)
+        emul_store_direct(p, store, value);
+    else
+        status = push_far(x, at, store, value);
     if (!status)
-        status = emul_store(x->ctx, &place, value, EMUL_FOR_OPERAND);
-    if (!status)
-        stack_move(x, rsp);
+        exec_set_gpr(x, EMUL_RSP, width, rsp);
     return status;
-}
-
-/* The register in the opcode byte. */
-static inline unsigned opcode_reg(const struct exec *x)
-{
-    return (x->insn->opcode & 7) | (x->insn->rex & EMUL_REX_B ? 8 : 0);
 }
 
 /* 06 0E 16 1E, 0F A0, 0F A8: bits 3 to 5 of the opcode. */
@@ -75,19 +76,20 @@ int do_push(struct exec *x)
     uint64_t value;
     int status;
 
-    switch (x->insn->form) {
-    case FORM_Zq:
-        return push(x, x->opsize, x->opsize, x->gpr[opcode_reg(x)]);
-    case FORM_Eq:
-        if (x->insn->mod == 3)
-            return push(x, x->opsize, x->opsize, x->gpr[x->insn->rm]);
-        status = exec_load(x, 0, x->opsize, &value);
-        return status ? status : push(x, x->opsize, x->opsize, value);
-    case FORM_Sreg:
+    if (x->insn->form == FORM_Sreg)
         return exec_guard(x, 0, push_segment);
-    default: /* FORM_Iz, FORM_Ibs */
-        return push(x, x->opsize, x->opsize, x->insn->imm);
+    if (x->insn->form == FORM_Zq) {
+        value = x->gpr[exec_opcode_reg(x->insn)];
+    } else if (x->insn->form != FORM_Eq) { /* FORM_Iz, FORM_Ibs */
+        value = x->insn->imm;
+    } else if (x->insn->mod == 3) {
+        value = x->gpr[x->insn->rm];
+    } else {
+        status = exec_load(x, 0, x->opsize, &value);
+        if (status)
+            return status;
     }
+    return push(x, x->opsize, x->opsize, value);
 }
 
 /* The selector is in src; rSP has moved, in the width of the old stack segment. */
@@ -101,7 +103,7 @@ static void load_popped(struct exec *x)
 /* rSP has moved when the register is written or the address of the destination computed (SDM 2B POP). */
 int do_pop(struct exec *x)
 {
-    unsigned reg = x->insn->form == FORM_Zq ? opcode_reg(x) : x->insn->rm;
+    unsigned reg = x->insn->form == FORM_Zq ? exec_opcode_reg(x->insn) : x->insn->rm;
     uint64_t value, rsp = x->gpr[EMUL_RSP];
     int status = stack_read(x, rsp, x->opsize, &value);
 

@@ -56,14 +56,14 @@ static int string_resolve(struct exec *x, unsigned seg, unsigned reg, unsigned a
 
     if (status)
         return status;
-    if (exec_misaligned(x, linear, x->opsize - 1, x->user))
+    if (exec_misaligned(x, linear, x->opsize - 1, emul_user(x->ctx)))
         return exec_fault(x, EMUL_VECTOR_AC, 0);
     *count = batch_length(x, offset, linear, *count);
     bytes = *count * x->opsize;
     if (*count > 1 && x->mode != EMUL_MODE64 &&
         emul_linear(x->ctx, x->mode, seg, x->s->rflags & RFLAGS_DF ? offset + x->opsize - bytes : offset, bytes, access, &all, x->result))
         *count = 1;
-    return emul_translate(x->ctx, x->mode, linear, x->opsize, access | x->user, place, x->result);
+    return emul_translate(x->ctx, x->mode, linear, x->opsize, access | emul_user(x->ctx), place, x->result);
 }
 
 /* n elements are done: index registers go on in the direction of DF, the count goes down, all in the address size. */
@@ -170,7 +170,7 @@ static int string_batch(struct exec *x, string_bulk bulk, unsigned flags, uint64
 /* Is it what the exit reported, if one did (E3)? And may it use the port, is there one? */
 static int check_port(struct exec *x, unsigned flags)
 {
-    const struct emul_port_exit *want = x->want;
+    const struct emul_port_exit *want = x->ctx->port_exit;
     unsigned port = (uint16_t)x->gpr[EMUL_RDX];
     int status;
 
@@ -212,11 +212,9 @@ static void *run_data(const struct exec *x, const struct emul_place *place, uint
 {
     uint64_t low = place->gpa[0];
 
-    if (!x->ctx->ops->phys_map)
-        return 0;
     if (x->s->rflags & RFLAGS_DF)
         low -= (count - 1) * x->opsize;
-    return x->ctx->ops->phys_map(x->ctx->opaque, low, write, cause);
+    return emul_pointer(x->ctx, low, write, cause);
 }
 
 /* What part of `count` elements a bulk move takes, in bytes: single bytes too, larger ones only as whole words, so that none is torn. */
@@ -298,7 +296,7 @@ static inline int plain_port(struct exec *x, int there, unsigned *port)
     int status = EMUL_DONE;
 
     *port = x->insn->imm_size ? (uint8_t)x->insn->imm : (uint16_t)x->gpr[EMUL_RDX];
-    if (x->want)
+    if (x->ctx->port_exit)
         return EMUL_RETRY;
     if ((x->s->seg[EMUL_SS].attr >> SEG_DPL & 3) || (x->s->rflags & RFLAGS_VM)) /* CPL 0 is the common case of it */
         status = exec_port_allowed(x, *port);

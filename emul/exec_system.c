@@ -422,7 +422,7 @@ static void enter_flat(struct exec *x, unsigned cs, unsigned ss, unsigned dpl, i
  * stack, and a debugger sees the first user instruction (E10). Only for what cannot fail any more. */
 static void step_as_left(struct exec *x)
 {
-    x->s->rflags = (x->s->rflags & ~RFLAGS_TF) | (x->flags & RFLAGS_TF);
+    x->step = !!(x->flags & RFLAGS_TF);
 }
 
 /* Intel: in 64-bit mode only (SDM 2B SYSCALL); AMD: in all of protected mode (APM3 SYSCALL). */

@@ -152,7 +152,7 @@ static void start_task(struct exec *x, const struct task *t)
     load_segments(x);
     x->next_rip = s->rip;
     x->flags = s->rflags;
-    x->no_step = 1;
+    x->step = 0;
     if (x->event->has_error) {
         exec_stack_begin(x, &st);
         exec_push(x, &st, t->layout->size, x->event->error);

@@ -1,14 +1,15 @@
 /* The legacy opcode maps: one cell per opcode, in the order and the operand letters of SDM 2D appendix A. */
 #include "tables.h"
 
-#define CX(mnemonic, operands, extra) \
-    { EMUL_##mnemonic, FORM_##operands, SIZE_OF(ATTR_##operands | (extra)), 0, ATTR_##operands | (extra) }
+#define CELL(mnemonic, operands, attr, plain) { { { EMUL_##mnemonic, FORM_##operands } }, SIZE_OF(attr), plain, attr }
+#define CX(mnemonic, operands, extra) CELL(mnemonic, operands, ATTR_##operands | (extra), PLAIN_OF(ATTR_##operands | (extra)))
 #define C(mnemonic, operands)        CX(mnemonic, operands, 0)
-#define NONE                         { 0, 0, 0, 0, 0 }
-#define REG(row)                     { ROW_##row, 0, 0, 0, A_BY_REG }
-#define MOD(row)                     { MOD_##row, 0, 0, 0, A_BY_MOD }
-#define PP(row)                      { PP_##row, 0, 0, 0, A_BY_PP }
-#define RM(row)                      { RM_##row, 0, 0, 0, A_BY_RM }
+#define SPLIT(row, plain, attr)      { { { row, 0 } }, 0, plain, attr }
+#define NONE                         SPLIT(0, PLAIN_NOT, 0)
+#define REG(row)                     SPLIT(ROW_##row, PLAIN_GROUP, A_BY_REG)
+#define MOD(row)                     SPLIT(MOD_##row, PLAIN_NOT, A_BY_MOD)
+#define PP(row)                      SPLIT(PP_##row, PLAIN_NOT, A_BY_PP)
+#define RM(row)                      SPLIT(RM_##row, PLAIN_NOT, A_BY_RM)
 #define VEC(extra)                   CX(SIMD, V_W, extra)
 #define VEC_IB(extra)                CX(SIMD, V_W_Ib, extra)
 
@@ -34,10 +35,11 @@ const struct emul_cell emul_legacy[4][256] = {
         [0x1f] = CX(POP, Sreg, A_NO64), [0x27] = CX(DAA, none, A_NO64), [0x2f] = CX(DAS, none, A_NO64), [0x37] = CX(AAA, none, A_NO64),
         [0x3f] = CX(AAS, none, A_NO64), [0x40 ... 0x47] = CX(INC, Zv, A_NO64), [0x48 ... 0x4f] = CX(DEC, Zv, A_NO64),
         [0x50 ... 0x57] = C(PUSH, Zq), [0x58 ... 0x5f] = C(POP, Zq), [0x60] = CX(PUSHA, none, A_NO64), CX(POPA, none, A_NO64),
-        [0x62] = CX(BOUND, Gv_Ma, A_NO64), C(ARPL, Ew_Gw), [0x68] = C(PUSH, Iz), C(IMUL3, Gv_Ev_Iz), C(PUSH, Ibs), C(IMUL3, Gv_Ev_Ib),
+        [0x62] = CX(BOUND, Gv_Ma, A_NO64), CELL(ARPL, Ew_Gw, ATTR_Ew_Gw, PLAIN_NOT), [0x68] = C(PUSH, Iz), C(IMUL3, Gv_Ev_Iz), C(PUSH, Ibs), C(IMUL3, Gv_Ev_Ib),
         [0x6c] = C(INS, Yb_DX), C(INS, Yv_DX), C(OUTS, DX_Xb), C(OUTS, DX_Xv), [0x70 ... 0x7f] = C(JCC, Jb), [0x80] = REG(80), REG(81),
         [0x82] = REG(82), REG(83), C(TEST, Eb_Gb), C(TEST, Ev_Gv), CX(XCHG, Eb_Gb, A_LOCK), CX(XCHG, Ev_Gv, A_LOCK), [0x88] = C(MOV, Eb_Gb),
-        [0x89] = C(MOV, Ev_Gv), C(MOV, Gb_Eb), C(MOV, Gv_Ev), C(MOVSEG, Ev_Sw), C(LEA, Gv_M), C(MOVSEG, Sw_Ew), REG(8F), [0x90] = PP(90),
+        [0x89] = C(MOV, Ev_Gv), C(MOV, Gb_Eb), C(MOV, Gv_Ev), C(MOVSEG, Ev_Sw), C(LEA, Gv_M), C(MOVSEG, Sw_Ew),
+        [0x8f] = SPLIT(ROW_8F, PLAIN_NOT, A_BY_REG), PP(90),
         [0x91 ... 0x97] = C(XCHG, Zv_rAX), [0x98] = C(CBW, none), C(CWD, none), C(CALLF, Ap), C(WAIT, none), C(PUSHF, Fv), C(POPF, Fv),
         [0x9e] = C(SAHF, none), C(LAHF, none), [0xa0] = C(MOV, AL_Ob), C(MOV, rAX_Ov), C(MOV, Ob_AL), C(MOV, Ov_rAX), C(MOVS, Yb_Xb),
         [0xa5] = C(MOVS, Yv_Xv), C(CMPS, Yb_Xb), C(CMPS, Yv_Xv), [0xa8] = C(TEST, AL_Ib), C(TEST, rAX_Iz), C(STOS, Yb_AL), C(STOS, Yv_rAX),
@@ -189,10 +191,15 @@ const uint8_t emul_opsize[SIZES_END][EMUL_MODE_SIZES + 1][4] = {
 #define BASE_OF(n)   ((n) >= 0xc0 ? EMUL_REG_NONE : ((n) & 7) == 4 ? EMUL_REG_SIB : ((n) & 0xc7) == 5 ? EMUL_REG_RIP : (n) & 7)
 #define DISP_OF(n)   ((n) >= 0xc0 ? 0 : ((n) & 0xc7) == 5 || (n) >= 0x80 ? 4 : (n) >> 6)
 #define MODRM(n)     { 1, n, (n) >> 6, (n) >> 3 & 7, (n) & 7, BASE_OF(n), EMUL_REG_NONE, DISP_OF(n) }
+#define TAIL(n, size)  [(n) + 4 ... (n) + 5] = MEMORY_MORE, [(n) + 6 ... (n) + 11] = size
+#define TAILS(n, size) [n ... (n) + 3] = size, TAIL(n, size), TAIL((n) + 8, size), TAIL((n) + 16, size), TAIL((n) + 24, size), \
+                       TAIL((n) + 32, size), TAIL((n) + 40, size), TAIL((n) + 48, size), [(n) + 60 ... (n) + 61] = MEMORY_MORE, \
+                       [(n) + 62 ... (n) + 63] = size
 #define MODRM_4(n)   MODRM(n), MODRM((n) + 1), MODRM((n) + 2), MODRM((n) + 3)
 #define MODRM_16(n)  MODRM_4(n), MODRM_4((n) + 4), MODRM_4((n) + 8), MODRM_4((n) + 12)
 #define MODRM_64(n)  MODRM_16(n), MODRM_16((n) + 16), MODRM_16((n) + 32), MODRM_16((n) + 48)
 const struct emul_modrm emul_modrm[256] = { MODRM_64(0), MODRM_64(64), MODRM_64(128), MODRM_64(192) };
+const uint8_t emul_modrm_tail[256] = { TAILS(0, 0), TAILS(0x40, 1), TAILS(0x80, 4) };
 
 /* SDM 2D A.5.2. Kept as existing: the aliases FSTPNCE, FCOM2, FCOMP3, FXCH4, FCOMP5, FXCH7, FSTP8, FSTP9, and the 8087 and 80287
  * no-operations FENI, FDISI, FSETPM, FRSTPM, all of which run on the processors of today. */

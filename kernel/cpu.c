@@ -135,12 +135,17 @@ static void control_registers(void)
         xsetbv0(features.xcr0_all);
 }
 
+void cpu_tables(struct cpu *cpu)
+{
+    gdt_load(cpu);
+    idt_load();
+    __asm__ volatile("lldt %w0" : : "r"(0));
+}
+
 void cpu_init(struct cpu *cpu)
 {
     cpu->timer_at = ~0ull;
     control_registers();
     ist_init(cpu);
-    gdt_load(cpu);
-    idt_load();
-    __asm__ volatile("lldt %w0" : : "r"(0));
+    cpu_tables(cpu);
 }

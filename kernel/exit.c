@@ -1,19 +1,17 @@
 /* The exit table: one row per neutral cause of a VM exit, its handler, and the guest state that ring 3 is given.
  * Ring 0, interrupts off, on the vcpu's supervisor stack; called by the vendor's run loop. */
 #include "kernel/exit.h"
-#include "depriv/gate.h"
 #include "kernel/log.h"
-#include "kernel/policy.h"
-#include "kernel/vcpu.h"
 
-#define STATE_INSN    (ABI_STATE_RIP | ABI_STATE_CS | ABI_STATE_SEGS | ABI_STATE_CR) /* what decoding and addressing take */
-#define STATE_MMIO    (ABI_STATE_RIP | ABI_STATE_CS | ABI_STATE_CR) /* the rest by ABI_CALL_STATE_GET, if the instruction needs it */
+#define STATE_STRING_MAY (ABI_STATE_RIP | ABI_STATE_CR | ABI_STATE_DR)
 #define RETRIES_MAX   1000u /* exits in a row on which ring 3 made no progress (ATTACKS E22) */
 #define LENGTH_MAX    15u   /* of an instruction (SDM 2A 2.3.11) */
 
 struct exit_row {
     const char *name;
-    enum exit_action (*handle)(struct vcpu *v);
+    enum exit_action (*handle)(struct vcpu *v); /* NULL: nothing is to be done for it */
+    u8 op;                      /* where ring 3 handles it: enum abi_op */
+    u16 give, may;              /* guest state that ring 3 is given, and what it may change; with `insn`: for its length */
     u8 insn;                    /* INSN() of the instruction whose length the handler needs, or 0 */
     u8 pair;                    /* 1: or, when exit.flags says so, of the next one in the enum */
     u8 vector;                  /* of exit_raise() */
@@ -43,7 +41,8 @@ static void answer_fault(struct vcpu *v)
         inject_exception(v, inject & 0x1f, inject & ABI_INJECT_ERROR, READ_ONCE(v->frame->inject_error) & 0xffff);
 }
 
-enum exit_action exit_answer(struct vcpu *v, int status)
+/* Ring 3's answer to an operation: injects, ends the domain, or nothing. status: of depriv_call. */
+static enum exit_action exit_answer(struct vcpu *v, int status)
 {
     switch (status) {
     case ABI_OK:
@@ -70,23 +69,22 @@ enum exit_action exit_answer(struct vcpu *v, int status)
     return EXIT_RESUME;
 }
 
-static void give_insn_bytes(struct vcpu *v)
+static int row_call(struct vcpu *v, enum abi_op op)
 {
+    const struct exit_row *row = &exit_table[v->exit.kind];
     v->frame->insn_bytes = v->exit.insn_bytes;
     if (v->exit.insn_bytes)
         memcpy(v->frame->insn, v->exit.insn, sizeof(v->frame->insn));
+    return depriv_call(v, op, row->give, row->may);
 }
 
 /* Where the CPU does not report the instruction's length (SVM without NRIPS), ring 3 decodes it and checks that it is what was intercepted.
- * ABI_OK: v->exit.length is valid. Else as depriv_call. */
-static int insn_length(struct vcpu *v, enum abi_insn want)
+ * ABI_OK: v->exit.length is valid. Else as depriv_call. Not inline: registers would be saved for handlers that need no ring 3. */
+static __attribute__((noinline)) int insn_length(struct vcpu *v, const struct exit_row *row)
 {
     int status;
-    if (likely(v->exit.length))
-        return ABI_OK;
-    v->frame->want = want;
-    give_insn_bytes(v);
-    status = depriv_call(v, ABI_OP_LENGTH, STATE_INSN);
+    v->frame->want = row->insn - INSN(CPUID) + (v->exit.flags & row->pair);
+    status = row_call(v, ABI_OP_LENGTH);
     if (status != ABI_OK)
         return status;
     v->exit.length = READ_ONCE(v->frame->length);
@@ -96,17 +94,11 @@ static int insn_length(struct vcpu *v, enum abi_insn want)
     return -E_KILLED;
 }
 
-static enum exit_action exit_port_again(struct vcpu *v)
+/* The vendor has filled what the operation takes of the frame. */
+static enum exit_action exit_ring3(struct vcpu *v)
 {
-    return exit_port(v, gate_of_cpu());
-}
-
-/* INS or OUTS: ring 3 decodes the instruction and moves its registers itself. */
-static enum exit_action exit_string(struct vcpu *v)
-{
-    exit_give_port(v);
-    give_insn_bytes(v);
-    return exit_answer(v, depriv_call(v, ABI_OP_STRING, STATE_INSN));
+    int status = row_call(v, exit_table[v->exit.kind].op);
+    return status == ABI_OK && v->exit.kind == EXIT_PORT ? EXIT_ADVANCE : exit_answer(v, status);
 }
 
 static enum exit_action exit_cpuid(struct vcpu *v)
@@ -124,12 +116,8 @@ static enum exit_action exit_raise(struct vcpu *v)
 
 static enum exit_action exit_msr(struct vcpu *v)
 {
-    return policy_msr(v, v->exit.flags & 1) ? EXIT_ADVANCE : exit_raise(v);
-}
-
-static enum exit_action exit_xsetbv(struct vcpu *v)
-{
-    return policy_xsetbv(v) ? EXIT_ADVANCE : exit_raise(v);
+    bool done = v->exit.kind == EXIT_MSR ? policy_msr(v, v->exit.flags & 1) : policy_xsetbv(v);
+    return done ? EXIT_ADVANCE : exit_raise(v);
 }
 
 static enum exit_action exit_hlt(struct vcpu *v)
@@ -149,41 +137,14 @@ static enum exit_action exit_window(struct vcpu *v)
 /* RAM is mapped from the start, so a fault on it is a translation that was stale: enter again. Everything else is a device's, or nobody's. */
 static enum exit_action exit_nested(struct vcpu *v)
 {
-    if (domain_frame_at(v->domain, v->exit.gpa))
-        return exit_answer(v, ABI_RETRY);
-    v->frame->gpa = v->exit.gpa;
-    v->frame->flags = v->exit.flags;
-    give_insn_bytes(v);
-    return exit_answer(v, depriv_call(v, ABI_OP_MMIO, STATE_MMIO));
+    return !v->answered && domain_frame_at(v->domain, v->exit.gpa) ? exit_answer(v, ABI_RETRY) : exit_ring3(v);
 }
 
 static enum exit_action exit_exception(struct vcpu *v)
 {
     if (v->exit.vector == VEC_UD) /* intercepted with emulate=forced alone */
-        return exit_answer(v, depriv_call(v, ABI_OP_FORCED, ABI_STATE_ALL));
+        return exit_ring3(v);
     inject_exception(v, v->exit.vector, v->exit.error_valid, v->exit.error);
-    return EXIT_RESUME;
-}
-
-/* The CPU has checked the selector's descriptor and leaves the switch to us (SDM 3C 25.4.2). */
-static enum exit_action exit_task(struct vcpu *v)
-{
-    v->frame->gpa = v->exit.gpa;
-    v->frame->length = v->exit.length;
-    v->frame->inject_error = v->exit.error;
-    return exit_answer(v, depriv_call(v, ABI_OP_TASK, ABI_STATE_ALL));
-}
-
-/* Guest memory is always WB and coherent: INVD and WBINVD have nothing to do that the guest could see. INVD drops no data (SDM 2A INVD). */
-static enum exit_action exit_done(struct vcpu *v)
-{
-    (void)v;
-    return EXIT_ADVANCE;
-}
-
-static enum exit_action exit_again(struct vcpu *v)
-{
-    (void)v;
     return EXIT_RESUME;
 }
 
@@ -194,27 +155,30 @@ static enum exit_action exit_fatal(struct vcpu *v)
     return EXIT_RESUME;
 }
 
+#define ALL ABI_STATE_ALL
 static const struct exit_row exit_table[EXIT_KINDS] = {
-    [EXIT_PORT]       = { "port I/O",                 exit_port_again, 0, 0, 0 },
-    [EXIT_STRING]     = { "string I/O",               exit_string,     0, 0, 0 },
-    [EXIT_CPUID]      = { "CPUID",                    exit_cpuid,      INSN(CPUID), 0, 0 },
-    [EXIT_INTERRUPT]  = { "host interrupt",           exit_again,      0, 0, 0 },
-    [EXIT_WINDOW]     = { "interrupt window",         exit_window,     0, 0, 0 },
-    [EXIT_HLT]        = { "HLT",                      exit_hlt,        INSN(HLT), 0, 0 },
-    [EXIT_MSR]        = { "RDMSR or WRMSR",           exit_msr,        INSN(RDMSR), 1, VEC_GP },
-    [EXIT_NESTED]     = { "nested page fault",        exit_nested,     0, 0, 0 },
-    [EXIT_XSETBV]     = { "XSETBV",                   exit_xsetbv,     INSN(XSETBV), 0, VEC_GP },
-    [EXIT_INVD]       = { "INVD or WBINVD",           exit_done,       INSN(INVD), 1, 0 },
-    [EXIT_EXCEPTION]  = { "exception",                exit_exception,  0, 0, 0 },
-    [EXIT_UNDEFINED]  = { "undefined instruction",    exit_raise,      0, 0, VEC_UD },
-    [EXIT_PRIVILEGED] = { "refused instruction",      exit_raise,      0, 0, VEC_GP },
-    [EXIT_CALL]       = { "hypervisor call",          exit_raise,      0, 0, VEC_UD },
-    [EXIT_RETRY]      = { "retry",                    exit_again,      0, 0, 0 },
-    [EXIT_TASK]       = { "task switch",              exit_task,       0, 0, 0 },
-    [EXIT_TRIPLE]     = { "triple fault",             exit_fatal,      0, 0, 0 },
-    [EXIT_NMI]        = { "host NMI",                 exit_again,      0, 0, 0 },
-    [EXIT_FAILED]     = { "VM entry failed",          exit_fatal,      0, 0, 0 },
-    [EXIT_UNEXPECTED] = { "unexpected exit",          exit_fatal,      0, 0, 0 },
+    [EXIT_PORT]       = { "port I/O",              exit_ring3,     ABI_OP_PORT,   0,          STATE_PORT_MAY,   0, 0, 0 },
+    [EXIT_STRING]     = { "string I/O",            exit_ring3,     ABI_OP_STRING, STATE_CODE, STATE_STRING_MAY, 0, 0, 0 },
+    [EXIT_CPUID]      = { "CPUID",                 exit_cpuid,     0,             STATE_CODE, 0, INSN(CPUID), 0, 0 },
+    [EXIT_INTERRUPT]  = { "host interrupt",        NULL,           0,             0, 0, 0, 0, 0 },
+    [EXIT_WINDOW]     = { "interrupt window",      exit_window,    0,             0, 0, 0, 0, 0 },
+    [EXIT_HLT]        = { "HLT",                   exit_hlt,       0,             STATE_CODE, 0, INSN(HLT), 0, 0 },
+    [EXIT_MSR]        = { "RDMSR or WRMSR",        exit_msr,       0,             STATE_CODE, 0, INSN(RDMSR), 1, VEC_GP },
+    [EXIT_NESTED]     = { "nested page fault",     exit_nested,    ABI_OP_MMIO,   STATE_CODE, STATE_MMIO_MAY, 0, 0, 0 },
+    [EXIT_XSETBV]     = { "XSETBV",                exit_msr,       0,             STATE_CODE, 0, INSN(XSETBV), 0, VEC_GP },
+    /* Guest memory is WB and coherent: nothing that the guest could see is to be done. INVD drops no data (SDM 2A INVD). */
+    [EXIT_INVD]       = { "INVD or WBINVD",        NULL,           0,             STATE_CODE, 0, INSN(INVD), 1, 0 },
+    [EXIT_EXCEPTION]  = { "exception",             exit_exception, ABI_OP_FORCED, ALL, ALL, 0, 0, 0 },
+    [EXIT_UNDEFINED]  = { "undefined instruction", exit_raise,     0,             0, 0, 0, 0, VEC_UD },
+    [EXIT_PRIVILEGED] = { "refused instruction",   exit_raise,     0,             0, 0, 0, 0, VEC_GP },
+    [EXIT_CALL]       = { "hypervisor call",       exit_raise,     0,             0, 0, 0, 0, VEC_UD },
+    [EXIT_RETRY]      = { "retry",                 NULL,           0,             0, 0, 0, 0, 0 },
+    /* The CPU has checked the selector's descriptor and leaves the switch to us (SDM 3C 25.4.2). */
+    [EXIT_TASK]       = { "task switch",           exit_ring3,     ABI_OP_TASK,   ALL, ALL, 0, 0, 0 },
+    [EXIT_TRIPLE]     = { "triple fault",          exit_fatal,     0,             0, 0, 0, 0, 0 },
+    [EXIT_NMI]        = { "host NMI",              NULL,           0,             0, 0, 0, 0, 0 },
+    [EXIT_FAILED]     = { "VM entry failed",       exit_fatal,     0,             0, 0, 0, 0, 0 },
+    [EXIT_UNEXPECTED] = { "unexpected exit",       exit_fatal,     0,             0, 0, 0, 0, 0 },
 };
 
 const char *exit_name(u32 kind)
@@ -222,22 +186,33 @@ const char *exit_name(u32 kind)
     return kind < EXIT_KINDS ? exit_table[kind].name : "?";
 }
 
-enum exit_action exit_by_table(struct vcpu *v)
+static enum exit_action by_table(struct vcpu *v)
 {
     const struct exit_row *row = &exit_table[v->exit.kind];
-    int status = row->insn ? insn_length(v, row->insn - INSN(CPUID) + (v->exit.flags & row->pair)) : ABI_OK;
-    return likely(status == ABI_OK) ? row->handle(v) : exit_answer(v, status);
+    int status = unlikely(row->insn && !v->exit.length) ? insn_length(v, row) : ABI_OK;
+    if (unlikely(status != ABI_OK))
+        return exit_answer(v, status);
+    if (!row->handle)
+        return row->insn ? EXIT_ADVANCE : EXIT_RESUME;
+    return row->handle(v);
 }
 
-/* Bound: a handler asks once. */
-enum exit_action exit_pending(struct vcpu *v)
+/* Bound: a handler asks once, or once for the length and once more. */
+enum exit_action exit_dispatch(struct vcpu *v)
 {
     enum exit_action action;
-    do {
+    while ((action = by_table(v)) == EXIT_PENDING)
         method1_run(v);
-        action = exit_by_table(v);
-    } while (action == EXIT_PENDING);
     return action;
+}
+
+enum exit_action exit_finish(struct vcpu *v, u32 kind, int status)
+{
+    if (status != -E_PENDING)
+        return exit_answer(v, status);
+    v->exit.kind = kind;
+    method1_run(v);
+    return exit_dispatch(v);
 }
 
 /* ---- emulate=all ------------------------------------------------------------------------------------------------------- */
@@ -261,9 +236,8 @@ static void intercept(struct vcpu *v)
     v->exit.kind = intercept_exit[class].kind;
     v->exit.flags = intercept_exit[class].flags;
     v->exit.length = length;
-    vcpu_record(v, class, v->exit.kind, 0);
-    v->domain->exits[v->exit.kind]++;
-    if (exit_by_table(v) != EXIT_ADVANCE)
+    exit_count(v, v->exit.kind, class, 0);
+    if (exit_dispatch(v) != EXIT_ADVANCE)
         return;
     hvm->state_get(v, &s, ABI_STATE_RIP);
     s.rip += length;

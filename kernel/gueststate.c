@@ -19,8 +19,9 @@ const u32 msrs_passed[MSRS_PASSED] = {
     MSR_KERNEL_GS_BASE,
 };
 
-/* Where each group but ABI_STATE_RIP, the first, lies in struct abi_state, from here to the next row. */
+/* Where each group lies in struct abi_state, from here to the next row. */
 static const struct { u16 group, offset; } parts[] = {
+    { ABI_STATE_RIP,      0 },
     { ABI_STATE_SEGS,     offsetof(struct abi_state, seg[ABI_ES]) },
     { ABI_STATE_CS,       offsetof(struct abi_state, seg[ABI_CS]) },
     { ABI_STATE_SEGS,     offsetof(struct abi_state, seg[ABI_DS]) },
@@ -35,9 +36,7 @@ static const struct { u16 group, offset; } parts[] = {
 
 void state_copy(struct abi_state *to, const struct abi_state *from, u32 groups)
 {
-    if (groups & ABI_STATE_RIP)
-        __builtin_memcpy(to, from, offsetof(struct abi_state, seg));
-    for (u32 i = 0; groups & ~ABI_STATE_RIP && i < ARRAY_SIZE(parts) - 1; i++)
+    for (u32 i = 0; i < ARRAY_SIZE(parts) - 1; i++)
         if (parts[i].group & groups)
             memcpy((u8 *)to + parts[i].offset, (const u8 *)from + parts[i].offset, parts[i + 1].offset - parts[i].offset);
 }
@@ -69,17 +68,6 @@ const char *rule_broken(const struct rule *rules, u32 n)
     return NULL;
 }
 
-const char *guest_rip_broken(const struct abi_state *s, bool code64, bool wide)
-{
-    if (s->rip >> 32 && !(code64 && canonical(s->rip, wide)))
-        return "RIP must be canonical in 64-bit mode, below 4 GiB otherwise";
-    if (s->rflags & RFLAGS_ZERO || !(s->rflags & RFLAGS_FIXED))
-        return "RFLAGS: bit 1 must be 1, reserved bits 0";
-    if (s->shadow > ABI_SHADOW_MOVSS) /* both at once is the next value */
-        return "interruptibility: at most one of blocking by STI and by MOV SS, nothing else";
-    return NULL;
-}
-
 /* An address counts as canonical by the guest's own paging mode: a CPU that knows 57 bits would take more. VMRUN and VMLOAD would make
  * one canonical by themselves (APM2 15.5.1), and the guest would go on with another than ring 3 gave. */
 const char *guest_rule_broken(const struct abi_state *s, u32 groups)
@@ -101,6 +89,11 @@ const char *guest_rule_broken(const struct abi_state *s, u32 groups)
         { cr && lma != (s->efer & EFER_LME && paging), "EFER.LMA must be EFER.LME and CR0.PG" },
         { cr && lma && !(s->cr4 & CR4_PAE), "IA-32e mode needs CR4.PAE" },
         { (rip || cr) && s->rflags & RFLAGS_VM && (lma || !(s->cr0 & CR0_PE)), "RFLAGS.VM needs protected mode outside IA-32e mode" },
+        { (rip || code || cr) && s->rip >> 32 && !(state_code64(s) && canonical(s->rip, wide)),
+          "RIP must be canonical in 64-bit mode, below 4 GiB otherwise" },
+        { rip && (s->rflags & RFLAGS_ZERO || !(s->rflags & RFLAGS_FIXED)), "RFLAGS: bit 1 must be 1, reserved bits 0" },
+        { rip && s->shadow > ABI_SHADOW_MOVSS, /* both at once is the next value */
+          "interruptibility: at most one of blocking by STI and by MOV SS, nothing else" },
         { groups & ABI_STATE_DR && (s->dr6 | s->dr7) & HIGH_HALF, "DR6, DR7: bits 63:32 must be 0" },
         { sysenter && s->sysenter_cs & HIGH_HALF, "SYSENTER_CS: bits 63:32 must be 0" },
         { sysenter && !(canonical(s->sysenter_esp, wide) && canonical(s->sysenter_eip, wide)), "SYSENTER_ESP, _EIP must be canonical" },
@@ -118,6 +111,5 @@ const char *guest_rule_broken(const struct abi_state *s, u32 groups)
         { system && !(canonical(s->gdtr.base, wide) && canonical(s->idtr.base, wide)), "GDTR, IDTR: base must be canonical" },
         { system && (s->gdtr.limit > TABLE_LIMIT || s->idtr.limit > TABLE_LIMIT), "GDTR, IDTR: limit must be below 64 KiB" },
     };
-    const char *text = rule_broken(rules, ARRAY_SIZE(rules));
-    return text || !(rip || code || cr) ? text : guest_rip_broken(s, state_code64(s), wide);
+    return rule_broken(rules, ARRAY_SIZE(rules));
 }

@@ -8,6 +8,9 @@
 enum { ATTR_TYPE = 0xf, ATTR_S = BIT(4), ATTR_P = BIT(7), ATTR_L = BIT(13), ATTR_DB = BIT(14), ATTR_G = BIT(15), ATTR_KNOWN = 0x1f0ff };
 #define ATTR_DPL(attr) ((attr) >> 5 & 3)
 
+/* What decoding and address translation take; the rest of an operation's state by ABI_CALL_STATE_GET, if it is needed. */
+#define STATE_CODE (ABI_STATE_RIP | ABI_STATE_CS | ABI_STATE_CR)
+
 /* What the rules about any group read besides that group. */
 #define GUEST_RULE_INPUTS (ABI_STATE_RIP | ABI_STATE_CS | ABI_STATE_SEGS | ABI_STATE_SYSTEM | ABI_STATE_CR)
 
@@ -18,7 +21,6 @@ struct rule {
 };
 const char *rule_broken(const struct rule *rules, u32 n);
 const char *guest_rule_broken(const struct abi_state *s, u32 groups);        /* rules that a change of these groups can break */
-const char *guest_rip_broken(const struct abi_state *s, bool code64, bool wide); /* of ABI_STATE_RIP alone, RFLAGS.VM being as it was */
 
 /* MSRs that the guest reads and writes without an exit: those that VM entry, VMLOAD or the load of a vcpu switches. */
 #define MSRS_PASSED 10u

@@ -9,8 +9,8 @@ struct cpu;
 
 /* Neutral causes of an exit; each vendor maps every hardware reason to one of them in a table. kernel/exit.c has a row for each. */
 enum exit_kind {
-    EXIT_PORT,          /* IN, OUT: port, size, flags (ABI_PORT_*) */
-    EXIT_STRING,        /* INS, OUTS: likewise; ring 3 decodes and moves RIP */
+    EXIT_PORT,          /* IN, OUT */
+    EXIT_STRING,        /* INS, OUTS: ring 3 decodes and moves RIP */
     EXIT_CPUID,
     EXIT_INTERRUPT,     /* host interrupt: already handled by the vendor's loop */
     EXIT_WINDOW,        /* the guest can take an interrupt now */
@@ -32,14 +32,13 @@ enum exit_kind {
     EXIT_KINDS
 };
 
+/* What an operation of ring 3 takes of an exit is in the frame: for EXIT_PORT, EXIT_STRING, EXIT_NESTED, EXIT_TASK. */
 struct exit_info {
     u32 kind;
     u32 reason;         /* the hardware's number */
     u32 length;         /* of the instruction, 0: the CPU does not say (SVM without NRIPS); ring 3 decodes */
-    u16 port;
-    u8 size;
-    u8 flags;           /* EXIT_PORT: ABI_PORT_*; EXIT_NESTED: ABI_MMIO_*; others: 1 = write */
-    u64 gpa;            /* EXIT_NESTED; EXIT_TASK: as for ABI_OP_TASK */
+    u32 flags;          /* 1 = write */
+    u64 gpa;            /* EXIT_NESTED */
     u32 vector;         /* EXIT_EXCEPTION */
     u32 error;          /* likewise; with ABI_INJECT_ERROR in error_valid */
     u32 error_valid;

@@ -1,4 +1,5 @@
 /* MSRs as the guest sees them: a table with a reason per row; what no row names is #GP(0). Those that pass through never come here. */
+#include "kernel/gueststate.h"
 #include "kernel/policy.h"
 #include "kernel/vcpu.h"
 
@@ -43,12 +44,10 @@ static bool stored(struct msr_access *a)
     return true;
 }
 
-/* Eight memory types; 2, 3 and those above 7 do not exist (SDM 3A 11.12.2). */
 static bool pat(struct msr_access *a)
 {
-    for (u64 types = a->value, i = 0; a->write && i < sizeof(types); i++, types >>= 8)
-        if ((types & 0xff) > 7 || (types & 0xfe) == 2)
-            return false;
+    if (a->write && !pat_legal(a->value))
+        return false;
     stored(a);
     if (a->write)
         hvm->sync(a->v);

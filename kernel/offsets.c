@@ -1,6 +1,6 @@
 /* Offsets and sizes that assembly uses, taken from C: compiled to assembly and turned into build/offsets.inc. */
+#include "depriv/gate.h"
 #include "kernel/trap.h"
-#include "kernel/vcpu.h"
 
 #define DEFINE(name, value) __asm__ volatile("\n==> %%define " #name " %c0" : : "i"((u64)(value)))
 
@@ -23,8 +23,10 @@ void offsets(void)
     DEFINE(VCPU_CPU, offsetof(struct vcpu, thread.cpu));
     DEFINE(VCPU_VMCB_PA, offsetof(struct vcpu, vmcb_pa));
     DEFINE(VCPU_HOST_VMCB_PA, offsetof(struct vcpu, host_vmcb_pa));
+    DEFINE(FRAME_STATUS, offsetof(struct abi_frame, status));
+    DEFINE(DEPRIV_BAD_STATUS, DEPRIV_BAD_STATUS);
     DEFINE(VCPU_HVM, offsetof(struct vcpu, hvm));
-    DEFINE(VCPU_LAUNCHED, offsetof(struct vcpu, launched));
+    DEFINE(VCPU_HOST_RSP, offsetof(struct vcpu, host_rsp));
     DEFINE(INFO_DOMID, ABI_INFO_BASE + offsetof(struct abi_info, domid));
     DEFINE(INFO_CPU, ABI_INFO_BASE + offsetof(struct abi_info, cpu));
     DEFINE(ABI_CALL_BY_SYSENTER, ABI_CALL_BY_SYSENTER);
@@ -35,5 +37,6 @@ void offsets(void)
     DEFINE(CPU_RSP0, offsetof(struct cpu, tss) + offsetof(struct tss, rsp));
     DEFINE(CPUS_MAX, CPUS_MAX);
     DEFINE(TRAP_STUB, TRAP_STUB);
+    DEFINE(ABI_PLAN_AREA, ABI_PLAN_AREA);
     DEFINE(STACK_HEAD, sizeof(struct stack_head));
 }

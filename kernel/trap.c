@@ -88,7 +88,7 @@ static void trap_ring3(struct trap_frame *f)
     trap_print(f);
     write_cr2(0);
     __asm__ volatile("mov %0, %%db6" : : "r"(DR6_CLEAR)); /* on VMX it is the guest's next */
-    gate_abort(v, -E_KILLED);
+    gate_abort(v);
 }
 
 /* An interrupt in ring 3 was handled there and then; what it left to do is done before ring 3 goes on (S0-13). */
@@ -99,7 +99,7 @@ static void ring3_resume(struct vcpu *v)
         sched_yield();
     }
     if (READ_ONCE(v->hazards) & HAZARD_KILL)
-        gate_abort(v, -E_KILLED);
+        gate_abort(v);
 }
 
 /* TF survives SYSENTER, so a single step can arrive on the entry's first instruction: it is ring 3's doing, and dropped (ATTACKS K6). */
@@ -115,6 +115,8 @@ static bool trap_step_into_entry(struct trap_frame *f)
 void trap_handle(struct trap_frame *f)
 {
     count_event(COUNT_IRET);
+    if (f->cs & 3 && !this_cpu()->current) /* no thread yet: the setup program */
+        boot_planned(f);
     if (f->vector >= 32) {
         interrupt_handle((u32)f->vector);
         if (f->cs & 3 && f->vector == VECTOR_TIMER)

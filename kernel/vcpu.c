@@ -183,14 +183,13 @@ static void wait_halted(struct vcpu *v)
 }
 
 /* Bound: each turn handles one cause; a turn without progress sleeps. */
-bool vcpu_ready_slow(struct vcpu *v)
+bool vcpu_ready(struct vcpu *v)
 {
     for (;;) {
         u32 h = READ_ONCE(v->hazards);
         if (h & HAZARD_KILL)
             return false;
-        if (h & HAZARD_COMMIT) { /* first: the others look at the state */
-            hazard_clear(v, HAZARD_COMMIT);
+        if (v->commit_groups || h & HAZARD_MAPPED) { /* first: the others look at the state */
             depriv_commit(v);
         } else if (h & HAZARD_YIELD) {
             hazard_clear(v, HAZARD_YIELD);
@@ -235,10 +234,10 @@ void inject_exception(struct vcpu *v, u32 vector, bool has_error, u32 error)
 
 void vcpu_print_ring(const struct vcpu *v)
 {
-    u32 n = (u32)min_u64(v->ring_next, 16);
-    for (u32 i = 1; i <= n; i++) {
-        const struct exit_record *r = &v->ring[(v->ring_next - i) % VCPU_RING];
-        log_domain(v->domain->name, "  exit -%u: %s, reason %x, info %lx", i, exit_name(r->kind), r->reason, r->info);
+    u64 end = v->ring_next / sizeof(struct exit_record), n = min_u64(end, 16);
+    for (u64 i = 1; i <= n; i++) {
+        const struct exit_record *r = &v->ring[(end - i) % VCPU_RING];
+        log_domain(v->domain->name, "  exit -%lu: %s, reason %lx, info %lx", i, exit_name(r->what & 0xff), r->what >> 8, r->info);
     }
 }
 

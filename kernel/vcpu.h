@@ -6,19 +6,19 @@
 #include "kernel/domain.h"
 #include "kernel/hvm.h"
 
-#define VCPU_RING 64u
+#define VCPU_RING 64u /* a power of two */
 
-struct exit_record { u32 kind, reason; u64 info; }; /* reason is the vendor's; info: its qualification, or the gpa */
+struct exit_record { u64 what, info; }; /* EXIT_RECORD(); info: the vendor's qualification, the gpa, or the leaf */
+#define EXIT_RECORD(reason, kind) ((u64)(reason) << 8 | (kind)) /* reason is the vendor's */
 
 /* vcpu.hazards: anything that must be looked at before the next guest entry; 0 on the hot path. */
 #define HAZARD_KILL    BIT(0)   /* the domain ends */
 #define HAZARD_EVENTS  BIT(1)   /* vcpu.events is nonzero */
 #define HAZARD_INTR    BIT(2)   /* ring 3's interrupt controller asks: acknowledge and inject when possible */
-#define HAZARD_WINDOW  BIT(3)   /* an interrupt window exit is armed */
+#define HAZARD_WINDOW  BIT(3)   /* VMX: an interrupt window exit is armed, so that an advance cannot leave the shadow for later */
 #define HAZARD_YIELD   BIT(4)   /* quantum used up */
 #define HAZARD_HALT    BIT(5)   /* the guest executed HLT */
-#define HAZARD_COMMIT  BIT(6)   /* ring 3 changed guest state: vcpu.commit */
-#define HAZARD_MAPPED  BIT(7)   /* vcpu.windows: until the operation ends */
+#define HAZARD_MAPPED  BIT(6)   /* vcpu.windows: until the operation ends */
 
 struct vcpu {
     /* Known to assembly (offsets.c). */
@@ -27,15 +27,20 @@ struct vcpu {
     struct { u64 frame, stack, entry, info; } user; /* what ring 3 is entered with: RDI, RSP, RIP, RSI */
     u64 domid;                  /* the one value that every call's first argument is compared with */
     u64 vmcb_pa, host_vmcb_pa;  /* SVM: for VMRUN, VMLOAD, VMSAVE */
-    u64 launched;               /* VMX: VMRESUME, not VMLAUNCH */
+    u64 host_rsp;               /* VMX: HOST_RSP as the VMCS holds it; 0: VMLAUNCH, not VMRESUME */
 
     struct domain *domain;
     u32 index;
     u32 gate;                   /* enum gate */
-    u32 hazards;                /* hazard_set(), hazard_clear() */
+    /* What must be looked at before the next guest entry: read as one word by vcpu_due(). */
+    u32 event __attribute__((aligned(8))); /* to inject: ABI_INJECT_VALID | HVM_EVENT_* | vector, 0 none */
+    u16 hazards;                /* hazard_set(), hazard_clear() */
+    u16 commit_groups;          /* ABI_STATE_* that ring 3 changed in the frame, until depriv_commit() */
+    u32 cached;                 /* VMX: which guest state ring 0 has a copy of (vmx.h) */
     u32 events;                 /* ABI_EVENT_*, atomic */
     u32 intr;                   /* level that ring 3 reported last */
     u32 windows;                /* guestmem=window: those that the operation has mapped */
+    u16 may;                    /* ABI_STATE_* that ring 3 may change by the operation */
     u64 cr3;                    /* what its CPU has there while it runs: the domain's, or for the length of a copy the copier's */
     u64 timer;                  /* TSC of ABI_EVENT_TIMER, or ABI_TIMER_NEVER */
     struct vcpu *on_cpu;        /* next in run_queue.vcpus */
@@ -44,7 +49,6 @@ struct vcpu {
     void *user_stack_pages;
 
     struct exit_info exit;
-    u32 event;                  /* to inject at the next entry: ABI_INJECT_VALID | HVM_EVENT_* | vector, 0 none */
     u32 event_error;
     u32 event_length;           /* instruction length for software events */
     u64 tsc_offset;             /* guest TSC = host TSC + this */
@@ -58,32 +62,26 @@ struct vcpu {
     u64 mtrr_def_type, mtrr_fixed[11], mtrr_var[16];
     void *hvm;                  /* VMCS or VMCB, pool */
     struct exit_record ring[VCPU_RING];
-    u32 ring_next;
+    u64 ring_next;              /* bytes written to the ring */
     u32 retries;                /* exits in a row without progress */
-    bool answered;              /* method 1: ring 3 has run; what the gate returned, and the status of its reply */
-    int answer;
-    u32 answer_status;
+    bool answered;              /* method 1: ring 3 has run, the answer is in the frame */
     u64 top_calls;              /* operations that no exit led to; ring_next counts the others */
     u64 tick_op, tick_at;       /* depriv_tick(): the operation that the last counted tick saw, and how long the thread had run */
     u64 window_at;
     u32 op_quanta, window_quanta;
-    u32 commit_groups;
-    struct abi_state commit;    /* what ring 3 changed, until depriv_commit() */
     u64 stack_copy_rsp;         /* method 2: where the copy begins */
     u64 stack_copy[96];         /* method 2: the supervisor stack while ring 3 runs */
     u8 fpu[3072] __attribute__((aligned(64))); /* XSAVE area of the guest while not loaded */
 };
 
 /* Atomic throughout: other CPUs set KILL and EVENTS, and a plain OR here could take theirs away again. */
-static inline void hazard_set(struct vcpu *v, u32 hazards) { __atomic_or_fetch(&v->hazards, hazards, __ATOMIC_SEQ_CST); }
-static inline void hazard_clear(struct vcpu *v, u32 hazards) { __atomic_and_fetch(&v->hazards, ~hazards, __ATOMIC_SEQ_CST); }
+static inline void hazard_set(struct vcpu *v, u32 hazards) { __atomic_or_fetch(&v->hazards, (u16)hazards, __ATOMIC_SEQ_CST); }
+static inline void hazard_clear(struct vcpu *v, u32 hazards) { __atomic_and_fetch(&v->hazards, (u16)~hazards, __ATOMIC_SEQ_CST); }
 
-/* The loop between guest entries, called by the vendor's run loop before each entry. False: leave the loop, the vcpu is to end. */
-bool vcpu_ready_slow(struct vcpu *v);
-static inline bool vcpu_ready(struct vcpu *v)
-{
-    return likely(!READ_ONCE(v->hazards)) || vcpu_ready_slow(v);
-}
+/* Between guest entries: an event, hazards or a commit. vcpu_ready() deals with the last two. False: the vcpu is to end. */
+_Static_assert(offsetof(struct vcpu, commit_groups) == offsetof(struct vcpu, event) + 6, "vcpu_due reads them as one");
+static inline bool vcpu_due(const struct vcpu *v) { return *(const volatile u64 *)&v->event; }
+bool vcpu_ready(struct vcpu *v);
 
 int vcpu_create(struct domain *d, u32 index); /* d->vcpu[index]; -E_NOMEM: the pool is empty, vcpu_free() frees what there is of it */
 void vcpu_free(struct vcpu *v);
@@ -92,10 +90,6 @@ void vcpu_switch_in(struct vcpu *v);          /* scheduler: make v the loaded vc
 void vcpu_debug_save(struct vcpu *v);         /* DR0-DR3, DR6: from the registers of this CPU, where v is live, and to them */
 void vcpu_debug_load(const struct vcpu *v);
 void vcpu_unload(struct cpu *cpu);            /* save what cpu->loaded left in the registers */
-static inline void vcpu_record(struct vcpu *v, u32 reason, u32 kind, u64 info)
-{
-    v->ring[v->ring_next++ % VCPU_RING] = (struct exit_record){ kind, reason, info };
-}
 void vcpu_print_ring(const struct vcpu *v);   /* its last exits, newest first */
 void vcpu_print_memory(const struct vcpu *v); /* what it takes */
 void vcpu_print_state(struct vcpu *v);        /* guest registers */

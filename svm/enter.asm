@@ -11,28 +11,27 @@ global svm_enter_guest
 
 %define VMCB_RAX 0x5f8
 
-; rdi = vcpu; every register but RSP and RBP is lost: the caller says so to the compiler, which saves what it needs and no more (svm.h).
-; Stack during the guest: frame page, VMCB, rbp, return address (rising).
+; rbx = vcpu, kept; every other register but RSP is lost: the caller says so to the compiler, which saves what it needs and no more (svm.h).
+; Stack during the guest: vcpu, return address (rising).
 svm_enter_guest:
-    push    rbp
-    mov     rdx, [rdi + VCPU_FRAME]
-    mov     rcx, [rdi + VCPU_HVM]
-    push    rcx
-    push    rdx
+    push    rbx
+    mov     rdx, [rbx + VCPU_FRAME]
+    mov     rcx, [rbx + VCPU_HVM]
     mov     rax, [rdx + GPR(0)]
     mov     [rcx + VMCB_RAX], rax
-    mov     rax, [rdi + VCPU_VMCB_PA]
+    mov     rax, [rbx + VCPU_VMCB_PA]
     GPRS_LOAD rdx
     mov     rdx, [rdx + GPR(2)]
     sti                             ; with V_INTR_MASKING the host's IF lets physical interrupts end the guest's run (APM2 15.21.1);
     vmrun                           ; GIF = 0 keeps them from being taken here. STI after CLGI: an emulator checks for them at STI
     cli
 
-    pop     rax                     ; VMRUN gave RAX and RSP back
+    mov     rax, [rsp]              ; VMRUN gave RAX and RSP back
+    mov     rax, [rax + VCPU_FRAME]
     GPRS_STORE
-    pop     rcx
+    pop     rbx
+    mov     rcx, [rbx + VCPU_HVM]
     mov     rcx, [rcx + VMCB_RAX]
     mov     [rax + GPR(0)], rcx
-    pop     rbp
-    GPRS_CLEAR ecx, edx, ebx, esi, edi, r8d, r9d, r10d, r11d, r12d, r13d, r14d, r15d
+    GPRS_CLEAR ecx, edx, ebp, esi, edi, r8d, r9d, r10d, r11d, r12d, r13d, r14d, r15d
     ret

@@ -1,4 +1,5 @@
 /* Every exit code of APM2 appendix C: its neutral kind and what is read from the VMCB for it, or its name. */
+#include "kernel/exit.h"
 #include "svm/svm.h"
 
 /* How far a handler goes while the guest's VMLOAD state is live and GIF = 0. */
@@ -8,65 +9,60 @@ enum stay {
     STAY,                       /* ring 0 alone, and no state group that VMSAVE provides */
 };
 
-static void decode_msr(struct exit_info *e, struct vmcb *c)
+static void decode_msr(struct vcpu *v, struct vmcb *c)
 {
-    e->flags = c->exit_info1 & 1;
+    v->exit.flags = c->exit_info1 & 1;
 }
 
-static void decode_nested(struct exit_info *e, struct vmcb *c)
+static void decode_port(struct vcpu *v, struct vmcb *c)
 {
-    e->gpa = c->exit_info2;
-    e->flags = (c->exit_info1 & NPF_WRITE ? ABI_MMIO_WRITE : 0) | ((c->exit_info1 & (NPF_FINAL | NPF_FETCH)) == NPF_FINAL ? ABI_MMIO_FINAL : 0);
+    svm_decode_port(v, c);
+    v->exit.kind = c->exit_info1 & IOIO_STRING ? EXIT_STRING : EXIT_PORT;
+}
+
+static void decode_nested(struct vcpu *v, struct vmcb *c)
+{
+    v->frame->gpa = v->exit.gpa = c->exit_info2;
+    v->frame->flags = (u8)NPF_FLAGS(c->exit_info1 & NPF_FETCH ? c->exit_info1 & ~NPF_FINAL : c->exit_info1);
     if (svm_features.decode && c->fetched <= sizeof(c->insn)) {
-        e->insn_bytes = c->fetched;
-        memcpy(e->insn, c->insn, sizeof(c->insn));
+        v->exit.insn_bytes = c->fetched;
+        memcpy(v->exit.insn, c->insn, sizeof(c->insn));
     }
 }
 
-/* DR6 and DR7 are in the VMCB as delivery would leave them, but for DR7.GD, which delivery clears (APM2 13.1.1.4). */
-static void decode_debug(struct exit_info *e, struct vmcb *c)
+/* DR6 and DR7 are in the VMCB as delivery of #DB would leave them, but for DR7.GD, which it clears (APM2 13.1.1.4). */
+static void decode_exception(struct vcpu *v, struct vmcb *c)
 {
-    e->vector = VEC_DB;
-    e->error_valid = 0;
-    c->save.dr7 &= ~DR7_GD;
-    c->clean &= ~(u32)CLEAN_DR;
-}
-
-static void decode_undefined(struct exit_info *e, struct vmcb *c)
-{
-    (void)c;
-    e->vector = VEC_UD;
-    e->error_valid = 0;
-}
-
-static void decode_alignment(struct exit_info *e, struct vmcb *c)
-{
-    e->vector = VEC_AC;
-    e->error_valid = ABI_INJECT_ERROR;
-    e->error = (u32)c->exit_info1;
+    v->exit.vector = (u32)c->exit_code - VMEXIT_EXCP;
+    v->exit.error_valid = v->exit.vector == VEC_AC ? ABI_INJECT_ERROR : 0;
+    v->exit.error = (u32)c->exit_info1;
+    if (v->exit.vector == VEC_DB) {
+        c->save.dr7 &= ~DR7_GD;
+        c->clean &= ~(u32)CLEAN_DR;
+    }
 }
 
 /* TCG loses the guest's interrupt shadow at VMRUN: after an exit between STI and HLT an interrupt is taken before the HLT, which then
  * sleeps although the interrupt was meant to end it. Such a HLT has no shadow and stands where an exit found one: the run loop does not
  * sleep on it. Where VMRUN keeps the shadow (APM2 15.21.5) this HLT has one, so nothing changes there. */
-static void decode_halt(struct exit_info *e, struct vmcb *c)
+static void decode_halt(struct vcpu *v, struct vmcb *c)
 {
     if (c->own_shadow_rip == c->save.rip && !(c->int_shadow & VMCB_SHADOW))
-        e->flags = SVM_HALT_AWAKE;
+        v->exit.flags = SVM_HALT_AWAKE;
     c->own_shadow_rip = ~0ull;
 }
 
 struct vmexit_row {
     u8 kind, stay;
-    void (*decode)(struct exit_info *e, struct vmcb *c); /* on top of the length */
+    void (*decode)(struct vcpu *v, struct vmcb *c); /* on top of the length */
 };
 
 /* By exit code; stay 0: no row. Each is intercepted. #DB and #AC can follow each other for ever inside one delivery, with no interrupt
  * between (ATTACKS E22). */
 static const struct vmexit_row rows[] = {
-    [VMEXIT_EXCP + VEC_DB]     = { EXIT_EXCEPTION,  STAY,        decode_debug },
-    [VMEXIT_EXCP + VEC_UD]     = { EXIT_EXCEPTION,  STAY_NEVER,  decode_undefined }, /* with emulate=forced */
-    [VMEXIT_EXCP + VEC_AC]     = { EXIT_EXCEPTION,  STAY,        decode_alignment },
+    [VMEXIT_EXCP + VEC_DB]     = { EXIT_EXCEPTION,  STAY,        decode_exception },
+    [VMEXIT_EXCP + VEC_UD]     = { EXIT_EXCEPTION,  STAY_NEVER,  decode_exception }, /* with emulate=forced */
+    [VMEXIT_EXCP + VEC_AC]     = { EXIT_EXCEPTION,  STAY,        decode_exception },
     [VMEXIT_EXCP + VEC_MC]     = { EXIT_NMI,        STAY_NEVER,  NULL },
     [VMEXIT_INTR]              = { EXIT_INTERRUPT,  STAY_NEVER,  NULL },
     [VMEXIT_NMI]               = { EXIT_NMI,        STAY_NEVER,  NULL },
@@ -78,7 +74,7 @@ static const struct vmexit_row rows[] = {
     [VMEXIT_INVD]              = { EXIT_INVD,       STAY_LENGTH, NULL },
     [VMEXIT_HLT]               = { EXIT_HLT,        STAY_LENGTH, decode_halt },
     [VMEXIT_INVLPGA]           = { EXIT_UNDEFINED,  STAY,        NULL },
-    [VMEXIT_IOIO]              = { EXIT_PORT,       STAY_NEVER,  svm_decode_port },
+    [VMEXIT_IOIO]              = { EXIT_PORT,       STAY_NEVER,  decode_port }, /* where svm.c does not */
     [VMEXIT_MSR]               = { EXIT_MSR,        STAY_LENGTH, decode_msr },
     [VMEXIT_FERR_FREEZE]       = { EXIT_RETRY,      STAY,        NULL }, /* waits for an interrupt that no PIC here sends */
     [VMEXIT_SHUTDOWN]          = { EXIT_TRIPLE,     STAY_NEVER,  NULL },
@@ -142,14 +138,13 @@ bool svm_exit_decode(struct vcpu *v)
     if (unlikely(c->int_shadow & VMCB_SHADOW))
         c->own_shadow_rip = c->save.rip;
     if (row->decode)
-        row->decode(e, c);
-    if (e->kind == EXIT_PORT && e->flags & ABI_PORT_STRING)
-        e->kind = EXIT_STRING;
+        row->decode(v, c);
     if (unlikely(e->length > SVM_LENGTH_MAX))
         e->length = 0;
     if (unlikely(row->kind == EXIT_UNEXPECTED))
         e->text = unexpected_name((u32)c->exit_code);
     else if (unlikely(row->kind == EXIT_FAILED))
         e->text = svm_entry_broken(v);
+    exit_count(v, e->kind, e->reason, e->kind == EXIT_NESTED ? c->exit_info2 : c->exit_info1);
     return row->stay == STAY || (row->stay == STAY_LENGTH && e->length);
 }

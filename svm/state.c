@@ -4,7 +4,6 @@
 #include "kernel/gueststate.h"
 #include "svm/svm.h"
 
-#define DPL_MASK       (3u << 5)
 /* In the order that the VMCB has. */
 #define SYSENTER_BYTES (offsetof(struct abi_state, star) - offsetof(struct abi_state, sysenter_cs))
 #define SYSCALL_BYTES  (offsetof(struct abi_state, dr) - offsetof(struct abi_state, star))
@@ -19,16 +18,6 @@ static struct vmcb_segment *segment_at(struct vmcb_save *g, u32 i)
     return (struct vmcb_segment *)((u8 *)g + offset[i]);
 }
 
-/* attrib bits 8-11 are abi attr bits 12-15; a segment without P is what VMX calls unusable. */
-static void segment_get(struct abi_segment *to, const struct vmcb_segment *from)
-{
-    u32 attrib = from->attrib;
-    to->base = from->base;
-    to->limit = from->limit;
-    to->attr = (attrib & 0xff) | (attrib & 0xf00) << 4 | (attrib & VMCB_SEG_P ? 0 : ABI_SEG_UNUSABLE);
-    to->selector = from->selector;
-}
-
 static struct vmcb_segment segment_set(const struct abi_segment *from)
 {
     u32 attrib = (from->attr & 0xff) | (from->attr >> 4 & 0xf00);
@@ -41,26 +30,14 @@ void svm_state_get(struct vcpu *v, struct abi_state *s, u32 groups)
 {
     struct vmcb *c = vcpu_vmcb(v);
     struct vmcb_save *g = &c->save;
-    if (groups & ABI_STATE_RIP) {
-        s->rip = g->rip;
-        s->rsp = g->rsp;
-        s->rflags = g->rflags;
-        s->shadow = c->int_shadow & VMCB_SHADOW ? ABI_SHADOW_STI : 0; /* one bit for both kinds (APM2 15.21.5) */
+    svm_code_get(v, s, groups);
+    for (u32 left = state_segments(groups & ~ABI_STATE_CS); left; left &= left - 1) {
+        const struct vmcb_segment *from = segment_at(g, (u32)__builtin_ctz(left));
+        svm_segment_get(&s->seg[__builtin_ctz(left)], from, from->attrib);
     }
-    for (u32 left = state_segments(groups); left; left &= left - 1)
-        segment_get(&s->seg[__builtin_ctz(left)], segment_at(g, (u32)__builtin_ctz(left)));
-    if (groups & ABI_STATE_CS) /* the CPL is a field of its own: SYSRET leaves SS.DPL as it was (APM2 15.5.1) */
-        s->seg[ABI_SS].attr = (s->seg[ABI_SS].attr & ~DPL_MASK) | (g->cpl << 5 & DPL_MASK);
     if (groups & ABI_STATE_SYSTEM) {
         s->gdtr = (struct abi_table){ .base = g->gdtr.base, .limit = g->gdtr.limit };
         s->idtr = (struct abi_table){ .base = g->idtr.base, .limit = g->idtr.limit };
-    }
-    if (groups & ABI_STATE_CR) {
-        s->cr0 = g->cr0;
-        s->cr2 = g->cr2;
-        s->cr3 = g->cr3;
-        s->cr4 = g->cr4;
-        s->efer = g->efer & ~EFER_SVME; /* VMRUN wants it set; the guest does not have it */
     }
     if (groups & ABI_STATE_DR) {
         if (v->live)
@@ -90,14 +67,6 @@ static void control_set(struct vmcb *c, const struct abi_state *s)
     c->clean &= ~(u32)(CLEAN_CR | CLEAN_CR2 | CLEAN_SEG);
 }
 
-static void rip_set(struct vmcb *c, const struct abi_state *s)
-{
-    c->save.rip = s->rip;
-    c->save.rsp = s->rsp;
-    c->save.rflags = s->rflags;
-    c->int_shadow = (c->int_shadow & ~VMCB_SHADOW) | (s->shadow ? VMCB_SHADOW : 0);
-}
-
 /* SS.DPL says the CPL, but in real mode (0) and virtual-8086 mode (3); without a new SS it stays, unless the mode is another. */
 static void cpl_set(struct vmcb *c, u32 groups)
 {
@@ -114,8 +83,12 @@ static void cpl_set(struct vmcb *c, u32 groups)
 static void state_store(struct vcpu *v, const struct abi_state *s, u32 groups)
 {
     struct vmcb *c = vcpu_vmcb(v);
-    if (groups & ABI_STATE_RIP)
-        rip_set(c, s);
+    if (groups & ABI_STATE_RIP) {
+        c->save.rip = s->rip;
+        c->save.rsp = s->rsp;
+        c->save.rflags = s->rflags;
+        c->int_shadow = (c->int_shadow & ~VMCB_SHADOW) | (s->shadow ? VMCB_SHADOW : 0);
+    }
     for (u32 left = state_segments(groups); left; left &= left - 1)
         *segment_at(&c->save, (u32)__builtin_ctz(left)) = segment_set(&s->seg[__builtin_ctz(left)]);
     if (groups & ABI_STATE_SYSTEM) {
@@ -141,19 +114,13 @@ static void state_store(struct vcpu *v, const struct abi_state *s, u32 groups)
         cpl_set(c, groups);
 }
 
-/* All or nothing. What nearly every reply of the emulator is comes first: RIP moved on, in the mode that the guest is in. */
+/* All or nothing. s may be the page shared with ring 3: what is looked at is a copy. */
 const char *svm_state_set(struct vcpu *v, const struct abi_state *s, u32 groups)
 {
-    struct vmcb *c = vcpu_vmcb(v);
-    const struct vmcb_save *g = &c->save;
     struct abi_state new;
     const char *broken;
-    if (groups == ABI_STATE_RIP && !((g->rflags ^ s->rflags) & RFLAGS_VM)) {
-        broken = guest_rip_broken(s, g->efer & EFER_LMA && g->cs.attrib & VMCB_SEG_L, g->cr4 & CR4_LA57);
-        if (!broken)
-            rip_set(c, s);
-        return broken;
-    }
+    if (groups == ABI_STATE_RIP && svm_moved(v, s))
+        return NULL;
     svm_state_get(v, &new, GUEST_RULE_INPUTS);
     state_copy(&new, s, groups);
     broken = guest_rule_broken(&new, groups);

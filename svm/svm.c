@@ -2,7 +2,7 @@
  *
  * From the first VMLOAD of a guest to the VMLOAD of the host, FS, GS, TR, LDTR, KernelGSBase and the SYSCALL and SYSENTER MSRs are the
  * guest's. In that stretch GIF is 0: an interrupt, NMI or IST vector would find the guest's TR, and ring 3's SYSCALL would jump to an
- * LSTAR that the guest chose. guest_arrive() begins it, guest_leave() ends it, and every exit that goes further than ring 0's own
+ * LSTAR that the guest chose. svm_run() begins it, guest_leave() ends it, and every exit that goes further than ring 0's own
  * handlers leaves first. Ring 0 never uses GS. */
 #include "svm/svm.h"
 #include "depriv/gate.h"
@@ -178,11 +178,13 @@ static void event_interrupted(struct vcpu *v, u64 info)
 }
 
 /* Past an instruction that was done for the guest, as the CPU leaves it: no shadow, RF clear, a trap if it was single-stepped. */
-static void svm_advance(struct vcpu *v, struct vmcb *c)
+static inline void svm_advance(struct vcpu *v, struct vmcb *c)
 {
     struct vmcb_save *g = &c->save;
     u64 rip = g->rip + v->exit.length;
-    g->rip = g->efer & EFER_LMA && g->cs.attrib & VMCB_SEG_L ? rip : (u32)rip;
+    if (unlikely((u32)rip < v->exit.length) && !(g->efer & EFER_LMA && g->cs.attrib & VMCB_SEG_L))
+        rip = (u32)rip; /* EIP wraps */
+    g->rip = rip;
     c->int_shadow &= ~VMCB_SHADOW;
     if (likely(!(g->rflags & (RFLAGS_RF | RFLAGS_TF))))
         return;
@@ -196,12 +198,6 @@ static void svm_advance(struct vcpu *v, struct vmcb *c)
 
 /* ---- Run ----------------------------------------------------------------------------------------------------------------- */
 
-static void guest_arrive(const struct vcpu *v)
-{
-    count_event(COUNT_VMLOAD);
-    __asm__ volatile("clgi\n\tvmload" : : "a"(v->vmcb_pa) : "memory");
-}
-
 /* With STGI an NMI that waited is taken, by the host's IDT with the host's TR; interrupts wait on, IF is 0. */
 static void guest_leave(const struct vcpu *v)
 {
@@ -210,63 +206,88 @@ static void guest_leave(const struct vcpu *v)
     __asm__ volatile("vmload\n\tstgi" : : "a"(v->host_vmcb_pa) : "memory");
 }
 
-static void guest_run(struct vcpu *v, struct vmcb *c)
+static bool entry_due(struct vcpu *v)
 {
-    if (unlikely(v->event))
-        event_inject(v, c);
+    if (!vcpu_ready(v))
+        return false;
+    if (v->event)
+        event_inject(v, vcpu_vmcb(v));
+    return true;
+}
+
+static inline void port_exit(struct vcpu *v, struct vmcb *c)
+{
+    svm_decode_port(v, c);
+    exit_count(v, EXIT_PORT, VMEXIT_IOIO, c->exit_info1);
+    guest_leave(v);
+    if (likely(exit_port(v, GATE_SYSRET) == EXIT_ADVANCE))
+        svm_advance(v, vcpu_vmcb(v));
+}
+
+/* False: not the plain case, which is an operand of an instruction without a shadow, and no event cut short. */
+static inline bool mmio_exit(struct vcpu *v, struct vmcb *c)
+{
+    if (unlikely(c->exit_int_info & ABI_INJECT_VALID || c->exit_info1 & NPF_FETCH || c->int_shadow || !exit_gpa_is_device(c->exit_info2)))
+        return false;
+    v->frame->insn_bytes = 0;
+    if (svm_features.decode && c->fetched <= sizeof(c->insn)) {
+        v->frame->insn_bytes = c->fetched;
+        __builtin_memcpy(v->frame->insn, c->insn, sizeof(c->insn));
+    }
+    exit_count(v, EXIT_NESTED, VMEXIT_NPF, c->exit_info2);
+    guest_leave(v);
+    exit_mmio(v, c->exit_info2, NPF_FLAGS(c->exit_info1), GATE_SYSRET, svm_code_get, svm_moved);
+    return true;
+}
+
+/* True: the guest's VMLOAD state is still in the CPU. */
+static __attribute__((noinline)) bool other_exit(struct vcpu *v, struct vmcb *c)
+{
+    bool stay;
+    if (c->exit_int_info & ABI_INJECT_VALID)
+        event_interrupted(v, c->exit_int_info);
+    stay = svm_exit_decode(v);
+    if (!stay) {
+        guest_leave(v);
+        if (v->exit.kind == EXIT_INTERRUPT) /* what was the host's and waited for GIF */
+            irq_poll();
+        else if (v->exit.reason == VMEXIT_EXCP + VEC_MC)
+            __asm__ volatile("int $18" ::: "memory");
+    }
+    if (exit_dispatch(v) == EXIT_ADVANCE)
+        svm_advance(v, c);
+    if (unlikely(v->exit.kind == EXIT_HLT) && v->exit.flags & SVM_HALT_AWAKE)
+        hazard_clear(v, HAZARD_HALT);
+    if (!stay || !vcpu_due(v))
+        return stay;
+    guest_leave(v);
+    return false;
+}
+
+/* One guest entry and its exit. True: the guest's VMLOAD state is in the CPU and GIF is 0, as before. An exit that ring 0 handles alone
+ * keeps it, where nothing is due, and saves two VMLOADs and a VMSAVE. It is never so where the vcpu could be switched out. */
+static inline bool enter_and_exit(struct vcpu *v)
+{
+    struct vmcb *c;
     svm_enter(v);
+    c = vcpu_vmcb(v);
     c->event_inj = 0;
     c->tlb_control = TLB_FLUSH_NONE;
     c->clean = svm_features.clean_mask;
-    if (unlikely(c->exit_int_info & ABI_INJECT_VALID))
-        event_interrupted(v, c->exit_int_info);
+    if (likely((u32)c->exit_code == VMEXIT_IOIO && !(c->exit_info1 & IOIO_STRING) && !c->int_shadow)) {
+        port_exit(v, c);
+        return false;
+    }
+    return (u32)c->exit_code != VMEXIT_NPF || !mmio_exit(v, c) ? other_exit(v, c) : false;
 }
 
-/* What was the host's and waited for GIF: interrupts now, a machine check by its own vector. */
-static void host_events(const struct vcpu *v)
-{
-    if (v->exit.kind == EXIT_INTERRUPT)
-        irq_poll();
-    else if (v->exit.reason == VMEXIT_EXCP + VEC_MC)
-        __asm__ volatile("int $18" ::: "memory");
-}
-
-/* live: the guest's VMLOAD state is in the CPU and GIF is 0. It is never true where the vcpu could be switched out. An exit that ring 0
- * handles alone keeps it and saves two VMLOADs and a VMSAVE; hazards are looked at, and leave, before each entry either way. */
 static void svm_run(struct vcpu *v)
 {
-    struct vmcb *c = vcpu_vmcb(v);
-    bool live = false, stay;
-    for (;;) {
-        if (unlikely(READ_ONCE(v->hazards))) {
-            if (live)
-                guest_leave(v);
-            live = false;
-            if (!vcpu_ready_slow(v))
-                return;
-        }
-        if (!live)
-            guest_arrive(v);
-        guest_run(v, c);
-        if (likely(svm_port_exit(v, c))) {
-            vcpu_record(v, VMEXIT_IOIO, EXIT_PORT, c->exit_info1);
-            guest_leave(v);
-            live = false;
-            if (likely(exit_dispatch(v, EXIT_PORT, GATE_SYSRET) == EXIT_ADVANCE))
-                svm_advance(v, c);
+    while (likely(!vcpu_due(v)) || entry_due(v)) {
+        count_event(COUNT_VMLOAD);
+        __asm__ volatile("clgi\n\tvmload" : : "a"(v->vmcb_pa) : "memory");
+        while (enter_and_exit(v))
             continue;
-        }
-        stay = svm_exit_decode(v);
-        vcpu_record(v, v->exit.reason, v->exit.kind, v->exit.kind == EXIT_NESTED ? c->exit_info2 : c->exit_info1);
-        if (!stay) {
-            guest_leave(v);
-            host_events(v);
-        }
-        live = stay;
-        if (exit_dispatch(v, v->exit.kind, GATE_SYSRET) == EXIT_ADVANCE)
-            svm_advance(v, c);
-        if (unlikely(v->exit.kind == EXIT_HLT) && v->exit.flags & SVM_HALT_AWAKE)
-            hazard_clear(v, HAZARD_HALT);
     }
 }
 

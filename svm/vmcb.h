@@ -8,6 +8,7 @@ enum { TLB_FLUSH_NONE, TLB_FLUSH_ALL, TLB_FLUSH_ASID = 3 /* CPUID 8000_000Ah:EDX
 enum { V_IRQ = BIT(8), V_IGN_TPR = BIT(20), V_INTR_MASKING = BIT(24) };
 enum { NPF_WRITE = BIT(1), NPF_FETCH = BIT(4) }; /* EXITINFO1, 15.25.6 */
 #define NPF_FINAL BIT(32) /* not of a walk of the guest's tables */
+#define NPF_FLAGS(info) (((info) >> 1 & ABI_MMIO_WRITE) | ((info) >> 25 & ABI_MMIO_FINAL))
 #define VMCB_SHADOW           BIT(0) /* at 0x068 */
 #define VMCB_NP_ENABLE        BIT(0) /* at 0x090 */
 
@@ -33,7 +34,7 @@ enum vmexit {
 #define VMEXIT_INVALID        0xffffffffu /* in the low half: not every CPU sign-extends it */
 
 /* attrib: type, S, DPL, P at bits 0-7, then AVL, L, D, G at 8-11 (APM2 15.5.1, "Segment State in the VMCB"). */
-enum { VMCB_SEG_P = BIT(7), VMCB_SEG_L = BIT(9), VMCB_SEG_D = BIT(10) };
+enum { VMCB_SEG_DPL = 3 << 5, VMCB_SEG_P = BIT(7), VMCB_SEG_L = BIT(9), VMCB_SEG_D = BIT(10) };
 struct vmcb_segment {
     u16 selector;
     u16 attrib;

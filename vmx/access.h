@@ -13,6 +13,13 @@ static inline u64 vmcs_read(u32 field)
     return value;
 }
 
+/* The same into memory: 8 bytes, whatever the field's width. */
+static inline void vmcs_copy(u32 field, void *to)
+{
+    count_event(COUNT_VMREAD);
+    __asm__ volatile("vmread %1, %0" : "=m"(*(struct { u64 bytes; } __attribute__((packed)) *)to) : "r"((u64)field) : "cc");
+}
+
 static inline void vmcs_write(u32 field, u64 value)
 {
     count_event(COUNT_VMWRITE);

@@ -61,13 +61,6 @@ static bool system_broken(const struct abi_segment *g, u32 type, u32 other)
     return g->selector & SELECTOR_TI || form_broken(g) || (is != type && is != other);
 }
 
-const char *vmx_rip_broken(const struct abi_state *s, const struct abi_state *mode)
-{
-    if (s->shadow & ABI_SHADOW_STI && !(s->rflags & RFLAGS_IF))
-        return "interruptibility: blocking by STI needs RFLAGS.IF";
-    return guest_rip_broken(s, state_code64(mode), mode->cr4 & CR4_LA57);
-}
-
 const char *vmx_rule_broken(const struct abi_state *s, u32 groups)
 {
     const struct abi_segment *cs = &s->seg[ABI_CS], *ss = &s->seg[ABI_SS], *ds = &s->seg[ABI_DS], *es = &s->seg[ABI_ES];
@@ -75,6 +68,7 @@ const char *vmx_rule_broken(const struct abi_state *s, u32 groups)
     bool code = groups & ABI_STATE_CS, data = groups & ABI_STATE_SEGS, system = groups & ABI_STATE_SYSTEM, cr = groups & ABI_STATE_CR;
     bool vm86 = s->rflags & RFLAGS_VM, real = !(s->cr0 & CR0_PE) || (cs->attr & ATTR_TYPE) == TYPE_DATA_RW;
     const struct rule rules[] = {
+        { groups & ABI_STATE_RIP && s->shadow & ABI_SHADOW_STI && !(s->rflags & RFLAGS_IF), "interruptibility: blocking by STI needs RFLAGS.IF" },
         { code && vm86 && (vm86_broken(cs) || vm86_broken(ss)),
           "CS, SS in virtual-8086 mode: base = selector * 16, limit FFFFh, attributes F3h" },
         { code && !vm86 && (!(cs->attr & ATTR_S) || form_broken(cs)), "CS: must be a code or data segment, G to fit the limit" },
@@ -91,9 +85,7 @@ const char *vmx_rule_broken(const struct abi_state *s, u32 groups)
         { system && segment_usable(ldtr) && system_broken(ldtr, TYPE_LDT, TYPE_LDT), "LDTR: must be an LDT of the GDT, present" },
     };
     const char *text = guest_rule_broken(s, groups);
-    if (!text)
-        text = rule_broken(rules, ARRAY_SIZE(rules));
-    return text || !(groups & ABI_STATE_RIP) ? text : vmx_rip_broken(s, s);
+    return text ? text : rule_broken(rules, ARRAY_SIZE(rules));
 }
 
 /* ---- Rules about what ring 0 alone writes, on the current VMCS: those that depend on the CPU, the guest or the moment -------- */
@@ -181,13 +173,14 @@ static const char *instruction_failure(void)
 
 const char *entry_failure(struct vcpu *v, u32 reason)
 {
+    struct abi_state s;
     const char *rule;
-    if (!reason)
+    if (reason == REASON_VMFAIL)
         return instruction_failure();
     if ((reason & REASON_BASIC) != REASON_FAILED_STATE)
         return "loading of MSRs, or a machine check";
-    vmx_fetch(v, ABI_STATE_ALL);
-    rule = vmx_rule_broken(&vmx_of(v)->cache, ABI_STATE_ALL);
+    vmx_state_get(v, &s, ABI_STATE_ALL);
+    rule = vmx_rule_broken(&s, ABI_STATE_ALL);
     if (!rule)
         rule = state_rule_broken();
     return rule ? rule : "invalid guest state, by no rule that is known here";

@@ -1,5 +1,6 @@
 /* VM exits: one row per exit reason (SDM 3D appendix C), and what turns the VMCS fields of an exit into neutral data.
  * Ring 0, interrupts off, on the vcpu's supervisor stack; a field is read only where the exit gives it a meaning. */
+#include "kernel/exit.h"
 #include "kernel/gueststate.h"
 #include "kernel/trap.h"
 #include "vmx/access.h"
@@ -8,20 +9,6 @@
 
 #define ROW_WRITE  1u /* exit_info.flags */
 #define ROW_LENGTH 2u /* the instruction length is defined (27.2.5), and used */
-
-/* Table 27-5: size - 1, direction, string, REP, operand, port. Bits 3 to 5 are ABI_PORT_IN, _STRING, _REP in their order. */
-#define PORT_STRING BIT(4) /* table 27-5 */
-
-static inline void decode_port(struct vcpu *v)
-{
-    u64 q = vmcs_read(VMCS_QUALIFICATION);
-    v->exit.length = (u32)vmcs_read(VMCS_EXIT_LENGTH);
-    v->exit.kind = unlikely(q & PORT_STRING) ? EXIT_STRING : EXIT_PORT;
-    v->exit.port = (u16)(q >> 16);
-    v->exit.size = (u8)((q & 7) + 1);
-    v->exit.flags = (u8)(q >> 3 & (ABI_PORT_IN | ABI_PORT_STRING | ABI_PORT_REP));
-    vcpu_record(v, REASON_IO, v->exit.kind, q);
-}
 
 /* An event whose delivery the exit cut short is delivered again, unless what the exit leads to takes its place (27.2.4). */
 static void redeliver(struct vcpu *v)
@@ -76,17 +63,14 @@ static u64 decode_interrupt(struct vcpu *v)
     return vector;
 }
 
-/* Table 27-7 */
-#define QUAL_WRITE BIT(1)
-#define QUAL_FETCH BIT(2)
-#define QUAL_FINAL BIT(8)
+_Static_assert(QUAL_MMIO(QUAL_WRITE) == ABI_MMIO_WRITE && QUAL_MMIO(QUAL_FINAL) == ABI_MMIO_FINAL, "table 27-7");
 static u64 decode_nested(struct vcpu *v)
 {
     u64 q;
     redeliver(v);
     q = vmcs_read(VMCS_QUALIFICATION);
-    v->exit.flags = (q & QUAL_WRITE ? ABI_MMIO_WRITE : 0) | ((q & (QUAL_FINAL | QUAL_FETCH)) == QUAL_FINAL ? ABI_MMIO_FINAL : 0);
-    return v->exit.gpa = vmcs_read(VMCS_GUEST_PHYSICAL);
+    v->frame->flags = (u8)QUAL_MMIO(q & QUAL_FETCH ? q & ~QUAL_FINAL : q);
+    return v->frame->gpa = v->exit.gpa = vmcs_read(VMCS_GUEST_PHYSICAL);
 }
 
 /* Table 27-2. The event that a task gate delivered is the new task's now; only what an instruction asked for returns behind it (25.4.2). */
@@ -94,9 +78,9 @@ static u64 decode_task(struct vcpu *v)
 {
     u64 q = vmcs_read(VMCS_QUALIFICATION);
     redeliver(v);
-    v->exit.gpa = (q & 0xffff) | (q >> 30 & 3) << ABI_TASK_REASON | (v->event & ABI_INJECT_ERROR ? ABI_TASK_ERROR : 0);
-    v->exit.error = v->event_error;
-    v->exit.length = v->event && (v->event & HVM_EVENT_TYPE) < HVM_EVENT_SOFT_INT ? 0 : (u32)vmcs_read(VMCS_EXIT_LENGTH);
+    v->frame->gpa = (q & 0xffff) | (q >> 30 & 3) << ABI_TASK_REASON | (v->event & ABI_INJECT_ERROR ? ABI_TASK_ERROR : 0);
+    v->frame->inject_error = v->event_error;
+    v->frame->length = v->event && (v->event & HVM_EVENT_TYPE) < HVM_EVENT_SOFT_INT ? 0 : (u32)vmcs_read(VMCS_EXIT_LENGTH);
     v->event = 0;
     return q;
 }
@@ -109,10 +93,10 @@ static u64 decode_control(struct vcpu *v)
     u64 q = vmcs_read(VMCS_QUALIFICATION);
     u32 cr = q & 0xf, gpr = q >> 8 & 0xf;
     u64 value = gpr == ABI_RSP ? vmcs_read(VMCS_GUEST_RSP) : v->frame->gpr[gpr];
-    bool broken = cr == 0 ? (value & (CR0_NW | CR0_CD)) == CR0_NW : value & vmx_config.cr4_mask & ~CR4_MCE;
+    bool broken = cr == 0 ? (value & (CR0_NW | CR0_CD)) == CR0_NW : value & ~vmx_config.cr4_guest & ~CR4_MCE;
     v->exit.kind = broken ? EXIT_PRIVILEGED : EXIT_RETRY;
     if (!broken)
-        vmcs_write(cr == 0 ? VMCS_CR0_SHADOW : VMCS_CR4_SHADOW, value);
+        vmx_own_set(vmx_of(v), cr, value);
     return q;
 }
 
@@ -154,10 +138,11 @@ static const struct exit_row {
     [31] = { EXIT_MSR,        ROW_LENGTH,               NULL },             /* RDMSR */
     [32] = { EXIT_MSR,        ROW_LENGTH | ROW_WRITE,   NULL },             /* WRMSR */
     [33 ... 34] = { EXIT_FAILED, 0,                     decode_failed },    /* guest state, MSR loading */
+    [REASON_VMFAIL] = { EXIT_FAILED, 0,                 decode_failed },
     [36] = { EXIT_UNDEFINED,  0,                        NULL },             /* MWAIT */
     [39] = { EXIT_UNDEFINED,  0,                        NULL },             /* MONITOR */
     [41] = { EXIT_FAILED,     0,                        decode_failed },    /* machine check during entry */
-    [48] = { EXIT_NESTED,     0,                        decode_nested },    /* EPT violation */
+    [48] = { EXIT_NESTED,     0,                        decode_nested },    /* EPT violation; most do not come this way */
     [50] = { EXIT_UNDEFINED,  0,                        NULL },             /* INVEPT */
     [52] = { EXIT_RETRY,      0,                        decode_timer },
     [53] = { EXIT_UNDEFINED,  0,                        NULL },             /* INVVPID */
@@ -175,52 +160,21 @@ static const char *const unexpected[] = {
     [72] = "ENQCMD", "ENQCMDS", "bus lock", "notify window",
 };
 
-void vmx_decode(struct vcpu *v)
+void vmx_decode(struct vcpu *v, u32 reason)
 {
     static const struct exit_row none = { EXIT_UNEXPECTED, 0, NULL };
     struct exit_info *e = &v->exit;
-    u32 reason = (u32)vmcs_read(VMCS_EXIT_REASON), n = reason & REASON_BASIC;
-    const struct exit_row *row;
-    u64 info = 0;
+    u32 n = reason & REASON_BASIC;
+    u64 info;
+    const struct exit_row *row = likely(n < ARRAY_SIZE(exit_rows) && exit_rows[n].kind) ? &exit_rows[n] : &none;
     e->reason = reason;
-    if (likely(reason == REASON_IO)) {
-        decode_port(v);
-        return;
-    }
-    row = likely(n < ARRAY_SIZE(exit_rows) && exit_rows[n].kind) ? &exit_rows[n] : &none;
     e->kind = row->kind;
     e->flags = row->flags & ROW_WRITE;
     e->text = NULL;
     if (row->flags & ROW_LENGTH)
         e->length = (u32)vmcs_read(VMCS_EXIT_LENGTH);
-    if (row->decode)
-        info = row->decode(v);
-    else if (unlikely(row == &none))
+    if (unlikely(row == &none))
         e->text = n < ARRAY_SIZE(unexpected) && unexpected[n] ? unexpected[n] : "reason without a name";
-    vcpu_record(v, reason, e->kind, info);
-}
-
-/* RIP + length. Outside 64-bit mode EIP wraps at 4 GiB; only a carry into bit 32 makes the mode worth a read. */
-static u64 next_rip(u64 rip, u32 length)
-{
-    u64 next = rip + length;
-    if (unlikely((rip ^ next) >> 32) && !(vmcs_read(VMCS_SEG(VMCS_GUEST_ATTR, ABI_CS)) & ATTR_L && vmcs_read(VMCS_GUEST_EFER) & EFER_LMA))
-        next = (u32)next;
-    return next;
-}
-
-/* The instruction is done: RIP moves on, its shadow is over, and with RFLAGS.TF a single step is due (SDM 3B 17.3.1.4), which VM entry
- * delivers from the pending debug exceptions. Three accesses where TF is 0. */
-void vmx_advance(struct vcpu *v)
-{
-    struct vmx_vcpu *x = vmx_of(v);
-    vmcs_write(VMCS_GUEST_RIP, next_rip(vmcs_read(VMCS_GUEST_RIP), v->exit.length));
-    x->valid &= ~ABI_STATE_RIP;
-    x->shadow_stale = true;
-    if (unlikely(x->proc & PROC_WINDOW))
-        vmx_shadow_settle(x);
-    if (unlikely(vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_TF)) {
-        vmx_shadow_settle(x);
-        vmcs_write(VMCS_PENDING_DEBUG, DEBUG_BS);
-    }
+    info = row->decode ? row->decode(v) : 0;
+    exit_count(v, e->kind, reason, info);
 }

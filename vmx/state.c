@@ -1,18 +1,13 @@
 /* Guest state in groups, between the current VMCS and its neutral form; what is set is checked as VM entry would check it (SDM 3C 26.3.1).
- * Each group is read at most once per exit, and only what changed is written. */
+ * Only what changed is written. */
 #include "kernel/gueststate.h"
-#include "vmx/access.h"
-#include "vmx/vmcs.h"
 #include "vmx/vmx.h"
 
-#define SHADOWS ((u64)(ABI_SHADOW_STI | ABI_SHADOW_MOVSS)) /* bits 0 and 1 of the interruptibility field, table 24-3 */
 #define SYSCALL_BYTES (offsetof(struct abi_state, dr) - offsetof(struct abi_state, star))
 
 /* Fields that are copied as they are, by group: X(field, member of struct abi_state). */
-#define RIP_FIELDS(X)      X(VMCS_GUEST_RIP, rip) X(VMCS_GUEST_RSP, rsp) X(VMCS_GUEST_RFLAGS, rflags)
 #define SYSTEM_FIELDS(X)   X(VMCS_GUEST_GDTR_BASE, gdtr.base) X(VMCS_GUEST_GDTR_LIMIT, gdtr.limit) \
                            X(VMCS_GUEST_IDTR_BASE, idtr.base) X(VMCS_GUEST_IDTR_LIMIT, idtr.limit)
-#define CR_FIELDS(X)       X(VMCS_GUEST_CR3, cr3) X(VMCS_GUEST_EFER, efer)
 #define SYSENTER_FIELDS(X) X(VMCS_GUEST_SYSENTER_CS, sysenter_cs) X(VMCS_GUEST_SYSENTER_ESP, sysenter_esp) \
                            X(VMCS_GUEST_SYSENTER_EIP, sysenter_eip)
 #define SEGMENT_FIELDS(X)  X(VMCS_SEG(VMCS_GUEST_BASE, i), seg[i].base) X(VMCS_SEG(VMCS_GUEST_LIMIT, i), seg[i].limit) \
@@ -23,31 +18,30 @@
 /* An advance ends the shadow that the exited instruction may have run in, but clearing it there would cost two accesses on every exit.
  * It is cleared before anything that depends on it: here (state, acceptance of an interrupt), while a window exit is armed, and for
  * a single step. In between it delays nothing but a guest's own data or instruction breakpoint behind "MOV SS; trapped instruction". */
-void vmx_shadow_settle(struct vmx_vcpu *x)
+void vmx_shadow_settle(struct vcpu *v)
 {
     u64 now;
-    if (!x->shadow_stale)
+    if (!(v->cached & VMX_ADVANCED))
         return;
-    x->shadow_stale = false;
+    v->cached &= ~(u32)VMX_ADVANCED;
     now = vmcs_read(VMCS_INTERRUPTIBILITY);
-    if (now & SHADOWS)
-        vmcs_write(VMCS_INTERRUPTIBILITY, now & ~SHADOWS);
+    if (now & VMX_SHADOWS)
+        vmcs_write(VMCS_INTERRUPTIBILITY, now & ~VMX_SHADOWS);
 }
 
 /* ---- In ------------------------------------------------------------------------------------------------------------------ */
 
-/* Bits that the host owns are in the read shadow as the guest wrote them (24.6.6). */
-static void fetch_control(struct vcpu *v, struct abi_state *s)
+/* Only the registers of the CPU hold, while the vcpu is loaded: CR2, debug registers but DR7, MSRs that no entry or exit switches. */
+void vmx_state_get(struct vcpu *v, struct abi_state *s, u32 groups)
 {
-    CR_FIELDS(FETCH)
-    s->cr0 = (vmcs_read(VMCS_GUEST_CR0) & ~vmx_config.cr0_mask) | (vmcs_read(VMCS_CR0_SHADOW) & vmx_config.cr0_mask);
-    s->cr4 = (vmcs_read(VMCS_GUEST_CR4) & ~vmx_config.cr4_mask) | (vmcs_read(VMCS_CR4_SHADOW) & vmx_config.cr4_mask);
-    s->cr2 = v->live ? read_cr2() : v->msr_live[LIVE_CR2];
-}
-
-/* What only the registers of the CPU hold while the vcpu is loaded: debug registers but DR7, MSRs that no entry or exit switches. */
-static void fetch_rare(struct vcpu *v, struct abi_state *s, u32 groups)
-{
+    if (groups & ABI_STATE_RIP)
+        vmx_shadow_settle(v);
+    vmx_code_get(v, s, groups);
+    for (u32 left = state_segments(groups & ~ABI_STATE_CS); left; left &= left - 1)
+        vmx_segment_get(&s->seg[__builtin_ctz(left)], (u32)__builtin_ctz(left));
+    if (groups & ABI_STATE_SYSTEM) {
+        SYSTEM_FIELDS(FETCH)
+    }
     if (groups & ABI_STATE_SYSENTER) {
         SYSENTER_FIELDS(FETCH)
     }
@@ -65,37 +59,6 @@ static void fetch_rare(struct vcpu *v, struct abi_state *s, u32 groups)
     }
 }
 
-void vmx_fetch(struct vcpu *v, u32 groups)
-{
-    struct vmx_vcpu *x = vmx_of(v);
-    struct abi_state *s = &x->cache;
-    u32 missing = groups & ~x->valid;
-    if (!missing)
-        return;
-    x->valid |= missing;
-    if (missing & ABI_STATE_RIP) {
-        RIP_FIELDS(FETCH)
-        vmx_shadow_settle(x);
-        s->shadow = vmcs_read(VMCS_INTERRUPTIBILITY) & SHADOWS;
-    }
-    for (u32 left = state_segments(missing), i; left; left &= left - 1) {
-        i = (u32)__builtin_ctz(left);
-        SEGMENT_FIELDS(FETCH)
-    }
-    if (missing & ABI_STATE_CR)
-        fetch_control(v, s);
-    if (missing & ABI_STATE_SYSTEM) {
-        SYSTEM_FIELDS(FETCH)
-    }
-    fetch_rare(v, s, missing);
-}
-
-void vmx_state_get(struct vcpu *v, struct abi_state *s, u32 groups)
-{
-    vmx_fetch(v, groups);
-    state_copy(s, &vmx_of(v)->cache, groups);
-}
-
 /* ---- Out ----------------------------------------------------------------------------------------------------------------- */
 
 static void put(u32 field, u64 old, u64 new)
@@ -104,18 +67,29 @@ static void put(u32 field, u64 old, u64 new)
         vmcs_write(field, new);
 }
 
+void vmx_own_set(struct vmx_vcpu *x, u32 cr, u64 value)
+{
+    vmcs_write(cr == 0 ? VMCS_CR0_SHADOW : VMCS_CR4_SHADOW, value);
+    if (cr == 0)
+        x->cr0_own = value & ~vmx_config.cr0_guest;
+    else
+        x->cr4_own = value & ~vmx_config.cr4_guest;
+}
+
 /* The guest's own writes of CR0, CR3 and CR4 would have dropped its translations; so must these (SDM 3A 4.10.4.1). */
 static void store_control(struct vcpu *v, const struct abi_state *old, const struct abi_state *s)
 {
     struct vmx_vcpu *x = vmx_of(v);
-    CR_FIELDS(STORE)
+    put(VMCS_GUEST_CR3, old->cr3, s->cr3);
+    put(VMCS_GUEST_EFER, old->efer, s->efer);
+    x->efer = s->efer & ~EFER_LMA;
     if (old->cr0 != s->cr0) {
-        vmcs_write(VMCS_GUEST_CR0, (s->cr0 & ~vmx_config.cr0_mask) | vmx_config.cr0_fixed);
-        vmcs_write(VMCS_CR0_SHADOW, s->cr0);
+        vmcs_write(VMCS_GUEST_CR0, (s->cr0 & vmx_config.cr0_guest) | vmx_config.cr0_fixed);
+        vmx_own_set(x, 0, s->cr0);
     }
     if (old->cr4 != s->cr4) {
-        vmcs_write(VMCS_GUEST_CR4, (s->cr4 & ~vmx_config.cr4_mask) | vmx_config.cr4_fixed);
-        vmcs_write(VMCS_CR4_SHADOW, s->cr4);
+        vmcs_write(VMCS_GUEST_CR4, (s->cr4 & vmx_config.cr4_guest) | vmx_config.cr4_fixed);
+        vmx_own_set(x, 4, s->cr4);
     }
     if ((old->efer ^ s->efer) & EFER_LMA)
         vmcs_write(VMCS_ENTRY, vmx_config.entry | (s->efer & EFER_LMA ? ENTRY_CTL_IA32E : 0));
@@ -129,16 +103,27 @@ static void store_control(struct vcpu *v, const struct abi_state *old, const str
 /* With blocking by STI or MOV SS, VM entry wants a single step that is due to be pending (26.3.1.5). */
 static void store_rip(const struct abi_state *old, const struct abi_state *s)
 {
-    RIP_FIELDS(STORE)
+    STORE(VMCS_GUEST_RIP, rip) STORE(VMCS_GUEST_RSP, rsp) STORE(VMCS_GUEST_RFLAGS, rflags)
     if (!(old->shadow | s->shadow))
         return;
-    vmcs_write(VMCS_INTERRUPTIBILITY, (vmcs_read(VMCS_INTERRUPTIBILITY) & ~SHADOWS) | s->shadow);
+    vmcs_write(VMCS_INTERRUPTIBILITY, (vmcs_read(VMCS_INTERRUPTIBILITY) & ~VMX_SHADOWS) | s->shadow);
     if (s->shadow)
         vmcs_write(VMCS_PENDING_DEBUG, s->rflags & RFLAGS_TF ? DEBUG_BS : 0);
 }
 
-static void store_rare(struct vcpu *v, const struct abi_state *old, const struct abi_state *s, u32 groups)
+static void store(struct vcpu *v, const struct abi_state *old, const struct abi_state *s, u32 groups)
 {
+    if (groups & ABI_STATE_RIP)
+        store_rip(old, s);
+    for (u32 left = state_segments(groups), i; left; left &= left - 1) {
+        i = (u32)__builtin_ctz(left);
+        SEGMENT_FIELDS(STORE)
+    }
+    if (groups & ABI_STATE_CR)
+        store_control(v, old, s);
+    if (groups & ABI_STATE_SYSTEM) {
+        SYSTEM_FIELDS(STORE)
+    }
     if (groups & ABI_STATE_SYSENTER) {
         SYSENTER_FIELDS(STORE)
     }
@@ -156,55 +141,28 @@ static void store_rare(struct vcpu *v, const struct abi_state *old, const struct
     }
 }
 
-static void store(struct vcpu *v, const struct abi_state *old, const struct abi_state *s, u32 groups)
-{
-    if (groups & ABI_STATE_RIP)
-        store_rip(old, s);
-    for (u32 left = state_segments(groups), i; left; left &= left - 1) {
-        i = (u32)__builtin_ctz(left);
-        SEGMENT_FIELDS(STORE)
-    }
-    if (groups & ABI_STATE_CR)
-        store_control(v, old, s);
-    if (groups & ABI_STATE_SYSTEM) {
-        SYSTEM_FIELDS(STORE)
-    }
-    store_rare(v, old, s, groups);
-}
-
 static bool pae_paging(const struct abi_state *s) { return s->cr0 & CR0_PG && s->cr4 & CR4_PAE && !(s->efer & EFER_LMA); }
 
-/* What nearly every reply of the emulator is: RIP moved on. */
-static const char *rip_set(struct abi_state *now, const struct abi_state *s)
-{
-    const char *rule = vmx_rip_broken(s, now);
-    if (rule)
-        return rule;
-    store_rip(now, s);
-    state_copy(now, s, ABI_STATE_RIP);
-    return NULL;
-}
-
+/* s may be the page shared with ring 3: what is looked at is a copy. */
 const char *vmx_state_set(struct vcpu *v, const struct abi_state *s, u32 groups)
 {
-    struct abi_state *now = &vmx_of(v)->cache, new;
+    struct abi_state now, new;
     const char *rule;
-    vmx_fetch(v, groups | ABI_STATE_RIP | ABI_STATE_CS | ABI_STATE_CR);
-    if (groups == ABI_STATE_RIP && !((now->rflags ^ s->rflags) & RFLAGS_VM))
-        return rip_set(now, s);
-    vmx_fetch(v, GUEST_RULE_INPUTS);
-    new = *now;
+    if (groups == ABI_STATE_RIP && v->cached & VMX_SEEN && vmx_moved(v, s))
+        return NULL;
+    vmx_state_get(v, &now, groups | GUEST_RULE_INPUTS);
+    new = now;
     state_copy(&new, s, groups);
-    if ((now->rflags ^ new.rflags) & RFLAGS_VM)
+    if ((now.rflags ^ new.rflags) & RFLAGS_VM)
         groups |= ABI_STATE_CS | ABI_STATE_SEGS; /* other rules hold for them from here on */
     rule = vmx_rule_broken(&new, groups);
     /* With EPT, the PDPTEs come from the VMCS (26.3.2.4); ring 0 cannot read them from guest memory. A guest that turns PAE paging on
      * does so by instructions of its own, which load them; only ring 3 could ask for it here. */
-    if (!rule && groups & ABI_STATE_CR && v->domain->emulate != EMULATE_ALL && pae_paging(&new) && (!pae_paging(now) || now->cr3 != new.cr3))
+    if (!rule && groups & ABI_STATE_CR && v->domain->emulate != EMULATE_ALL && pae_paging(&new) && (!pae_paging(&now) || now.cr3 != new.cr3))
         rule = "PAE paging cannot be turned on from outside: ring 0 does not read the PDPTEs";
     if (rule)
         return rule;
-    store(v, now, &new, groups);
-    *now = new;
+    store(v, &now, &new, groups);
+    v->cached = 0;
     return NULL;
 }

@@ -73,6 +73,13 @@ enum {
 };
 enum { ENTRY_CTL_LOAD_DEBUG = BIT(2), ENTRY_CTL_IA32E = BIT(9), ENTRY_CTL_LOAD_PAT = BIT(14), ENTRY_CTL_LOAD_EFER = BIT(15) };
 
+/* Exit qualifications: of I/O, table 27-5, string instruction; of an EPT violation, table 27-7. */
+#define QUAL_STRING       BIT(4)
+#define QUAL_WRITE        BIT(1)
+#define QUAL_FETCH        BIT(2)
+#define QUAL_FINAL        BIT(8)
+#define QUAL_MMIO(q)      ((q) >> 1 & (ABI_MMIO_WRITE | ABI_MMIO_FINAL)) /* asserted in exits.c */
+
 /* Interruption information: as v->event (kernel/hvm.h), 24.8.3, 24.9.2, 24.9.3. */
 #define HVM_EVENT_RESERVED 0x100u
 #define HVM_EVENT_OTHER   0x700u
@@ -100,7 +107,8 @@ enum {
 #define FEATURE_VMXON     BIT(2)
 
 /* Basic exit reasons that code names; exits.c has them all. */
-enum { REASON_IO = 30, REASON_FAILED_STATE = 33, REASON_BASIC = 0xffff };
+enum { REASON_CPUID = 10, REASON_IO = 30, REASON_FAILED_STATE = 33, REASON_EPT = 48, REASON_BASIC = 0xffff };
+#define REASON_VMFAIL 35u /* no CPU gives it: there was no entry, and no exit */
 #define REASON_ENTRY_FAILED BIT(31)
 
 #endif

@@ -90,9 +90,9 @@ static void config_init(void)
     c->vpid_single = ept & VPID_CAP_SINGLE;
     /* PE and PG are the guest's: unrestricted guest (23.8). Its CD and NW are storage: VM entry leaves the CPU's alone (26.3.2.1). */
     c->cr0_fixed = rdmsr(MSR_VMX_CR0_FIXED0) & ~(CR0_PE | CR0_PG);
-    c->cr0_mask = c->cr0_fixed | CR0_NE | CR0_NW | CR0_CD;
+    c->cr0_guest = ~(c->cr0_fixed | CR0_NE | CR0_NW | CR0_CD);
     c->cr4_fixed = rdmsr(MSR_VMX_CR4_FIXED0) | CR4_MCE; /* a machine check is the host's, whatever the guest says */
-    c->cr4_mask = c->cr4_fixed | ~policy_cr4_guest();
+    c->cr4_guest = policy_cr4_guest() & ~c->cr4_fixed;
 }
 
 /* Four bitmaps of 1 KiB: reads of MSRs 0.., reads of C0000000h.., writes of each. */
@@ -180,7 +180,7 @@ static void flush_stale(struct cpu *cpu)
 static const u16 zero_fields[] = {
     VMCS_PF_MASK, VMCS_PF_MATCH, VMCS_CR3_TARGETS, VMCS_EXIT_STORE_COUNT, VMCS_EXIT_LOAD_COUNT, VMCS_ENTRY_LOAD_COUNT, VMCS_ENTRY_EVENT,
     VMCS_TPR_THRESHOLD, VMCS_HOST_DS, VMCS_HOST_ES, VMCS_HOST_FS, VMCS_HOST_GS, VMCS_HOST_FS_BASE, VMCS_HOST_GS_BASE, VMCS_GUEST_DEBUGCTL,
-    VMCS_INTERRUPTIBILITY, VMCS_ACTIVITY, VMCS_PENDING_DEBUG,
+    VMCS_INTERRUPTIBILITY, VMCS_ACTIVITY, VMCS_PENDING_DEBUG, VMCS_GUEST_EFER, VMCS_CR0_SHADOW, VMCS_CR4_SHADOW,
 };
 
 static void write_controls(struct vcpu *v)
@@ -200,8 +200,8 @@ static void write_controls(struct vcpu *v)
     vmcs_write(VMCS_LINK, ~0ull);
     vmcs_write(VMCS_GUEST_CR0, c->cr0_fixed); /* what the state after reset may not differ in */
     vmcs_write(VMCS_GUEST_CR4, c->cr4_fixed);
-    vmcs_write(VMCS_CR0_MASK, c->cr0_mask);
-    vmcs_write(VMCS_CR4_MASK, c->cr4_mask);
+    vmcs_write(VMCS_CR0_MASK, ~c->cr0_guest);
+    vmcs_write(VMCS_CR4_MASK, ~c->cr4_guest);
     if (x->vpid)
         vmcs_write(VMCS_VPID, x->vpid);
     if (c->pin & PIN_TIMER)
@@ -299,7 +299,7 @@ static void vmx_vcpu_load(struct vcpu *v)
     vmx_msrs_load(v);
     write_cr2(v->msr_live[LIVE_CR2]);
     vmx_sync(v);
-    v->launched = 0;
+    v->host_rsp = 0;
 }
 
 static void vmx_vcpu_save(struct vcpu *v)
@@ -326,30 +326,90 @@ static void inject(struct vcpu *v)
     v->event = 0;
 }
 
-static void entry_refused(struct vcpu *v)
+static bool entry_due(struct vcpu *v)
 {
-    v->exit.kind = EXIT_FAILED;
-    v->exit.reason = 0;
-    v->exit.text = entry_failure(v, 0);
-    vcpu_record(v, 0, EXIT_FAILED, vmcs_read(VMCS_INSTRUCTION_ERROR));
+    if (!vcpu_ready(v))
+        return false;
+    if (v->hazards & HAZARD_WINDOW)
+        vmx_shadow_settle(v);
+    if (v->event)
+        inject(v);
+    return true;
+}
+
+/* The instruction is done: RIP moves on, its shadow is over, and with RFLAGS.TF a single step is due (SDM 3B 17.3.1.4), which VM entry
+ * delivers from the pending debug exceptions. Three accesses where TF is 0. */
+static inline void advance(struct vcpu *v, u32 length)
+{
+    u64 rip = vmcs_read(VMCS_GUEST_RIP), next = rip + length;
+    if (unlikely((u32)next < length) && !(vmcs_read(VMCS_SEG(VMCS_GUEST_ATTR, ABI_CS)) & ATTR_L && vmcs_read(VMCS_GUEST_EFER) & EFER_LMA))
+        next = (u32)next; /* EIP wraps */
+    vmcs_write(VMCS_GUEST_RIP, next);
+    v->cached = VMX_ADVANCED;
+    if (unlikely(vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_TF)) {
+        vmx_shadow_settle(v);
+        vmcs_write(VMCS_PENDING_DEBUG, DEBUG_BS);
+    }
+}
+
+/* Table 27-5: size - 1, direction, string, REP, operand, port. Bits 3 to 5 are ABI_PORT_IN, _STRING, _REP in their order. */
+static inline void port_exit(struct vcpu *v)
+{
+    struct abi_frame *f = v->frame;
+    u64 q = vmcs_read(VMCS_QUALIFICATION);
+    v->exit.length = (u32)vmcs_read(VMCS_EXIT_LENGTH);
+    f->port = (u16)(q >> 16);
+    f->size = (u8)((q & 7) + 1);
+    f->flags = (u8)(q >> 3 & (ABI_PORT_IN | ABI_PORT_STRING | ABI_PORT_REP));
+    v->exit.kind = q & QUAL_STRING ? EXIT_STRING : EXIT_PORT;
+    exit_count(v, v->exit.kind, REASON_IO, q);
+    if (unlikely(q & QUAL_STRING))
+        exit_dispatch(v);
+    else if (likely(exit_port(v, GATE_SYSEXIT) == EXIT_ADVANCE))
+        advance(v, v->exit.length);
+}
+
+static inline void cpuid_exit(struct vcpu *v)
+{
+    u32 length = (u32)vmcs_read(VMCS_EXIT_LENGTH);
+    exit_count(v, EXIT_CPUID, REASON_CPUID, v->frame->gpr[ABI_RAX]);
+    policy_cpuid(v);
+    advance(v, length);
+}
+
+/* False: not the plain case, which is an operand of an instruction, and no event cut short. */
+static inline bool mmio_exit(struct vcpu *v)
+{
+    u64 q, gpa;
+    if (unlikely(vmcs_read(VMCS_IDT_EVENT) & ABI_INJECT_VALID))
+        return false;
+    q = vmcs_read(VMCS_QUALIFICATION);
+    gpa = vmcs_read(VMCS_GUEST_PHYSICAL);
+    if (unlikely(q & QUAL_FETCH || !exit_gpa_is_device(gpa)))
+        return false;
+    exit_count(v, EXIT_NESTED, REASON_EPT, gpa);
+    exit_mmio(v, gpa, QUAL_MMIO(q), GATE_SYSEXIT, vmx_code_get, vmx_moved);
+    return true;
+}
+
+static __attribute__((noinline)) void other_exit(struct vcpu *v, u32 reason)
+{
+    vmx_decode(v, reason);
+    if (exit_dispatch(v) == EXIT_ADVANCE)
+        advance(v, v->exit.length);
 }
 
 static void vmx_run(struct vcpu *v)
 {
-    struct vmx_vcpu *x = vmx_of(v);
-    while (vcpu_ready(v)) {
-        if (unlikely(v->event))
-            inject(v);
-        if (likely(!vmx_enter(v, &x->host_rsp))) {
-            v->launched = 1;
-            x->valid = 0;
-            x->shadow_stale = false;
-            vmx_decode(v);
-        } else {
-            entry_refused(v);
-        }
-        if (exit_dispatch(v, v->exit.kind, GATE_SYSEXIT) == EXIT_ADVANCE)
-            vmx_advance(v);
+    while (likely(!vcpu_due(v)) || entry_due(v)) {
+        u64 reason = likely(!vmx_enter(v)) ? vmcs_read(VMCS_EXIT_REASON) : REASON_VMFAIL;
+        v->cached = 0;
+        if (likely(reason == REASON_IO))
+            port_exit(v);
+        else if (reason == REASON_CPUID)
+            cpuid_exit(v);
+        else if (reason != REASON_EPT || !mmio_exit(v))
+            other_exit(v, (u32)reason);
     }
 }
 
@@ -357,7 +417,7 @@ static bool vmx_intr_ready(struct vcpu *v)
 {
     if (v->event || !(vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_IF))
         return false;
-    vmx_shadow_settle(vmx_of(v));
+    vmx_shadow_settle(v);
     return !(vmcs_read(VMCS_INTERRUPTIBILITY) & (ABI_SHADOW_STI | ABI_SHADOW_MOVSS));
 }
 
@@ -366,9 +426,13 @@ static void vmx_intr_window(struct vcpu *v, bool on)
     struct vmx_vcpu *x = vmx_of(v);
     u32 proc = on ? x->proc | (u32)PROC_WINDOW : x->proc & ~(u32)PROC_WINDOW;
     if (on)
-        vmx_shadow_settle(x);
+        vmx_shadow_settle(v);
     if (proc == x->proc)
         return;
+    if (on)
+        hazard_set(v, HAZARD_WINDOW);
+    else
+        hazard_clear(v, HAZARD_WINDOW);
     x->proc = proc;
     vmcs_write(VMCS_PROC, proc);
 }

@@ -17,7 +17,9 @@
 struct cpu_features features = { .physical_bits = 40 };
 struct svm_features svm_features = { .asids = 16 };
 static struct vmcb vmcb;
-static struct vcpu vcpu;
+static struct domain domain;
+static struct abi_frame frame;
+static struct vcpu vcpu = { .domain = &domain, .frame = &frame };
 
 /* Registers of the CPU while the vcpu is loaded. */
 static uint64_t cpu_dr[4];
@@ -264,9 +266,9 @@ static void test_exits(void **state)
     vmcb.next_rip = 0x1234; /* stale */
     assert_false(svm_exit_decode(&vcpu));
     assert_int_equal(vcpu.exit.kind, EXIT_PORT);
-    assert_int_equal(vcpu.exit.port, 0x3fd);
-    assert_int_equal(vcpu.exit.size, 1);
-    assert_int_equal(vcpu.exit.flags, ABI_PORT_IN);
+    assert_int_equal(frame.port, 0x3fd);
+    assert_int_equal(frame.size, 1);
+    assert_int_equal(frame.flags, ABI_PORT_IN);
     assert_int_equal(vcpu.exit.length, 2);
     vmcb.exit_code = VMEXIT_CPUID;
     assert_false(svm_exit_decode(&vcpu)); /* without next RIP ring 3 decodes */
@@ -284,6 +286,31 @@ static void test_exits(void **state)
     vmcb.exit_code = ~0ull;
     svm_exit_decode(&vcpu);
     assert_int_equal(vcpu.exit.kind, EXIT_FAILED);
+}
+
+/* The short way takes what the rules take, and leaves the rest to them. */
+static void test_moved(void **state)
+{
+    struct abi_state s = long_mode();
+    (void)state;
+    s.rip += 5;
+    s.rsp = 1;
+    s.rflags ^= RFLAGS_FREE;
+    assert_true(svm_moved(&vcpu, &s));
+    assert_int_equal(vmcb.save.rip, s.rip);
+    assert_int_equal(vmcb.save.rsp, 1);
+    assert_int_equal(vmcb.save.rflags, s.rflags);
+#define LEFT(statement) do { struct abi_state t = s; statement; assert_false(svm_moved(&vcpu, &t)); } while (0)
+    LEFT(t.rip ^= BIT(32));
+    LEFT(t.rip ^= BIT(47));
+    LEFT(t.rflags |= RFLAGS_VM);
+    LEFT(t.rflags ^= RFLAGS_TF);
+    LEFT(t.rflags |= BIT(40));
+    LEFT(t.shadow = ABI_SHADOW_STI);
+    vmcb.int_shadow = VMCB_SHADOW;
+    assert_false(svm_moved(&vcpu, &s));
+    assert_null(svm_state_set(&vcpu, &s, ABI_STATE_RIP));
+    assert_int_equal(vmcb.int_shadow, 0);
 }
 
 /* No number is without a row, and nothing unexpected goes on silently. */
@@ -339,7 +366,7 @@ static void test_halt(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_round_trip, reset), cmocka_unit_test_setup(test_groups, reset),
+        cmocka_unit_test_setup(test_round_trip, reset), cmocka_unit_test_setup(test_moved, reset), cmocka_unit_test_setup(test_groups, reset),
         cmocka_unit_test_setup(test_control_rules, reset), cmocka_unit_test_setup(test_address_rules, reset),
         cmocka_unit_test_setup(test_la57, reset), cmocka_unit_test_setup(test_cpl, reset), cmocka_unit_test_setup(test_live_debug, reset),
         cmocka_unit_test_setup(test_clean_and_flush, reset), cmocka_unit_test_setup(test_entry_rules, reset),

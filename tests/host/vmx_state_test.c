@@ -13,13 +13,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#define read_cr2 cpu_read_cr2 /* which needs ring 0 */
+#include "kernel/arch.h"
+#undef read_cr2
 #include "kernel/policy.h"
+static inline uint64_t read_cr2(void) { return 0x7777; }
 
 /* In place of vmx/access.h, whose instructions need ring 0. */
 #define VMX_ACCESS_H
 static uint64_t fields[0x8000];
 static unsigned reads, writes, flushes;
 static inline uint64_t vmcs_read(uint32_t field) { reads++; return fields[field]; }
+static inline void vmcs_copy(uint32_t field, void *to) { uint64_t value = vmcs_read(field); memcpy(to, &value, sizeof(value)); }
 static inline void vmcs_write(uint32_t field, uint64_t value) { writes++; fields[field] = value; }
 static inline void invvpid(uint64_t type, uint64_t vpid) { (void)type; (void)vpid; flushes++; }
 
@@ -90,8 +95,7 @@ static struct abi_state vm86_mode(void)
 /* The state of an exit: the cache knows nothing. */
 static void after_exit(void)
 {
-    vmx_of(&vcpu)->valid = 0;
-    vmx_of(&vcpu)->shadow_stale = false;
+    vcpu.cached = 0;
     reads = writes = flushes = 0;
 }
 
@@ -128,8 +132,8 @@ static int reset(void **state)
     fixed_bits[MSR_VMX_CR0_FIXED0 - MSR_VMX_BASIC] = 0x80000021;
     fixed_bits[MSR_VMX_CR4_FIXED0 - MSR_VMX_BASIC] = CR4_VMXE;
     fixed_bits[MSR_VMX_CR4_FIXED1 - MSR_VMX_BASIC] = 0x3727ff;
-    vmx_config = (struct vmx_config){ .cr0_fixed = CR0_NE, .cr0_mask = CR0_NE | CR0_NW | CR0_CD, .cr4_fixed = CR4_VMXE | CR4_MCE,
-                                      .cr4_mask = CR4_VMXE | CR4_MCE | ~(u64)CR4_OFFERED };
+    vmx_config = (struct vmx_config){ .cr0_fixed = CR0_NE, .cr0_guest = ~(CR0_NE | CR0_NW | CR0_CD), .cr4_fixed = CR4_VMXE | CR4_MCE,
+                                      .cr4_guest = CR4_OFFERED & ~(CR4_VMXE | CR4_MCE) };
     vcpu.hvm = pages;
     vcpu.live = false;
     vmx_of(&vcpu)->vpid = 7;
@@ -196,15 +200,52 @@ static void test_rip_alone_is_cheap(void **state)
 {
     struct abi_state s = { 0 };
     (void)state;
-    vmx_state_get(&vcpu, &s, ABI_STATE_RIP | ABI_STATE_CS | ABI_STATE_SEGS | ABI_STATE_CR);
+    vmx_state_get(&vcpu, &s, ABI_STATE_RIP);
     reads = 0;
     s.rip += 2;
     assert_null(vmx_state_set(&vcpu, &s, ABI_STATE_RIP));
     assert_int_equal(reads, 0);
     assert_int_equal(writes, 1);
     assert_int_equal(fields[VMCS_GUEST_RIP], s.rip);
+    s.rsp -= 8; /* what was seen does not count any more: the whole way */
+    assert_null(vmx_state_set(&vcpu, &s, ABI_STATE_RIP));
+    assert_true(reads > 0);
+    assert_int_equal(writes, 2);
+    assert_int_equal(fields[VMCS_GUEST_RSP], s.rsp);
     vmx_state_get(&vcpu, &s, ABI_STATE_RIP);
+    s.rflags ^= RFLAGS_FREE;
+    reads = writes = 0;
+    assert_null(vmx_state_set(&vcpu, &s, ABI_STATE_RIP));
     assert_int_equal(reads, 0);
+    assert_int_equal(writes, 2); /* RIP is not compared */
+    assert_int_equal(fields[VMCS_GUEST_RFLAGS], s.rflags);
+}
+
+/* The short way refuses nothing itself and takes nothing that the rules would refuse. */
+static void test_moved_is_legal(void **state)
+{
+    const struct abi_state given = mode_64();
+    struct abi_state s;
+    (void)state;
+#define REFUSED(statement) do { after_exit(); vmx_state_get(&vcpu, &s, ABI_STATE_RIP); statement; writes = 0; \
+        assert_non_null(vmx_state_set(&vcpu, &s, ABI_STATE_RIP)); assert_int_equal(writes, 0); } while (0)
+#define TAKEN(statement) do { after_exit(); vmx_state_get(&vcpu, &s, ABI_STATE_RIP); statement; \
+        assert_null(vmx_state_set(&vcpu, &s, ABI_STATE_RIP)); after_exit(); struct abi_state got; vmx_state_get(&vcpu, &got, ABI_STATE_RIP); \
+        assert_memory_equal(&got, &s, offsetof(struct abi_state, seg)); assert_null(vmx_state_set(&vcpu, &given, ABI_STATE_RIP)); } while (0)
+    REFUSED(s.rip ^= BIT(47));
+    REFUSED(s.rip ^= BIT(63));
+    REFUSED(s.rflags |= RFLAGS_VM);
+    REFUSED(s.rflags |= BIT(15));
+    REFUSED(s.rflags &= ~(u64)RFLAGS_FIXED);
+    REFUSED(s.rflags |= BIT(32));
+    REFUSED(s.shadow = 4);
+    TAKEN(s.rip = 0);
+    TAKEN(s.rip ^= BIT(32));
+    TAKEN(s.rflags ^= BIT(9) | BIT(18));
+    TAKEN(s.shadow = ABI_SHADOW_STI);
+    TAKEN(s.rsp = 1; s.rflags ^= RFLAGS_FREE; s.rip++);
+#undef REFUSED
+#undef TAKEN
 }
 
 static void test_paging_change_flushes(void **state)
@@ -230,8 +271,10 @@ static void test_live_registers(void **state)
     assert_int_equal(s.lstar, 0xffff800000004000);
     after_exit();
     vmx_state_get(&vcpu, &s, ABI_STATE_CR); /* CR2 of this CPU is none of ours */
+    assert_int_equal(s.cr2, 0);
     vcpu.live = true;
-    vmx_state_get(&vcpu, &s, ABI_STATE_DR | ABI_STATE_SYSCALL);
+    vmx_state_get(&vcpu, &s, ABI_STATE_DR | ABI_STATE_SYSCALL | ABI_STATE_CR);
+    assert_int_equal(s.cr2, 0x7777);
     assert_int_equal(s.dr[1], 0x1234);
     assert_int_equal(s.lstar, 0x5678);
     s.dr[2] = s.cstar = 0x9abc;
@@ -249,8 +292,7 @@ static void test_stale_shadow(void **state)
     fields[VMCS_INTERRUPTIBILITY] = ABI_SHADOW_STI;
     vmx_state_get(&vcpu, &s, ABI_STATE_RIP);
     assert_int_equal(s.shadow, ABI_SHADOW_STI);
-    vmx_of(&vcpu)->valid = 0;
-    vmx_of(&vcpu)->shadow_stale = true;
+    vcpu.cached = VMX_ADVANCED;
     vmx_state_get(&vcpu, &s, ABI_STATE_RIP);
     assert_int_equal(s.shadow, 0);
     assert_int_equal(fields[VMCS_INTERRUPTIBILITY], 0);
@@ -386,7 +428,7 @@ static void test_guest_rules(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < ARRAY_SIZE(broken_states); i++) {
-        struct abi_state s = broken_states[i].make(), before, after;
+        struct abi_state s = broken_states[i].make(), before = { 0 }, after = { 0 };
         const char *rule;
         vmx_state_get(&vcpu, &before, ABI_STATE_ALL);
         writes = 0;
@@ -430,7 +472,7 @@ static void test_entry_failures(void **state)
         if (broken_fields[i].field == VMCS_PENDING_DEBUG)
             fields[VMCS_INTERRUPTIBILITY] = ABI_SHADOW_STI;
         fields[broken_fields[i].field] = broken_fields[i].value;
-        rule = entry_failure(&vcpu, broken_fields[i].reason ? broken_fields[i].reason | (u32)REASON_ENTRY_FAILED : 0);
+        rule = entry_failure(&vcpu, broken_fields[i].reason ? broken_fields[i].reason | (u32)REASON_ENTRY_FAILED : REASON_VMFAIL);
         if (!strstr(rule, broken_fields[i].words))
             fail_msg("field %x: answer is \"%s\", wanted \"%s\"", broken_fields[i].field, rule, broken_fields[i].words);
     }
@@ -459,11 +501,11 @@ static void test_instruction_errors(void **state)
 {
     (void)state;
     fields[VMCS_INSTRUCTION_ERROR] = 5;
-    assert_non_null(strstr(entry_failure(&vcpu, 0), "VMRESUME"));
+    assert_non_null(strstr(entry_failure(&vcpu, REASON_VMFAIL), "VMRESUME"));
     fields[VMCS_INSTRUCTION_ERROR] = 7;
-    assert_non_null(strstr(entry_failure(&vcpu, 0), "bad controls"));
+    assert_non_null(strstr(entry_failure(&vcpu, REASON_VMFAIL), "bad controls"));
     fields[VMCS_INSTRUCTION_ERROR] = 1000;
-    assert_non_null(strstr(entry_failure(&vcpu, 0), "without a name"));
+    assert_non_null(strstr(entry_failure(&vcpu, REASON_VMFAIL), "without a name"));
 }
 
 /* Random states: one that is refused changes nothing, one that is taken breaks no rule when it is read back. */
@@ -496,7 +538,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(test_##name, reset)
     const struct CMUnitTest tests[] = {
-        TEST(round_trip), TEST(reset_state), TEST(owned_bits), TEST(entry_control_follows_lma), TEST(rip_alone_is_cheap),
+        TEST(round_trip), TEST(reset_state), TEST(owned_bits), TEST(entry_control_follows_lma), TEST(rip_alone_is_cheap), TEST(moved_is_legal),
         TEST(paging_change_flushes), TEST(live_registers), TEST(stale_shadow), TEST(shadow_with_step), TEST(pae), TEST(guest_rules), TEST(entry_failures),
         TEST(entry_blocked), TEST(entry_pdpte), TEST(instruction_errors), TEST(random),
     };

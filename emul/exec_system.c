@@ -140,8 +140,8 @@ static int is_bad(const struct exec *x, unsigned rule, uint64_t value, uint64_t 
     case RULE_CR3:
         return value >> x->ctx->phys_bits != 0;
     case RULE_CR4:
-        return (value & ~x->ctx->cr4_valid) || (changed & (long_mode ? CR4_PAE | CR4_LA57 : 0)) || ((value & CR4_CET) && !(s->cr0 & CR0_WP)) ||
-               ((value & changed & CR4_PCIDE) && (!long_mode || (s->cr3 & CR3_PCID)));
+        return (value & ~x->ctx->cr4_valid) || (changed & (long_mode ? CR4_PAE | CR4_LA57 : 0)) ||
+               ((value & CR4_CET) && !(s->cr0 & CR0_WP)) || ((value & changed & CR4_PCIDE) && (!long_mode || (s->cr3 & CR3_PCID)));
     case RULE_EFER:
         return (value & ~(x->ctx->efer_valid | EFER_LMA)) || ((changed & EFER_LME) && (s->cr0 & CR0_PG));
     default:
@@ -220,9 +220,10 @@ void do_fsgsbase(struct exec *x)
     move_reg(x, &bases[which & 1], which & 2);
 }
 
-static void write_msw(struct exec *x)
+/* dst, to CR0 or the MSR in ECX. */
+static void write_from_dst(struct exec *x)
 {
-    write_reg(x, &control[0], x->dst);
+    write_reg(x, x->insn->op == EMUL_WRMSR ? find_msr(x->gpr[EMUL_RCX]) : &control[0], x->dst);
 }
 
 /* PE can be set, not cleared (SDM 2A LMSW). Without it there is nothing to check. */
@@ -236,7 +237,7 @@ int do_lmsw(struct exec *x)
         return status;
     x->dst = (s->cr0 & ~(CR0_MSW & ~CR0_PE)) | (value & CR0_MSW);
     if ((x->dst ^ s->cr0) & CR0_PE)
-        return exec_guard(x, 0, write_msw);
+        return exec_guard(x, 0, write_from_dst);
     s->cr0 = x->dst;
     x->ctx->changed |= EMUL_STATE_CR;
     return EMUL_DONE;
@@ -345,22 +346,17 @@ int do_rdmsr(struct exec *x)
     return status;
 }
 
-static void write_state_msr(struct exec *x)
-{
-    write_reg(x, find_msr(x->gpr[EMUL_RCX]), x->src);
-}
-
 int do_wrmsr(struct exec *x)
 {
     const struct emul_ops *ops = x->ctx->ops;
     uint32_t index = x->gpr[EMUL_RCX];
 
-    x->src = x->gpr[EMUL_RDX] << 32 | (uint32_t)x->gpr[EMUL_RAX];
+    x->dst = x->gpr[EMUL_RDX] << 32 | (uint32_t)x->gpr[EMUL_RAX];
     if (find_msr(index))
-        return exec_guard(x, 0, write_state_msr);
+        return exec_guard(x, 0, write_from_dst);
     if (!ops->msr_write)
         return EMUL_UNHANDLED;
-    return ops->msr_write(x->ctx->opaque, index, x->src) < 0 ? exec_gp0(x) : EMUL_DONE;
+    return ops->msr_write(x->ctx->opaque, index, x->dst) < 0 ? exec_gp0(x) : EMUL_DONE;
 }
 
 /* RDTSC and RDTSCP. */
@@ -404,16 +400,15 @@ int do_cpuid(struct exec *x)
 
 /* ---- Fast system calls ---- */
 
-static struct emul_segment flat_segment(unsigned selector, uint32_t attr, unsigned dpl)
-{
-    return (struct emul_segment){ .limit = ~0u, .attr = attr | dpl << SEG_DPL, .selector = selector };
-}
-
 /* Execution goes on at rip in flat segments: with wide in 64-bit code, else in the low 4 GiB. */
-static void enter_flat(struct exec *x, unsigned cs, unsigned ss, unsigned dpl, int wide, uint64_t rip)
+static void enter_flat(struct exec *x, uint16_t cs, uint16_t ss, unsigned dpl, int wide, uint64_t rip)
 {
-    x->s->seg[EMUL_CS] = flat_segment(cs, wide ? FLAT_CODE64 : FLAT_CODE32, dpl);
-    x->s->seg[EMUL_SS] = flat_segment(ss, FLAT_DATA, dpl);
+    struct emul_segment flat = { .limit = ~0u, .attr = (wide ? FLAT_CODE64 : FLAT_CODE32) | dpl << SEG_DPL, .selector = cs };
+
+    x->s->seg[EMUL_CS] = flat;
+    flat.attr = FLAT_DATA | dpl << SEG_DPL;
+    flat.selector = ss;
+    x->s->seg[EMUL_SS] = flat;
     x->ctx->changed |= EMUL_STATE_CS;
     x->next_rip = wide ? rip : (uint32_t)rip;
 }
@@ -486,7 +481,8 @@ void do_sysexit(struct exec *x)
     unsigned selector = ((uint16_t)s->sysenter_cs + (wide ? 32 : 16)) | SELECTOR_RPL;
 
     exec_ud_if(x, (s->efer & EFER_LMA) && is_amd(x));
-    exec_gp0_if(x, !(s->cr0 & CR0_PE) || !(s->sysenter_cs & SELECTOR_CODE) || (wide && !(emul_canonical(s, rip) && emul_canonical(s, rsp))));
+    exec_gp0_if(x, !(s->cr0 & CR0_PE) || !(s->sysenter_cs & SELECTOR_CODE) ||
+                   (wide && !(emul_canonical(s, rip) && emul_canonical(s, rsp))));
     x->gpr[EMUL_RSP] = wide ? rsp : (uint32_t)rsp;
     enter_flat(x, selector, selector + 8, 3, wide, rip);
 }

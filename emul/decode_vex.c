@@ -16,13 +16,12 @@ int emul_is_vector(const struct emul_insn *insn, const uint8_t *p)
 /* Three payload bytes of EVEX, SDM 2A table 2-30. This and the next return the map's place in emul_vector, or EMUL_INVALID. */
 static int unpack_evex(struct emul_insn *insn, const uint8_t *p)
 {
-    static const uint8_t map[8] = { 0, EMUL_MAP_0F, EMUL_MAP_0F38, EMUL_MAP_0F3A, 0, EMUL_MAP_5, EMUL_MAP_6, 0 };
-    static const uint8_t place[8] = { 0, VECTOR_EVEX, VECTOR_EVEX + 1, VECTOR_EVEX + 2, 0, VECTOR_EVEX + 3, VECTOR_EVEX + 4, 0 };
+    unsigned map = p[0] & 7; /* as enum emul_map has them; there are no 0, 4 and 7 */
 
     insn->encoding = EMUL_ENC_EVEX;
     insn->op = EMUL_EVEX;
-    insn->map = map[p[0] & 7];
-    if ((p[0] & 8) || !(p[1] & 4) || insn->map == EMUL_MAP_1)
+    insn->map = map;
+    if ((p[0] & 8) || !(p[1] & 4) || !(map & 3) || map == 7)
         return EMUL_INVALID;
     insn->rex = (~p[0] >> 5 & 7) | (p[1] & 0x80 ? EMUL_REX_W : 0);
     insn->reg = p[0] & 0x10 ? 0 : 16;                            /* R', joined by take_modrm() */
@@ -32,7 +31,7 @@ static int unpack_evex(struct emul_insn *insn, const uint8_t *p)
     insn->bcast = p[2] >> 4 & 1;
     insn->zero = p[2] >> 7;
     insn->mask = p[2] & 7;
-    return place[p[0] & 7];
+    return VECTOR_EVEX + map - (map < EMUL_MAP_5 ? EMUL_MAP_0F : EMUL_MAP_5 - 3);
 }
 
 /* Two payload bytes of three-byte VEX and of XOP, one of two-byte VEX, SDM 2A 2.3.5. */
@@ -57,22 +56,20 @@ static int unpack_vex(struct emul_insn *insn, const uint8_t *p)
 /* W, L, vvvv and the register fields. */
 static int fields_valid(const struct emul_insn *insn, uint32_t cell)
 {
-    int vvvv = (cell & V_VVVV) || ((cell & V_VVVV_REG) && insn->mod == 3);
+    int reg = insn->mod == 3, is64 = insn->mode == EMUL_MODE64;
     unsigned w = insn->rex & EMUL_REX_W ? 1 : 0;
 
-    if (insn->bcast && insn->mod == 3 ? !(cell & (w ? V_W1 : V_W0)) : insn->vl > 2 || !(cell & V_L0W0 << (insn->vl * 2 + w)))
+    if (insn->bcast && reg ? !(cell & (w ? V_W1 : V_W0)) : insn->vl > 2 || !(cell & V_L0W0 << (insn->vl * 2 + w)))
         return 0;
-    if (!(cell & V_NO_MODRM) && !(cell & (insn->mod == 3 ? V_REG : V_MEM)))
+    if (!(cell & V_NO_MODRM) && !(cell & (reg ? V_REG : V_MEM)))
         return 0;
-    if (!vvvv && (cell & V_VSIB ? insn->vvvv & 0xf : insn->vvvv))
+    if (!(cell & (reg ? V_VVVV | V_VVVV_REG : V_VVVV)) && (cell & V_VSIB ? insn->vvvv & 0xf : insn->vvvv))
         return 0;
-    if (insn->mode != EMUL_MODE64 && insn->vvvv > 15)
+    if (!is64 && (insn->vvvv > 15 || (cell & V_ONLY64)))
         return 0;
-    if ((cell & V_KREG) && (insn->reg > 7 || (insn->mode == EMUL_MODE64 && insn->encoding == EMUL_ENC_VEX && insn->vvvv > 7)))
+    if ((cell & V_KREG) && (insn->reg > 7 || (is64 && insn->encoding == EMUL_ENC_VEX && insn->vvvv > 7)))
         return 0;
-    if ((cell & V_GPR) && insn->reg > 15)
-        return 0;
-    return insn->mode == EMUL_MODE64 || !(cell & V_ONLY64);
+    return !(cell & V_GPR) || insn->reg < 16;
 }
 
 /* EVEX.aaa, z and b, SDM 2A 2.7.11. */
@@ -82,13 +79,11 @@ static int decorations_valid(const struct emul_insn *insn, uint32_t cell)
 
     if (insn->encoding != EMUL_ENC_EVEX)
         return 1;
-    if (insn->mask && !(cell & V_MASK))
-        return 0;
     if (insn->zero && (!insn->mask || !(cell & (reg ? V_ZERO_REG : V_ZERO_MEM))))
         return 0;
     if (insn->bcast && !(cell & (reg ? V_ROUND : V_BCAST)))
         return 0;
-    return !(cell & V_VSIB) || insn->mask;
+    return insn->mask ? !!(cell & V_MASK) : !(cell & V_VSIB);
 }
 
 /* Registers that must differ: of gathers (SDM 2D VGATHERDPD), and where the cell says so. The index of VSIB is a vector register. */

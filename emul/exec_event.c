@@ -122,7 +122,7 @@ static void int_v86(struct exec *x, unsigned vector)
 void do_int(struct exec *x)
 {
     static const struct exec_event int1 = { .kind = EMUL_EVENT_TRAP, .external = 1 };
-    unsigned op = x->insn->op;
+    unsigned op = x->insn->op, vector = op == EMUL_INT1 ? EMUL_VECTOR_DB : op == EMUL_INTO ? EMUL_VECTOR_OF : EMUL_VECTOR_BP;
 
     if (op == EMUL_INTO && !(x->flags & RFLAGS_OF))
         return;
@@ -132,8 +132,7 @@ void do_int(struct exec *x)
     if (op == EMUL_INT && (x->s->rflags & RFLAGS_VM))
         int_v86(x, (uint8_t)x->insn->imm);
     else
-        deliver(x, op == EMUL_INT ? (uint8_t)x->insn->imm : op == EMUL_INT1 ? EMUL_VECTOR_DB : op == EMUL_INTO ? EMUL_VECTOR_OF : EMUL_VECTOR_BP,
-                x->flags);
+        deliver(x, op == EMUL_INT ? (uint8_t)x->insn->imm : vector, x->flags);
 }
 
 /* From CPL 0 to virtual-8086 mode: rSP and the segments follow the flags on the stack. */

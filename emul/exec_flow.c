@@ -19,6 +19,14 @@ static inline int stack_read(struct exec *x, uint64_t offset, unsigned size, uin
     return status ? status : emul_load(x->ctx, &place, value, EMUL_FOR_OPERAND);
 }
 
+static uint64_t stack_get(struct exec *x, uint64_t offset) /* of raising handlers */
+{
+    uint64_t value;
+
+    exec_must(x, stack_read(x, offset, x->opsize, &value));
+    return value;
+}
+
 static inline void stack_move(struct exec *x, uint64_t rsp)
 {
     exec_set_gpr(x, EMUL_RSP, exec_stack_width(x), rsp);
@@ -127,21 +135,17 @@ void do_pusha(struct exec *x)
 
 void do_popa(struct exec *x)
 {
-    struct exec_stack st;
-    uint64_t value[8];
+    uint64_t rsp = x->gpr[EMUL_RSP], value[8];
 
-    exec_stack_begin(x, &st);
-    for (unsigned i = 8; i--;) {
-        if (i == EMUL_RSP)
-            exec_stack_skip(&st, x->opsize);
-        else
-            value[i] = exec_pop(x, &st, x->opsize);
+    for (unsigned i = 0; i < 8; i++) {
+        if (i != 7 - EMUL_RSP)
+            value[7 - i] = stack_get(x, rsp + i * x->opsize);
     }
     for (unsigned i = 0; i < 8; i++) {
         if (i != EMUL_RSP)
             exec_set_gpr(x, i, x->opsize, value[i]);
     }
-    stack_move(x, st.rsp);
+    stack_move(x, rsp + 8 * x->opsize);
 }
 
 void do_pushf(struct exec *x)
@@ -174,12 +178,11 @@ void exec_pop_flags(struct exec *x, uint64_t value, uint64_t mask)
 /* RF is cleared, VM, VIF and VIP stay. */
 void do_popf(struct exec *x)
 {
-    struct exec_stack st;
+    uint64_t rsp = x->gpr[EMUL_RSP];
 
     exec_gp0_if(x, exec_v86_denies(x));
-    exec_stack_begin(x, &st);
-    exec_pop_flags(x, exec_pop(x, &st, x->opsize), 0);
-    stack_move(x, st.rsp);
+    exec_pop_flags(x, stack_get(x, rsp), 0);
+    stack_move(x, rsp + x->opsize);
 }
 
 /* The display of nesting levels is copied in the order of the accesses, since the frames may overlap; all of it, and the new top
@@ -216,13 +219,9 @@ void do_enter(struct exec *x)
 
 void do_leave(struct exec *x)
 {
-    struct exec_stack st;
-    uint64_t value;
+    uint64_t rsp = x->gpr[EMUL_RBP], value = stack_get(x, rsp);
 
-    exec_stack_begin(x, &st);
-    st.rsp = x->gpr[EMUL_RBP];
-    value = exec_pop(x, &st, x->opsize);
-    stack_move(x, st.rsp);
+    stack_move(x, rsp + x->opsize);
     exec_set_gpr(x, EMUL_RBP, x->opsize, value);
 }
 
@@ -281,11 +280,9 @@ int do_loop(struct exec *x)
 {
     unsigned op = x->insn->op;
     uint64_t count = (x->gpr[EMUL_RCX] - (op != EMUL_JCXZ)) & emul_size_mask(x->insn->addrsize);
-    int equal = op == EMUL_LOOPE || op == EMUL_LOOPNE ? !(x->flags & RFLAGS_ZF) == (op == EMUL_LOOPNE) : 1;
-    int status = op == EMUL_JCXZ ? !count : count && equal;
+    int taken = op == EMUL_JCXZ ? !count : count && (op == EMUL_LOOP || !(x->flags & RFLAGS_ZF) == (op == EMUL_LOOPNE));
+    int status = taken ? exec_branch(x, x->next_rip + x->insn->imm) : EMUL_DONE;
 
-    if (status)
-        status = exec_branch(x, x->next_rip + x->insn->imm);
     if (!status && op != EMUL_JCXZ)
         exec_set_gpr(x, EMUL_RCX, x->insn->addrsize, count);
     return status;
@@ -294,17 +291,16 @@ int do_loop(struct exec *x)
 /* CLI and STI change IF, VIF where CR4 virtualises it (SDM 3B 20.3.3, 20.4), or nothing: #GP. */
 void do_cli(struct exec *x)
 {
-    uint64_t pending = x->insn->op == EMUL_STI ? x->flags & RFLAGS_VIP : 0;
-    unsigned cpl = emul_cpl(x->s);
+    unsigned cpl = emul_cpl(x->s), set = x->insn->op == EMUL_STI;
 
-    if (cpl <= exec_iopl(x)) {
-        if (x->insn->op == EMUL_STI && !(x->flags & RFLAGS_IF))
-            x->shadow = EMUL_SHADOW_STI;
-        exec_set_flag(x, RFLAGS_IF, x->insn->op == EMUL_STI);
+    if (cpl > exec_iopl(x)) {
+        exec_gp0_if(x, cpl < 3 || !(x->s->cr4 & (x->s->rflags & RFLAGS_VM ? CR4_VME : CR4_PVI)) || (set && (x->flags & RFLAGS_VIP)));
+        exec_set_flag(x, RFLAGS_VIF, set);
         return;
     }
-    exec_gp0_if(x, cpl < 3 || !(x->s->cr4 & (x->s->rflags & RFLAGS_VM ? CR4_VME : CR4_PVI)) || pending);
-    exec_set_flag(x, RFLAGS_VIF, x->insn->op == EMUL_STI);
+    if (set && !(x->flags & RFLAGS_IF))
+        x->shadow = EMUL_SHADOW_STI;
+    exec_set_flag(x, RFLAGS_IF, set);
 }
 
 void do_bound(struct exec *x)

@@ -110,8 +110,8 @@ void exec_accessed(struct exec *x, struct exec_descriptor *d)
 void exec_check_stack(struct exec *x, uint16_t selector, unsigned cpl, unsigned vector, struct exec_descriptor *d)
 {
     exec_descriptor_read(x, selector, vector, d);
-    exec_descriptor_check(x, d, (selector & SELECTOR_RPL) == cpl && exec_dpl(&d->segment) == cpl && exec_is_type(&d->segment, TYPES_WRITABLE), vector,
-                          EMUL_VECTOR_SS);
+    exec_descriptor_check(x, d, exec_is_type(&d->segment, TYPES_WRITABLE) && (selector & SELECTOR_RPL) == cpl &&
+                                 exec_dpl(&d->segment) == cpl, vector, EMUL_VECTOR_SS);
 }
 
 /* Neither CPL nor RPL may be above its DPL, unless it is conforming code. */

@@ -98,47 +98,34 @@ static unsigned element_size(const struct emul_insn *insn)
     return insn->opcode >= 0x60 && insn->pp == 3 ? 1u << wide : 4u << wide;
 }
 
-static void set_sizes(const struct exec *x, struct simd *v)
+/* Sizes; then whether the registers are there for the guest, SDM 2A table 2-21 and on: #UD first, then #NM, all before the operand in
+ * memory. Reads ModRM.reg and EVEX's mask. */
+static void begin(struct exec *x, struct simd *v)
 {
     static const uint8_t width[] = { [EMUL_LEGACY] = 16, [EMUL_ENC_VEX] = 32, [EMUL_ENC_EVEX] = 64 };
     const struct emul_insn *insn = x->insn;
-    unsigned gpr = x->mode == EMUL_MODE64 && (insn->rex & EMUL_REX_W) ? 8 : 4;
-    int mm = is_mmx(insn) || (v->cell->flags & TO_MM);
+    const struct emul_state *s = x->s;
+    unsigned gpr = x->mode == EMUL_MODE64 && (insn->rex & EMUL_REX_W) ? 8 : 4, flags = v->cell->flags;
+    int legacy = insn->encoding == EMUL_LEGACY, mm = is_mmx(insn) || (flags & TO_MM);
 
     v->kind = insn->mod == 3 ? v->cell->reg : v->cell->mem;
     v->type = mm ? EMUL_VECTOR_MM : EMUL_VECTOR_XMM;
     v->width = mm ? HALF : width[insn->encoding];
-    v->bytes = mm ? HALF : v->cell->size || (v->cell->flags & GPR) ? 16 : 16u << insn->vl;
-    v->size = v->cell->flags & GPR ? gpr : v->cell->size ? v->cell->size : v->bytes;
+    v->bytes = mm ? HALF : v->cell->size || (flags & GPR) ? 16 : 16u << insn->vl;
+    v->size = flags & GPR ? gpr : v->cell->size ? v->cell->size : v->bytes;
     v->element = v->size;
-    v->aligned = (v->cell->flags & ALIGNED) || (insn->encoding == EMUL_LEGACY && !mm && v->kind >= AND); /* SDM 2A table 2-18 on */
+    v->aligned = (flags & ALIGNED) || (legacy && !mm && v->kind >= AND); /* SDM 2A table 2-18 on */
     v->count = v->mask = 1;
-}
-
-/* Are the registers there for the guest? SDM 2A table 2-21 and on: #UD first, then #NM, all before the operand in memory. Reads
- * ModRM.reg. */
-static void check_state(struct exec *x, struct simd *v)
-{
-    const struct emul_state *s = x->s;
-
-    if (x->insn->encoding == EMUL_LEGACY)
-        exec_ud_if(x, (s->cr0 & CR0_EM) || (!is_mmx(x->insn) && !(s->cr4 & CR4_OSFXSR)));
-    else
-        exec_ud_if(x, !emul_protected(s) || !(s->cr4 & CR4_OSXSAVE));
+    exec_ud_if(x, legacy ? (s->cr0 & CR0_EM) || (!is_mmx(insn) && !(s->cr4 & CR4_OSFXSR)) : !emul_protected(s) || !(s->cr4 & CR4_OSXSAVE));
     if (!x->ctx->ops->vector_read || !x->ctx->ops->vector_write)
         exec_end(x, EMUL_UNHANDLED);
-    read_vector(x, v->type, x->insn->reg, &v->reg, v->width);
+    read_vector(x, v->type, insn->reg, &v->reg, v->width);
     if (s->cr0 & CR0_TS)
         exec_raise(x, EMUL_VECTOR_NM, 0);
-}
-
-/* EVEX: the mask of its elements. */
-static void take_mask(struct exec *x, struct simd *v)
-{
-    if (!x->insn->mask)
+    if (!insn->mask)
         return;
-    read_vector(x, EMUL_VECTOR_K, x->insn->mask, &v->mask, sizeof(v->mask));
-    v->element = element_size(x->insn);
+    read_vector(x, EMUL_VECTOR_K, insn->mask, &v->mask, sizeof(v->mask));
+    v->element = element_size(insn);
     v->count = v->size / v->element;
     v->mask &= ~0ull >> (64 - v->count);
 }
@@ -188,48 +175,41 @@ static void access_vector(struct exec *x, const struct simd *v, union vector *da
     }
 }
 
-/* One element from memory for all of them (EVEX.b): read if any is wanted. */
-static void load_broadcast(struct exec *x, struct simd *v)
-{
-    struct simd one = *v;
-
-    one.element = element_size(x->insn);
-    one.count = 1;
-    one.mask = !!v->mask;
-    access_vector(x, &one, &one.b, 0);
-    for (unsigned i = 0; i < v->bytes; i++)
-        v->b.b[i] = one.b.b[i % one.element];
-}
-
-/* The second source: memory, a general register, a vector register; ModRM.reg of a store. */
+/* The second source: memory, which may be one element for all of them (EVEX.b, read if any is wanted), a general register, a vector
+ * register; ModRM.reg of a store. */
 static void load_source(struct exec *x, struct simd *v)
 {
     const struct emul_insn *insn = x->insn;
     unsigned flags = v->cell->flags, type = flags & FROM_MM ? EMUL_VECTOR_MM : flags & TO_MM ? EMUL_VECTOR_XMM : v->type;
 
-    if (flags & STORE)
+    if (flags & STORE) {
         v->b = v->reg;
-    else if (insn->mod != 3 && insn->bcast)
-        load_broadcast(x, v);
-    else if (insn->mod != 3)
+    } else if (insn->mod != 3 && insn->bcast) {
+        struct simd one = *v;
+
+        one.element = element_size(insn);
+        one.count = 1;
+        one.mask = !!v->mask;
+        access_vector(x, &one, &one.b, 0);
+        for (unsigned i = 0; i < v->bytes; i++)
+            v->b.b[i] = one.b.b[i % one.element];
+    } else if (insn->mod != 3) {
         access_vector(x, v, &v->b, 0);
-    else if (flags & GPR)
+    } else if (flags & GPR) {
         v->b.q[0] = x->gpr[insn->rm & (EMUL_GPRS - 1)];
-    else
+    } else {
         read_vector(x, type, insn->rm, &v->b, v->width);
+    }
 }
 
 static void combine(struct simd *v)
 {
-    if (v->kind == MOVE || v->kind == LOW) {
-        if (v->kind == LOW)
-            v->out = v->a;
-        for (unsigned i = 0; i < v->size; i++)
-            v->out.b[i] = v->b.b[i];
-    } else if (v->kind == HIGH || v->kind == DOWN) {
+    unsigned to = v->kind == HIGH ? HALF : 0, from = v->kind == DOWN ? HALF : 0;
+
+    if (v->kind != MOVE)
         v->out = v->a;
-        v->out.q[v->kind == HIGH] = v->b.q[v->kind == DOWN];
-    }
+    for (unsigned i = 0; i < v->size && v->kind < AND; i++)
+        v->out.b[to + i] = v->b.b[from + i];
     for (unsigned i = 0; i < v->bytes / 8 && v->kind >= AND; i++) {
         uint64_t a = v->a.q[i], b = v->b.q[i];
 
@@ -237,46 +217,37 @@ static void combine(struct simd *v)
     }
 }
 
-/* Elements outside the mask: as they were, or zero. */
-static void apply_mask(const struct exec *x, struct simd *v)
-{
-    for (unsigned i = 0; i < v->element * v->count; i++) {
-        if (!(v->mask >> i / v->element & 1))
-            v->out.b[i] = x->insn->zero ? 0 : v->reg.b[i];
-    }
-}
-
 /* VEX and EVEX clear what is above the vector, as far as the CPU has registers (SDM 1 14.3); SSE keeps it. */
-static void write_vector(struct exec *x, const struct simd *v, unsigned number)
+static void write_vector(struct exec *x, struct simd *v, unsigned number)
 {
     int (*const write)(void *, unsigned, unsigned, const void *, unsigned) = x->ctx->ops->vector_write;
     int legacy = x->insn->encoding == EMUL_LEGACY;
-    union vector data = { .q = { 0 } };
 
-    for (unsigned i = 0; i < v->bytes / 8; i++)
-        data.q[i] = v->out.q[i];
+    for (unsigned i = v->bytes; i < VECTOR_MAX; i++)
+        v->out.b[i] = 0;
     if (v->type == EMUL_VECTOR_MM)
         number &= 7;
-    if (write(x->ctx->opaque, v->type, number, &data, legacy ? v->bytes : VECTOR_MAX) < 0 &&
-        (legacy || write(x->ctx->opaque, v->type, number, &data, v->width) < 0))
+    if (write(x->ctx->opaque, v->type, number, &v->out, legacy ? v->bytes : VECTOR_MAX) < 0 &&
+        (legacy || write(x->ctx->opaque, v->type, number, &v->out, v->width) < 0))
         exec_end(x, EMUL_UNHANDLED);
 }
 
-/* To a vector register: ModRM.reg, or ModRM.rm of a store. What the first source and the masked elements are taken from is read last. */
-static void simd_load(struct exec *x, struct simd *v)
+/* To vector register n. What the first source and the masked elements, as they were or zero, are taken from is read last. */
+static void to_vector(struct exec *x, struct simd *v, unsigned n)
 {
     const struct emul_insn *insn = x->insn;
-    int store = v->cell->flags & STORE;
 
-    if (store)
-        read_vector(x, v->type, insn->rm, &v->reg, v->width);
+    if (v->cell->flags & STORE)
+        read_vector(x, v->type, n, &v->reg, v->width);
     v->a = v->reg;
     if (insn->encoding != EMUL_LEGACY && v->kind != MOVE)
         read_vector(x, v->type, insn->vvvv, &v->a, v->width);
     combine(v);
-    if (insn->mask)
-        apply_mask(x, v);
-    write_vector(x, v, store ? insn->rm : insn->reg);
+    for (unsigned i = 0; insn->mask && i < v->element * v->count; i++) {
+        if (!(v->mask >> i / v->element & 1))
+            v->out.b[i] = insn->zero ? 0 : v->reg.b[i];
+    }
+    write_vector(x, v, n);
 }
 
 /* VZEROUPPER and VZEROALL (L is 1) */
@@ -298,21 +269,21 @@ void do_simd(struct exec *x)
         exec_ud_if(x, insn->encoding != EMUL_LEGACY && !emul_protected(x->s));
         exec_end(x, EMUL_UNHANDLED);
     }
-    set_sizes(x, &v);
-    check_state(x, &v);
-    take_mask(x, &v);
+    begin(x, &v);
     if (v.kind == ZERO) {
         zero_registers(x, &v);
         return;
     }
     load_source(x, &v);
-    if (!(v.cell->flags & STORE) || (insn->mod == 3 && !(v.cell->flags & GPR))) {
-        simd_load(x, &v);
-        return;
+    if (!(v.cell->flags & STORE)) {
+        to_vector(x, &v, insn->reg);
+    } else if (insn->mod == 3 && !(v.cell->flags & GPR)) {
+        to_vector(x, &v, insn->rm);
+    } else {
+        combine(&v);
+        if (insn->mod != 3)
+            access_vector(x, &v, &v.out, EMUL_PF_W);
+        else
+            exec_set_gpr(x, insn->rm & (EMUL_GPRS - 1), v.size, v.out.q[0]);
     }
-    combine(&v);
-    if (insn->mod != 3)
-        access_vector(x, &v, &v.out, EMUL_PF_W);
-    else
-        exec_set_gpr(x, insn->rm & (EMUL_GPRS - 1), v.size, v.out.q[0]);
 }

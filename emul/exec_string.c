@@ -14,6 +14,7 @@
 /* Where the element at hand lies; those of a batch have their places at equal distances in the same page. */
 struct string {
     struct emul_place from, to;
+    unsigned cause;
 };
 
 /* Moves the first of `count` elements in bulk and says how many, 0 if that is not possible. Or NULL. */
@@ -46,30 +47,21 @@ static uint64_t batch_length(const struct exec *x, uint64_t offset, uint64_t lin
     return count ? count : 1;
 }
 
-/* The segment allows the whole batch? In 64-bit mode a page is canonical or not (SDM 3A 3.3.7.1). */
-static int batch_allowed(struct exec *x, unsigned seg, uint64_t offset, unsigned access, uint64_t count)
-{
-    uint64_t linear, bytes = count * x->opsize;
-
-    if (x->mode == EMUL_MODE64)
-        return 1;
-    if (x->s->rflags & RFLAGS_DF)
-        offset -= bytes - x->opsize;
-    return !emul_linear(x->ctx, x->mode, seg, offset, bytes, access, &linear, x->result);
-}
-
-/* Resolves the element at an index register with all its faults; *count: cut to those that the same translation holds for. */
+/* Resolves the element at an index register with all its faults; *count: cut to those that the same translation holds for, and that the
+ * segment allows. In 64-bit mode a page is canonical or not (SDM 3A 3.3.7.1). */
 static int string_resolve(struct exec *x, unsigned seg, unsigned reg, unsigned access, uint64_t *count, struct emul_place *place)
 {
-    uint64_t offset = string_offset(x, reg), linear;
+    uint64_t offset = string_offset(x, reg), linear, all, bytes;
     int status = emul_linear(x->ctx, x->mode, seg, offset, x->opsize, access, &linear, x->result);
 
     if (status)
         return status;
-    if ((x->s->rflags & RFLAGS_AC) && (linear & (x->opsize - 1)) && (x->s->cr0 & CR0_AM) && emul_user(x->ctx))
+    if (exec_misaligned(x, linear, x->opsize - 1, emul_user(x->ctx)))
         return exec_fault(x, EMUL_VECTOR_AC, 0);
     *count = batch_length(x, offset, linear, *count);
-    if (*count > 1 && !batch_allowed(x, seg, offset, access, *count))
+    bytes = *count * x->opsize;
+    if (*count > 1 && x->mode != EMUL_MODE64 &&
+        emul_linear(x->ctx, x->mode, seg, x->s->rflags & RFLAGS_DF ? offset + x->opsize - bytes : offset, bytes, access, &all, x->result))
         *count = 1;
     return emul_translate(x->ctx, x->mode, linear, x->opsize, access | emul_user(x->ctx), place, x->result);
 }
@@ -119,11 +111,6 @@ static int string_ended(const struct exec *x, unsigned flags)
     return (flags & COMPARES) && !(x->flags & RFLAGS_ZF) == !!(x->insn->prefix & EMUL_PFX_REP);
 }
 
-static unsigned string_cause(unsigned flags)
-{
-    return flags & PORT ? EMUL_FOR_STRING : EMUL_FOR_OPERAND;
-}
-
 static int string_one(struct exec *x, const struct string *s, unsigned flags)
 {
     const struct emul_ops *ops = x->ctx->ops;
@@ -132,17 +119,16 @@ static int string_one(struct exec *x, const struct string *s, unsigned flags)
     int status = EMUL_DONE;
 
     if (flags & USES_SI)
-        status = emul_load(x->ctx, &s->from, &a, string_cause(flags));
+        status = emul_load(x->ctx, &s->from, &a, s->cause);
     else if (flags & PORT)
         a = ops->port_in(x->ctx->opaque, port, x->opsize);
     if (status)
         return status;
     if (flags & WRITES)
-        return emul_store(x->ctx, &s->to, a, string_cause(flags));
+        return emul_store(x->ctx, &s->to, a, s->cause);
     if (flags & COMPARES) {
-        status = emul_load(x->ctx, &s->to, &b, string_cause(flags));
-        if (!status)
-            x->flags = exec_compare_flags(a, b, x->opsize, x->flags);
+        status = emul_load(x->ctx, &s->to, &b, s->cause);
+        x->flags = status ? x->flags : exec_compare_flags(a, b, x->opsize, x->flags);
     } else if (flags & PORT) {
         ops->port_out(x->ctx->opaque, port, x->opsize, (uint32_t)a);
     } else {
@@ -155,7 +141,7 @@ static int string_one(struct exec *x, const struct string *s, unsigned flags)
 static int string_batch(struct exec *x, string_bulk bulk, unsigned flags, uint64_t count, uint64_t *done)
 {
     uint64_t step = x->s->rflags & RFLAGS_DF ? -(uint64_t)x->opsize : x->opsize;
-    struct string s = { 0 };
+    struct string s = { .cause = flags & PORT ? EMUL_FOR_STRING : EMUL_FOR_OPERAND };
     int status = EMUL_DONE;
 
     if (flags & USES_SI)
@@ -192,9 +178,7 @@ static int check_port(struct exec *x, unsigned flags)
                  !want->rep != !(x->insn->prefix & REPEATED)))
         return EMUL_RETRY;
     status = exec_port_allowed(x, port);
-    if (status)
-        return status;
-    return (flags & WRITES ? !!x->ctx->ops->port_in : !!x->ctx->ops->port_out) ? EMUL_DONE : EMUL_UNHANDLED;
+    return status || (flags & WRITES ? !!x->ctx->ops->port_in : !!x->ctx->ops->port_out) ? status : EMUL_UNHANDLED;
 }
 
 /* Batches until the count, a comparison, TF (a trap behind each element, SDM 3B 17.3.1.4) or the bound ends them. */
@@ -282,23 +266,18 @@ static uint64_t run_stos(struct exec *x, const struct string *s, uint64_t count)
 }
 
 /* Ports take whole runs upwards; a callback that claims more than it was given is not believed. */
-static uint64_t run_ins(struct exec *x, const struct string *s, uint64_t count)
+static uint64_t run_port(struct exec *x, const struct string *s, uint64_t count)
 {
     const struct emul_ops *ops = x->ctx->ops;
-    int possible = ops->port_read_many && !(x->s->rflags & RFLAGS_DF);
-    void *to = possible ? run_data(x, &s->to, count, 1, EMUL_FOR_STRING) : 0;
-    uint64_t n = to ? ops->port_read_many(x->ctx->opaque, (uint16_t)x->gpr[EMUL_RDX], x->opsize, to, count) : 0;
+    int in = x->insn->op == EMUL_INS, possible = (in ? !!ops->port_read_many : !!ops->port_write_many) && !(x->s->rflags & RFLAGS_DF);
+    void *data = possible ? run_data(x, in ? &s->to : &s->from, count, in, EMUL_FOR_STRING) : 0;
+    uint16_t port = x->gpr[EMUL_RDX];
+    uint64_t n;
 
-    return n < count ? n : count;
-}
-
-static uint64_t run_outs(struct exec *x, const struct string *s, uint64_t count)
-{
-    const struct emul_ops *ops = x->ctx->ops;
-    int possible = ops->port_write_many && !(x->s->rflags & RFLAGS_DF);
-    const void *from = possible ? run_data(x, &s->from, count, 0, EMUL_FOR_STRING) : 0;
-    uint64_t n = from ? ops->port_write_many(x->ctx->opaque, (uint16_t)x->gpr[EMUL_RDX], x->opsize, from, count) : 0;
-
+    if (!data)
+        return 0;
+    n = in ? ops->port_read_many(x->ctx->opaque, port, x->opsize, data, count)
+           : ops->port_write_many(x->ctx->opaque, port, x->opsize, data, count);
     return n < count ? n : count;
 }
 
@@ -308,42 +287,38 @@ STRING(stos, run_stos, USES_DI | WRITES)
 STRING(lods, 0, USES_SI)
 STRING(cmps, 0, USES_SI | USES_DI | COMPARES)
 STRING(scas, 0, USES_DI | COMPARES)
-STRING(ins, run_ins, USES_DI | WRITES | PORT)
-STRING(outs, run_outs, USES_SI | PORT)
+STRING(ins, run_port, USES_DI | WRITES | PORT)
+STRING(outs, run_port, USES_SI | PORT)
 
 /* IN and OUT: the port is an immediate byte or DX. They never left the guest as a string instruction. */
-static inline int plain_port(struct exec *x, unsigned *port)
+static inline int plain_port(struct exec *x, int there, unsigned *port)
 {
+    int status = EMUL_DONE;
+
     *port = x->insn->imm_size ? (uint8_t)x->insn->imm : (uint16_t)x->gpr[EMUL_RDX];
     if (x->ctx->port_exit)
         return EMUL_RETRY;
-    if (!(x->s->seg[EMUL_SS].attr >> SEG_DPL & 3) && !(x->s->rflags & RFLAGS_VM))
-        return EMUL_DONE; /* CPL 0: the common case of exec_port_allowed() */
-    return exec_port_allowed(x, *port);
+    if ((x->s->seg[EMUL_SS].attr >> SEG_DPL & 3) || (x->s->rflags & RFLAGS_VM)) /* CPL 0 is the common case of it */
+        status = exec_port_allowed(x, *port);
+    return status || there ? status : EMUL_UNHANDLED;
 }
 
 int do_in(struct exec *x)
 {
     unsigned port;
-    int status = plain_port(x, &port);
+    int status = plain_port(x, !!x->ctx->ops->port_in, &port);
 
-    if (status)
-        return status;
-    if (!x->ctx->ops->port_in)
-        return EMUL_UNHANDLED;
-    exec_set_gpr(x, EMUL_RAX, x->opsize, x->ctx->ops->port_in(x->ctx->opaque, port, x->opsize));
-    return EMUL_DONE;
+    if (!status)
+        exec_set_gpr(x, EMUL_RAX, x->opsize, x->ctx->ops->port_in(x->ctx->opaque, port, x->opsize));
+    return status;
 }
 
 int do_out(struct exec *x)
 {
     unsigned port;
-    int status = plain_port(x, &port);
+    int status = plain_port(x, !!x->ctx->ops->port_out, &port);
 
-    if (status)
-        return status;
-    if (!x->ctx->ops->port_out)
-        return EMUL_UNHANDLED;
-    x->ctx->ops->port_out(x->ctx->opaque, port, x->opsize, x->gpr[EMUL_RAX] & emul_size_mask(x->opsize));
-    return EMUL_DONE;
+    if (!status)
+        x->ctx->ops->port_out(x->ctx->opaque, port, x->opsize, x->gpr[EMUL_RAX] & emul_size_mask(x->opsize));
+    return status;
 }

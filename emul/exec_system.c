@@ -8,28 +8,19 @@
 #define CR3_PCID    0xfffull
 #define CR4_CET     (1ull << 23)
 #define CR4_PAGING  (CR4_PAE | CR4_PSE | CR4_PGE | CR4_SMEP) /* changes that load PAE's pointers again, SDM 3A 4.4.1 */
-#define PDPTE_COUNT 4u
-#define PDPTE_P     1ull
 #define HIGH_HALF   0xffffffff00000000ull
-#define DR6_VALID   0xe00full      /* BT BS BD B3..B0; the rest is fixed, SDM 3B 17.2.3 */
-#define DR6_ONES    0xffff0ff0ull
-#define DR6_BD      0x2000ull
-#define DR7_VALID   0xffff23ffull  /* SDM 3B 17.2.4 */
-#define DR7_ONES    0x400ull
-#define DR7_GD      0x2000ull
-#define MSR_TSC     0x10u
-#define MSR_SYSENTER 0x174u        /* CS, and ESP and EIP behind it */
-#define MSR_EFER    0xc0000080u    /* STAR, LSTAR, CSTAR, FMASK behind it */
-#define MSR_FS_BASE 0xc0000100u    /* those of GS and KernelGS behind it */
-#define MSR_TSC_AUX 0xc0000103u
 #define SYSRET_FLAGS 0x3c7fd7ull   /* SDM 2B SYSRET: neither RF nor VM, and nothing reserved */
+
+enum { PDPTE_COUNT = 4, PDPTE_P = 1, R11 = 11 };
+/* SDM 3B 17.2.3, 17.2.4: what there is (BT BS BD B3..B0), and what is always set. */
+enum { DR6_VALID = 0xe00f, DR6_ONES = 0xffff0ff0, DR6_BD = 0x2000, DR7_VALID = 0xffff23ff, DR7_ONES = 0x400, DR7_GD = 0x2000 };
+/* Behind SYSENTER_CS are ESP and EIP, behind EFER are STAR, LSTAR, CSTAR, FMASK, behind FS_BASE are those of GS and KernelGS. */
+enum { MSR_TSC = 0x10, MSR_SYSENTER = 0x174, MSR_EFER = 0xc0000080, MSR_FS_BASE = 0xc0000100, MSR_TSC_AUX = 0xc0000103 };
 
 /* Segments as the fast system calls load them, without a look at a descriptor; add the DPL. */
 #define FLAT_DATA   (SEG_G | SEG_DB | SEG_P | SEG_S | SEG_WRITE | SEG_ACCESSED)
 #define FLAT_CODE32 (FLAT_DATA | SEG_CODE)
 #define FLAT_CODE64 ((FLAT_CODE32 & ~SEG_DB) | SEG_L)
-
-#define R11 11
 
 static int is_amd(const struct exec *x)
 {
@@ -150,8 +141,8 @@ static int is_bad(const struct exec *x, unsigned rule, uint64_t value, uint64_t 
     case RULE_CR3:
         return value >> x->ctx->phys_bits != 0;
     case RULE_CR4:
-        return (value & ~x->ctx->cr4_valid) || (long_mode && (changed & (CR4_PAE | CR4_LA57))) || ((value & CR4_CET) && !(s->cr0 & CR0_WP)) ||
-               ((value & changed & CR4_PCIDE) && (!long_mode || (s->cr3 & CR3_PCID)));
+        return (value & ~x->ctx->cr4_valid) || (changed & (long_mode ? CR4_PAE | CR4_LA57 : 0)) ||
+               ((value & CR4_CET) && !(s->cr0 & CR0_WP)) || ((value & changed & CR4_PCIDE) && (!long_mode || (s->cr3 & CR3_PCID)));
     case RULE_EFER:
         return (value & ~(x->ctx->efer_valid | EFER_LMA)) || ((changed & EFER_LME) && (s->cr0 & CR0_PG));
     default:
@@ -230,9 +221,10 @@ void do_fsgsbase(struct exec *x)
     move_reg(x, &bases[which & 1], which & 2);
 }
 
-static void write_msw(struct exec *x)
+/* dst, to CR0 or the MSR in ECX. */
+static void write_from_dst(struct exec *x)
 {
-    write_reg(x, &control[0], x->dst);
+    write_reg(x, x->insn->op == EMUL_WRMSR ? find_msr(x->gpr[EMUL_RCX]) : &control[0], x->dst);
 }
 
 /* PE can be set, not cleared (SDM 2A LMSW). Without it there is nothing to check. */
@@ -246,7 +238,7 @@ int do_lmsw(struct exec *x)
         return status;
     x->dst = (s->cr0 & ~(CR0_MSW & ~CR0_PE)) | (value & CR0_MSW);
     if ((x->dst ^ s->cr0) & CR0_PE)
-        return exec_guard(x, 0, write_msw);
+        return exec_guard(x, 0, write_from_dst);
     s->cr0 = x->dst;
     x->ctx->changed |= EMUL_STATE_CR;
     return EMUL_DONE;
@@ -355,22 +347,17 @@ int do_rdmsr(struct exec *x)
     return status;
 }
 
-static void write_state_msr(struct exec *x)
-{
-    write_reg(x, find_msr(x->gpr[EMUL_RCX]), x->src);
-}
-
 int do_wrmsr(struct exec *x)
 {
     const struct emul_ops *ops = x->ctx->ops;
     uint32_t index = x->gpr[EMUL_RCX];
 
-    x->src = x->gpr[EMUL_RDX] << 32 | (uint32_t)x->gpr[EMUL_RAX];
+    x->dst = x->gpr[EMUL_RDX] << 32 | (uint32_t)x->gpr[EMUL_RAX];
     if (find_msr(index))
-        return exec_guard(x, 0, write_state_msr);
+        return exec_guard(x, 0, write_from_dst);
     if (!ops->msr_write)
         return EMUL_UNHANDLED;
-    return ops->msr_write(x->ctx->opaque, index, x->src) < 0 ? exec_gp0(x) : EMUL_DONE;
+    return ops->msr_write(x->ctx->opaque, index, x->dst) < 0 ? exec_gp0(x) : EMUL_DONE;
 }
 
 /* RDTSC and RDTSCP. */
@@ -414,16 +401,15 @@ int do_cpuid(struct exec *x)
 
 /* ---- Fast system calls ---- */
 
-static struct emul_segment flat_segment(unsigned selector, uint32_t attr, unsigned dpl)
-{
-    return (struct emul_segment){ .limit = ~0u, .attr = attr | dpl << SEG_DPL, .selector = selector };
-}
-
 /* Execution goes on at rip in flat segments: with wide in 64-bit code, else in the low 4 GiB. */
-static void enter_flat(struct exec *x, unsigned cs, unsigned ss, unsigned dpl, int wide, uint64_t rip)
+static void enter_flat(struct exec *x, uint16_t cs, uint16_t ss, unsigned dpl, int wide, uint64_t rip)
 {
-    x->s->seg[EMUL_CS] = flat_segment(cs, wide ? FLAT_CODE64 : FLAT_CODE32, dpl);
-    x->s->seg[EMUL_SS] = flat_segment(ss, FLAT_DATA, dpl);
+    struct emul_segment flat = { .limit = ~0u, .attr = (wide ? FLAT_CODE64 : FLAT_CODE32) | dpl << SEG_DPL, .selector = cs };
+
+    x->s->seg[EMUL_CS] = flat;
+    flat.attr = FLAT_DATA | dpl << SEG_DPL;
+    flat.selector = ss;
+    x->s->seg[EMUL_SS] = flat;
     x->ctx->changed |= EMUL_STATE_CS;
     x->next_rip = wide ? rip : (uint32_t)rip;
 }
@@ -496,7 +482,8 @@ void do_sysexit(struct exec *x)
     unsigned selector = ((uint16_t)s->sysenter_cs + (wide ? 32 : 16)) | SELECTOR_RPL;
 
     exec_ud_if(x, (s->efer & EFER_LMA) && is_amd(x));
-    exec_gp0_if(x, !(s->cr0 & CR0_PE) || !(s->sysenter_cs & SELECTOR_CODE) || (wide && !(emul_canonical(s, rip) && emul_canonical(s, rsp))));
+    exec_gp0_if(x, !(s->cr0 & CR0_PE) || !(s->sysenter_cs & SELECTOR_CODE) ||
+                   (wide && !(emul_canonical(s, rip) && emul_canonical(s, rsp))));
     x->gpr[EMUL_RSP] = wide ? rsp : (uint32_t)rsp;
     enter_flat(x, selector, selector + 8, 3, wide, rip);
 }

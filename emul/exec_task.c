@@ -110,36 +110,29 @@ static void enter_task(struct exec *x, struct task *t, struct exec_descriptor *t
     x->ctx->changed |= EMUL_STATE_RIP | EMUL_STATE_CS | EMUL_STATE_SEGS | EMUL_STATE_SYSTEM | EMUL_STATE_CR | EMUL_STATE_DR;
 }
 
-static void load_checked(struct exec *x, unsigned seg, struct exec_descriptor *d)
-{
-    exec_accessed(x, d);
-    exec_set_segment(x, seg, &d->segment);
-}
-
-/* SDM 3A table 7-1, in the new task's context: LDT, CS, SS, data. */
+/* SDM 3A table 7-1, in the new task's context. Virtual-8086 mode has but an LDT to load. */
 static void load_segments(struct exec *x)
 {
-    struct emul_state *s = x->s;
-    unsigned cpl = s->seg[EMUL_CS].selector & SELECTOR_RPL;
+    static const uint8_t order[] = { EMUL_LDTR, EMUL_CS, EMUL_SS, EMUL_ES, EMUL_DS, EMUL_FS, EMUL_GS };
+    unsigned cpl = x->s->seg[EMUL_CS].selector & SELECTOR_RPL;
     struct exec_descriptor d;
 
-    if (!exec_is_null(s->seg[EMUL_LDTR].selector)) {
-        exec_check_system(x, s->seg[EMUL_LDTR].selector, 1 << SYS_LDT, EMUL_VECTOR_TS, EMUL_VECTOR_TS, &d);
-        load_checked(x, EMUL_LDTR, &d);
-    }
-    if (s->rflags & RFLAGS_VM)
-        return;
-    exec_check_code(x, s->seg[EMUL_CS].selector, cpl, 0, EMUL_VECTOR_TS, &d);
-    load_checked(x, EMUL_CS, &d);
-    exec_check_stack(x, s->seg[EMUL_SS].selector, cpl, EMUL_VECTOR_TS, &d);
-    load_checked(x, EMUL_SS, &d);
-    for (unsigned i = 0; i < sizeof(exec_data_segments); i++) {
-        unsigned seg = exec_data_segments[i];
+    for (unsigned i = 0; i < (x->s->rflags & RFLAGS_VM ? 1 : sizeof(order)); i++) {
+        unsigned seg = order[i];
+        uint16_t selector = x->s->seg[seg].selector;
 
-        if (exec_is_null(s->seg[seg].selector))
+        if (seg == EMUL_CS)
+            exec_check_code(x, selector, cpl, 0, EMUL_VECTOR_TS, &d);
+        else if (seg == EMUL_SS)
+            exec_check_stack(x, selector, cpl, EMUL_VECTOR_TS, &d);
+        else if (exec_is_null(selector))
             continue;
-        exec_check_data(x, s->seg[seg].selector, cpl, EMUL_VECTOR_TS, &d);
-        load_checked(x, seg, &d);
+        else if (seg == EMUL_LDTR)
+            exec_check_system(x, selector, 1 << SYS_LDT, EMUL_VECTOR_TS, EMUL_VECTOR_TS, &d);
+        else
+            exec_check_data(x, selector, cpl, EMUL_VECTOR_TS, &d);
+        exec_accessed(x, &d);
+        exec_set_segment(x, seg, &d.segment);
     }
 }
 

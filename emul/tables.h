@@ -5,51 +5,33 @@
 #include <stdint.h>
 #include "decode.h"
 
+#define BIT(n) (1u << (n))
+
 /* Attributes of a cell, mostly brought along by its operand form. */
-#define A_MODRM   0x00000001u
-#define A_IB      0x00000002u /* immediates: one byte */
-#define A_IW      0x00000004u /* a word */
-#define A_IZ      0x00000008u /* operand size, at most 4 bytes */
-#define A_IV      0x00000010u /* operand size, 8 bytes too */
-#define A_IW_IB   0x00000020u
-#define A_AP      0x00000040u /* far pointer: offset of operand size, selector */
-#define A_MOFFS   0x00000080u /* offset of address size */
-#define A_IB_IB   0x00000100u
-#define A_BYTE    0x00000200u /* operand size is one byte */
-#define A_IO      0x00000400u /* operand size is at most 4 bytes */
-#define A_D64     0x00000800u /* 64-bit mode: operand size is 8, or 2 with 66 (SDM 2A 2.2.1.7) */
-#define A_F64     0x00001000u /* 64-bit mode: operand size is 8 */
-#define A_NEAR    0x00002000u /* as A_F64, but A_D64 on AMD */
-#define A_NO64    0x00004000u
-#define A_ONLY64  0x00008000u
-#define A_MEM     0x00010000u /* #UD with a register */
-#define A_REG     0x00020000u /* #UD with memory */
-#define A_LOCK    0x00040000u /* LOCK allowed when the destination is memory */
-#define A_NP      0x00080000u /* allowed mandatory prefixes: none, 66, F3, F2; none named: prefixes mean nothing here */
-#define A_66      0x00100000u
-#define A_F3      0x00200000u
-#define A_F2      0x00400000u
-#define A_PP      (A_NP | A_66 | A_F3 | A_F2)
-#define A_CHECK   0x00800000u /* a control, debug or segment register, or operation byte of 3DNow!, that must exist */
-#define A_ESC     0x01000000u /* x87: validity by bit maps */
-#define A_BY_REG  0x02000000u /* the cell is a row of another table: by ModRM.reg, ... */
-#define A_BY_MOD  0x04000000u /* ... memory or register, */
-#define A_BY_PP   0x08000000u /* ... mandatory prefix, */
-#define A_BY_RM   0x10000000u /* ... ModRM.rm */
-#define A_SPLIT   (A_BY_REG | A_BY_MOD | A_BY_PP | A_BY_RM)
-#define A_Y       0x20000000u /* operand size is 4, or 8 with REX.W: 66 does not count */
-
-#define A_RR      0x40000000u /* ModRM.mod is ignored: both operands are registers */
-#define A_NATURAL 0x80000000u /* operand size is 8 in 64-bit mode, else 4, whatever the prefixes */
-#define A_EARLY   (A_NO64 | A_ONLY64 | A_PP)
-#define A_LATE    (A_MEM | A_REG | A_ESC | A_CHECK | A_RR)
-#define A_IMM     (A_IB | A_IW | A_IZ | A_IV | A_IW_IB | A_AP | A_MOFFS | A_IB_IB)
-
-#define A_N6   (A_NP | A_66)
-#define A_N3   (A_NP | A_F3)
-#define A_N63  (A_NP | A_66 | A_F3)
-#define A_62   (A_66 | A_F2)
-#define A_632  (A_66 | A_F3 | A_F2)
+enum {
+    A_MODRM = BIT(0),
+    /* Immediates: a byte; a word; of operand size, at most 4 bytes; 8 too; a word and a byte; a far pointer, offset of operand size
+     * and selector; an offset of address size; two bytes. */
+    A_IB = BIT(1), A_IW = BIT(2), A_IZ = BIT(3), A_IV = BIT(4), A_IW_IB = BIT(5), A_AP = BIT(6),
+    A_MOFFS = BIT(7), A_IB_IB = BIT(8), A_IMM = A_IB | A_IW | A_IZ | A_IV | A_IW_IB | A_AP | A_MOFFS | A_IB_IB,
+    /* Operand size: one byte; at most 4; in 64-bit mode 8, or 2 with 66 (SDM 2A 2.2.1.7); in 64-bit mode 8; the same, but on AMD as
+     * D64; 4, or 8 with REX.W, 66 does not count; 8 in 64-bit mode, else 4, whatever the prefixes. */
+    A_BYTE = BIT(9), A_IO = BIT(10), A_D64 = BIT(11), A_F64 = BIT(12), A_NEAR = BIT(13), A_Y = BIT(29),
+    A_NATURAL = BIT(31),
+    /* #UD in 64-bit mode; outside it; with a register; with memory. LOCK allowed when the destination is memory. ModRM.mod is
+     * ignored: both operands are registers. */
+    A_NO64 = BIT(14), A_ONLY64 = BIT(15), A_MEM = BIT(16), A_REG = BIT(17), A_LOCK = BIT(18), A_RR = BIT(30),
+    /* Allowed mandatory prefixes: none, 66, F3, F2; none named: prefixes mean nothing here. */
+    A_NP = BIT(19), A_66 = BIT(20), A_F3 = BIT(21), A_F2 = BIT(22), A_PP = A_NP | A_66 | A_F3 | A_F2,
+    A_N6 = A_NP | A_66, A_N3 = A_NP | A_F3, A_N63 = A_NP | A_66 | A_F3, A_62 = A_66 | A_F2, A_632 = A_66 | A_F3 | A_F2,
+    /* A control, debug or segment register, or operation byte of 3DNow!, that must exist; x87: validity by bit maps. */
+    A_CHECK = BIT(23), A_ESC = BIT(24),
+    /* The cell is a row of another table: by ModRM.reg; memory or register; mandatory prefix; ModRM.rm. */
+    A_BY_REG = BIT(25), A_BY_MOD = BIT(26), A_BY_PP = BIT(27), A_BY_RM = BIT(28),
+    A_SPLIT = A_BY_REG | A_BY_MOD | A_BY_PP | A_BY_RM,
+    /* Rules that opcode, prefixes and mode decide; that ModRM decides. */
+    A_EARLY = A_NO64 | A_ONLY64 | A_PP, A_LATE = A_MEM | A_REG | A_ESC | A_CHECK | A_RR,
+};
 
 /* Operand forms, in the letters of SDM 2D A.2 (E: ModRM.rm, G: ModRM.reg, Z: register in the opcode, X/Y: string source and
  * destination, O: direct offset, V H W: vector registers
@@ -123,41 +105,28 @@ extern const uint8_t emul_modrm_tail[256];
 /* What a byte is before the opcode: from PK_REX on a prefix. PK_SEG + n: override of segment n. */
 enum emul_prefix_kind { PK_NONE, PK_ESCAPE, PK_VECTOR, PK_MOVSXD, PK_REX, PK_66, PK_67, PK_LOCK, PK_REPNE, PK_REP, PK_SEG };
 
-/* Vector cells, [opcode][pp]: which combinations exist; 0: none. Bits 0-5: W0 and W1 of L0, L1, L2. */
-#define V_L0W0     0x000001u
-#define V_L0W1     0x000002u
-#define V_L1W0     0x000004u
-#define V_L1W1     0x000008u
-#define V_L2W0     0x000010u
-#define V_L2W1     0x000020u
-#define V_W0       (V_L0W0 | V_L1W0 | V_L2W0)
-#define V_W1       (V_L0W1 | V_L1W1 | V_L2W1)
-#define V_MEM      0x000040u /* memory operand allowed */
-#define V_REG      0x000080u /* register operand allowed */
-#define V_VVVV     0x000100u /* vvvv names an operand, else it must be 1111b */
-#define V_VVVV_REG 0x000200u /* the same, of the register form only */
-#define V_IB       0x000400u /* immediate byte */
-#define V_ID       0x000800u /* immediate of 4 bytes */
-#define V_VSIB     0x001000u /* memory operand with a vector index: gather and scatter */
-#define V_MASK     0x002000u /* EVEX: opmask allowed; with V_VSIB demanded */
-#define V_ZERO_MEM 0x004000u /* EVEX.z allowed with memory (as a source) */
-#define V_ZERO_REG 0x008000u /* EVEX.z allowed with a register */
-#define V_BCAST    0x010000u /* EVEX.b allowed with memory */
-#define V_ROUND    0x020000u /* EVEX.b allowed with a register: rounding or SAE; L'L is no length then */
-#define V_KREG     0x040000u /* ModRM.reg names an opmask or tile register, 0 to 7; VEX: so does vvvv */
-#define V_GPR      0x080000u /* EVEX: ModRM.reg names a general register, R' must be clear */
-#define V_DISTINCT 0x100000u /* destination and sources must differ (SDM 2D VFMULCPH, TDPBUSD) */
-#define V_ONLY64   0x200000u
-#define V_NO_MODRM 0x400000u
-#define V_RM0      0x800000u /* the register in ModRM.rm must be 0 */
-#define V_SIB      0x1000000u /* memory must be addressed with SIB */
-#define V_BY_REG   0x2000000u /* low bits: row of emul_vector_reg, by ModRM.reg */
-#define V_ROWS     16u
-
-#define V_GENERAL  0x4000000u /* general registers: operation and form are in emul_vex_general */
-#define V_TUPLE    0x8000000u /* EVEX: times enum emul_tuple */
-#define V_TUPLES   0x78000000u
-#define V_BCAST16  0x80000000u /* the broadcast element has 2 bytes, not 4 or 8 by W */
+/* Vector cells, [opcode][pp]: which combinations exist; 0: none. */
+enum {
+    /* W0 and W1 of L0, L1, L2. */
+    V_L0W0 = BIT(0), V_L0W1 = BIT(1), V_L1W0 = BIT(2), V_L1W1 = BIT(3), V_L2W0 = BIT(4), V_L2W1 = BIT(5),
+    V_W0 = V_L0W0 | V_L1W0 | V_L2W0, V_W1 = V_L0W1 | V_L1W1 | V_L2W1,
+    /* Operands: memory allowed; a register allowed; vvvv names one, else it must be 1111b; the same, of the register form only; an
+     * immediate byte; one of 4 bytes. */
+    V_MEM = BIT(6), V_REG = BIT(7), V_VVVV = BIT(8), V_VVVV_REG = BIT(9), V_IB = BIT(10), V_ID = BIT(11),
+    /* Memory with a vector index, gather and scatter; EVEX: opmask allowed, with V_VSIB demanded; z allowed with memory (as a
+     * source), with a register; b allowed with memory; with a register: rounding or SAE, L'L is no length then; the broadcast
+     * element has 2 bytes, not 4 or 8 by W. */
+    V_VSIB = BIT(12), V_MASK = BIT(13), V_ZERO_MEM = BIT(14), V_ZERO_REG = BIT(15), V_BCAST = BIT(16),
+    V_ROUND = BIT(17), V_BCAST16 = BIT(31),
+    /* ModRM.reg names an opmask or tile register, 0 to 7, VEX: so does vvvv; EVEX: a general register, R' must be clear; destination
+     * and sources must differ (SDM 2D VFMULCPH, TDPBUSD); only in 64-bit mode; no ModRM; the register in ModRM.rm must be 0; memory
+     * only with SIB. */
+    V_KREG = BIT(18), V_GPR = BIT(19), V_DISTINCT = BIT(20), V_ONLY64 = BIT(21), V_NO_MODRM = BIT(22),
+    V_RM0 = BIT(23), V_SIB = BIT(24),
+    /* The low bits are a row of emul_vector_reg, by ModRM.reg; general registers: operation and form are in emul_vex_general. */
+    V_BY_REG = BIT(25), V_ROWS = 16, V_GENERAL = BIT(26),
+    V_TUPLE = BIT(27), V_TUPLES = 15 * V_TUPLE, /* EVEX: times enum emul_tuple */
+};
 
 /* What a displacement of one byte counts, a row of emul_disp8: the vector or a part of it (HALF_W: all of it with W1), what MOVDDUP
  * loads, an element of 4 or 8 bytes by W, a general register, an element of 1 or 2 bytes, so many bytes. */

@@ -633,6 +633,41 @@ static void test_invalidate(void **state)
 struct msr_case { uint32_t index; size_t at; uint32_t group; uint64_t good, bad; };
 #define MSR(index, field, group, good, bad) { index, offsetof(struct emul_state, field), EMUL_STATE_##group, good, bad }
 
+static void check_state_msr(const struct msr_case *c)
+{
+    uint64_t *field = (uint64_t *)((uint8_t *)&f.state + c->at);
+
+    PREPARE(64, "\x0f\x30");
+    f.ctx.have &= ~c->group;
+    f.gpr[EMUL_RCX] = 0xabcd00000000 | c->index;
+    f.gpr[EMUL_RAX] = 0x7700000000 | (uint32_t)c->good;
+    f.gpr[EMUL_RDX] = 0x6600000000 | c->good >> 32;
+    DONE();
+    assert_int_equal(*field, c->good);
+    assert_int_equal(f.ctx.changed, EMUL_STATE_RIP | c->group);
+    assert_int_equal(hooks.got, c->group);
+    assert_int_equal(hooks.index, 0);
+    if (c->bad) {
+        AGAIN();
+        f.gpr[EMUL_RDX] = c->bad >> 32;
+        f.gpr[EMUL_RAX] = (uint32_t)c->bad;
+        FAULT(GP);
+    }
+    fake_code(&f, CODE, "\x0f\x32", 2);
+    f.gpr[EMUL_RAX] = f.gpr[EMUL_RDX] = ~0ull;
+    DONE();
+    assert_int_equal(f.gpr[EMUL_RDX] << 32 | f.gpr[EMUL_RAX], c->good);
+    AGAIN();
+    f.ctx.have &= ~c->group;
+    hooks.fails = 1;
+    REFUSED();
+    fake_code(&f, CODE, "\x0f\x30", 2);
+    REFUSED();
+    f.ctx.have = ~0u;
+    f.ops.msr_write = NULL; /* which is for others */
+    DONE();
+}
+
 static void test_msr(void **state)
 {
     static const struct msr_case cases[] = {
@@ -643,40 +678,8 @@ static void test_msr(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        const struct msr_case *c = &cases[i];
-        uint64_t *field = (uint64_t *)((uint8_t *)&f.state + c->at);
-
-        PREPARE(64, "\x0f\x30");
-        f.ctx.have &= ~c->group;
-        f.gpr[EMUL_RCX] = 0xabcd00000000 | c->index;
-        f.gpr[EMUL_RAX] = 0x7700000000 | (uint32_t)c->good;
-        f.gpr[EMUL_RDX] = 0x6600000000 | c->good >> 32;
-        DONE();
-        assert_int_equal(*field, c->good);
-        assert_int_equal(f.ctx.changed, EMUL_STATE_RIP | c->group);
-        assert_int_equal(hooks.got, c->group);
-        assert_int_equal(hooks.index, 0);
-        if (c->bad) {
-            AGAIN();
-            f.gpr[EMUL_RDX] = c->bad >> 32;
-            f.gpr[EMUL_RAX] = (uint32_t)c->bad;
-            FAULT(GP);
-        }
-        fake_code(&f, CODE, "\x0f\x32", 2);
-        f.gpr[EMUL_RAX] = f.gpr[EMUL_RDX] = ~0ull;
-        DONE();
-        assert_int_equal(f.gpr[EMUL_RDX] << 32 | f.gpr[EMUL_RAX], c->good);
-        AGAIN();
-        f.ctx.have &= ~c->group;
-        hooks.fails = 1;
-        REFUSED();
-        fake_code(&f, CODE, "\x0f\x30", 2);
-        REFUSED();
-        f.ctx.have = ~0u;
-        f.ops.msr_write = NULL; /* which is for others */
-        DONE();
-    }
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        check_state_msr(&cases[i]);
     PREPARE(64, "\x0f\x30");
     f.gpr[EMUL_RCX] = 0x277;
     DONE();
@@ -1061,6 +1064,11 @@ static void test_rest(void **state)
         set_v86();
         FAULT(UD);
     }
+}
+
+static void test_cr4_bits(void **state)
+{
+    (void)state;
     for (unsigned n = 0; n < 2; n++) { /* xgetbv, xsetbv */
         PREPARE(64, "\x0f\x01\xd0");
         f.ram[CODE + 2] += n;
@@ -1193,7 +1201,7 @@ int main(void)
         cmocka_unit_test(test_tables), cmocka_unit_test(test_table_faults), cmocka_unit_test(test_invalidate), cmocka_unit_test(test_msr),
         cmocka_unit_test(test_efer), cmocka_unit_test(test_identity), cmocka_unit_test(test_syscall), cmocka_unit_test(test_syscall_step),
         cmocka_unit_test(test_sysret), cmocka_unit_test(test_sysenter), cmocka_unit_test(test_sysexit), cmocka_unit_test(test_bases),
-        cmocka_unit_test(test_rest), cmocka_unit_test(test_classes), cmocka_unit_test(test_missing_groups),
+        cmocka_unit_test(test_rest), cmocka_unit_test(test_cr4_bits), cmocka_unit_test(test_classes), cmocka_unit_test(test_missing_groups),
         cmocka_unit_test(test_pae_unused), cmocka_unit_test(test_nothing_there),
     };
 

@@ -76,7 +76,7 @@ static int info_fill(struct domain *d, const struct abi_domain *c)
         .magic = ABI_INFO_MAGIC, .version = ABI_VERSION, .domid = d->id, .vcpus = d->vcpus,
         .cpu = (features.vmx ? ABI_CALL_BY_SYSENTER : 0) | (d->method == 0 ? ABI_CALL_DIRECT : 0),
         .call = d->method == 0 ? method0_entry() : 0, .tsc_khz = features.tsc_khz, .boot_tsc = plan.clock_tsc,
-        .ram_low = d->ram_low, .ram_high = d->ram_high, .cr4 = policy_cr4_guest(), .modules = c->modules, .guestmem = c->guestmem,
+        .ram_low = d->ram_low, .ram_high = d->ram_high, .cr4 = policy_cr4_guest(), .xcr0 = features.xcr0_all, .modules = c->modules, .guestmem = c->guestmem,
     };
     memcpy(info->clock, plan.clock, sizeof(info->clock));
     memcpy(info->module, c->module, sizeof(info->module));

@@ -94,14 +94,14 @@ static __attribute__((noinline)) int insn_length(struct vcpu *v, const struct ex
 /* The vendor has filled what the operation takes of the frame. */
 static enum exit_action exit_ring3(struct vcpu *v)
 {
-    int status = row_call(v, exit_table[v->exit.kind].op);
-    return status == ABI_OK && v->exit.kind == EXIT_PORT ? EXIT_ADVANCE : exit_answer(v, status);
+    const struct exit_row *row = &exit_table[v->exit.kind];
+    int status = row_call(v, row->op);
+    return status == ABI_OK && (row->insn || v->exit.kind == EXIT_PORT) ? EXIT_ADVANCE : exit_answer(v, status);
 }
 
 static enum exit_action exit_cpuid(struct vcpu *v)
 {
-    policy_cpuid(v);
-    return EXIT_ADVANCE;
+    return !v->answered && policy_cpuid(v) ? EXIT_ADVANCE : exit_ring3(v);
 }
 
 static enum exit_action exit_raise(struct vcpu *v)
@@ -113,8 +113,12 @@ static enum exit_action exit_raise(struct vcpu *v)
 
 static enum exit_action exit_msr(struct vcpu *v)
 {
-    bool done = v->exit.kind == EXIT_MSR ? policy_msr(v, v->exit.flags & 1) : policy_xsetbv(v);
-    return done ? EXIT_ADVANCE : exit_raise(v);
+    bool write = v->exit.flags & 1;
+    enum policy done = v->exit.kind == EXIT_XSETBV ? policy_xsetbv(v) : v->answered ? POLICY_RING3 : policy_msr(v, write);
+    if (done != POLICY_RING3)
+        return done == POLICY_DONE ? EXIT_ADVANCE : exit_raise(v);
+    v->frame->flags = write;
+    return exit_ring3(v);
 }
 
 static enum exit_action exit_hlt(struct vcpu *v)
@@ -167,11 +171,11 @@ static enum exit_action exit_fatal(struct vcpu *v)
 static const struct exit_row exit_table[EXIT_KINDS] = {
     [EXIT_PORT]       = { "port I/O",              exit_ring3,     ABI_OP_PORT,   0,          STATE_PORT_MAY,   0, 0, 0 },
     [EXIT_STRING]     = { "string I/O",            exit_ring3,     ABI_OP_STRING, STATE_CODE, STATE_STRING_MAY, 0, 0, 0 },
-    [EXIT_CPUID]      = { "CPUID",                 exit_cpuid,     0,             STATE_CODE, 0, INSN(CPUID), 0, 0 },
+    [EXIT_CPUID]      = { "CPUID",                 exit_cpuid,     ABI_OP_CPUID,  STATE_CODE, 0, INSN(CPUID), 0, 0 },
     [EXIT_INTERRUPT]  = { "host interrupt",        NULL,           0,             0, 0, 0, 0, 0 },
     [EXIT_WINDOW]     = { "interrupt window",      exit_window,    0,             0, 0, 0, 0, 0 },
     [EXIT_HLT]        = { "HLT",                   exit_hlt,       0,             STATE_CODE, 0, INSN(HLT), 0, 0 },
-    [EXIT_MSR]        = { "RDMSR or WRMSR",        exit_msr,       0,             STATE_CODE, 0, INSN(RDMSR), 1, VEC_GP },
+    [EXIT_MSR]        = { "RDMSR or WRMSR",        exit_msr,       ABI_OP_MSR,    STATE_CODE, 0, INSN(RDMSR), 1, VEC_GP },
     [EXIT_NESTED]     = { "nested page fault",     exit_nested,    ABI_OP_MMIO,   STATE_CODE, STATE_MMIO_MAY, 0, 0, 0 },
     [EXIT_XSETBV]     = { "XSETBV",                exit_msr,       0,             STATE_CODE, 0, INSN(XSETBV), 0, VEC_GP },
     /* Guest memory is WB and coherent: nothing that the guest could see is to be done. INVD drops no data (SDM 2A INVD). */

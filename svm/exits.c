@@ -5,7 +5,7 @@
 /* How far a handler goes while the guest's VMLOAD state is live and GIF = 0. */
 enum stay {
     STAY_NEVER = 1,             /* ring 3, or host interrupts */
-    STAY_LENGTH,                /* ring 3 only when the CPU gives no instruction length */
+    STAY_LENGTH,                /* ring 3 only when the CPU gives no instruction length, or to be asked for a leaf */
     STAY,                       /* ring 0 alone, and no state group that VMSAVE provides */
 };
 
@@ -72,7 +72,7 @@ static const struct vmexit_row rows[] = {
     [VMEXIT_HLT]               = { EXIT_HLT,        STAY_LENGTH, decode_halt },
     [VMEXIT_INVLPGA]           = { EXIT_UNDEFINED,  STAY,        NULL },
     [VMEXIT_IOIO]              = { EXIT_PORT,       STAY_NEVER,  decode_port }, /* where svm.c does not */
-    [VMEXIT_MSR]               = { EXIT_MSR,        STAY_LENGTH, decode_msr },
+    [VMEXIT_MSR]               = { EXIT_MSR,        STAY_NEVER,  decode_msr },
     [VMEXIT_FERR_FREEZE]       = { EXIT_RETRY,      STAY,        NULL }, /* waits for an interrupt that no PIC here sends */
     [VMEXIT_SHUTDOWN]          = { EXIT_TRIPLE,     STAY_NEVER,  NULL },
     [VMEXIT_VMRUN]             = { EXIT_UNDEFINED,  STAY,        NULL },
@@ -120,5 +120,5 @@ bool svm_exit_decode(struct vcpu *v)
     if (unlikely(e->length > SVM_LENGTH_MAX))
         e->length = 0;
     exit_count(v, e->kind, e->reason, e->kind == EXIT_NESTED ? c->exit_info2 : c->exit_info1);
-    return row->stay == STAY || (row->stay == STAY_LENGTH && e->length);
+    return row->stay == STAY || (row->stay == STAY_LENGTH && e->length && (e->kind != EXIT_CPUID || policy_cpuid_known(v->frame)));
 }

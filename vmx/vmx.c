@@ -366,12 +366,15 @@ static inline void port_exit(struct vcpu *v)
         advance(v, v->exit.length);
 }
 
-static inline void cpuid_exit(struct vcpu *v)
+/* False: ring 3 is to be asked. */
+static inline bool cpuid_exit(struct vcpu *v)
 {
-    u32 length = (u32)vmcs_read(VMCS_EXIT_LENGTH);
-    exit_count(v, EXIT_CPUID, REASON_CPUID, v->frame->gpr[ABI_RAX]);
-    policy_cpuid(v);
-    advance(v, length);
+    u64 leaf = v->frame->gpr[ABI_RAX];
+    if (unlikely(!policy_cpuid(v)))
+        return false;
+    exit_count(v, EXIT_CPUID, REASON_CPUID, leaf);
+    advance(v, (u32)vmcs_read(VMCS_EXIT_LENGTH));
+    return true;
 }
 
 /* False: not the plain case, which is an operand of an instruction, and no event cut short. */
@@ -403,9 +406,7 @@ static void vmx_run(struct vcpu *v)
         v->cached = 0;
         if (likely(reason == REASON_IO))
             port_exit(v);
-        else if (reason == REASON_CPUID)
-            cpuid_exit(v);
-        else if (reason != REASON_EPT || !mmio_exit(v))
+        else if (!(reason == REASON_CPUID && cpuid_exit(v)) && !(reason == REASON_EPT && mmio_exit(v)))
             other_exit(v, (u32)reason);
     }
 }

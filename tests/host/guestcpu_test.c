@@ -133,7 +133,9 @@ static void test_msrs(void **state)
         { 0x17, true, false, false }, { 0x3a, true, false, false }, { 0x79, false, true, false }, { 0x8b, true, true, false }, { 0xfe, true, false, false },
         { 0x200, true, true, true }, { 0x20f, true, true, true }, { 0x250, true, true, true }, { 0x259, true, true, true }, { 0x26f, true, true, true },
         { 0x2ff, true, true, true }, { 0x210, false, false, false }, { 0x251, false, false, false }, { 0x25a, false, false, false },
-        { 0x270, false, false, false }, { 0x480, false, false, false }, { 0xc0010117, false, false, false }, { 0xffffffff, false, false, false }, { 0, false, false, false },
+        { 0x270, false, false, false }, { 0x480, false, false, false }, { 0xc0010117, false, false, false }, { 0xffffffff, false, false, false },
+        { 0, false, false, false },
+        { 0, false, false, false },
     };
     (void)state;
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -5,7 +5,6 @@
 #include "kernel/count.h"
 
 static inline u8 in8(u16 port)   { u8 v;  __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port)); return v; }
-static inline u16 in16(u16 port) { u16 v; __asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(port)); return v; }
 static inline void out8(u16 port, u8 v)   { __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port)); }
 static inline void out16(u16 port, u16 v) { __asm__ volatile("outw %0, %1" : : "a"(v), "Nd"(port)); }
 

@@ -23,22 +23,15 @@ static const struct exit_row exit_table[EXIT_KINDS];
 #define FAULTS_CODE (BIT(VEC_DF) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP) | BIT(VEC_PF) | BIT(VEC_AC) | BIT(VEC_CP))
 #define FAULTS      (FAULTS_CODE | BIT(VEC_DE) | BIT(VEC_DB) | BIT(VEC_BP) | BIT(VEC_OF) | BIT(VEC_BR) | BIT(VEC_UD) | BIT(VEC_NM) | \
                      BIT(VEC_MF) | BIT(VEC_XM))
-#define INJECT_KNOWN (ABI_INJECT_VALID | ABI_INJECT_ERROR | 0x1fu)
-
-static bool inject_legal(u32 inject)
-{
-    u32 vector = inject & 0x1f;
-    return inject & ABI_INJECT_VALID && !(inject & ~INJECT_KNOWN) && FAULTS >> vector & 1 &&
-           !(inject & ABI_INJECT_ERROR) == !(FAULTS_CODE >> vector & 1);
-}
 
 static void answer_fault(struct vcpu *v)
 {
-    u32 inject = READ_ONCE(v->frame->inject);
-    if (!inject_legal(inject))
+    u32 inject = READ_ONCE(v->frame->inject), vector = inject & 0x1f;
+    bool code = FAULTS_CODE >> vector & 1;
+    if (inject != (ABI_INJECT_VALID | (code ? ABI_INJECT_ERROR : 0) | vector) || !(FAULTS >> vector & 1))
         domain_kill(v->domain, "ring 3: bad reply: inject %x", inject);
     else
-        inject_exception(v, inject & 0x1f, inject & ABI_INJECT_ERROR, READ_ONCE(v->frame->inject_error) & 0xffff);
+        inject_exception(v, vector, code, READ_ONCE(v->frame->inject_error) & 0xffff);
 }
 
 /* Ring 3's answer to an operation: injects, ends the domain, or nothing. status: of depriv_call. */
@@ -69,19 +62,13 @@ static enum exit_action exit_answer(struct vcpu *v, int status)
     return EXIT_RESUME;
 }
 
-static int row_call(struct vcpu *v, enum abi_op op)
-{
-    const struct exit_row *row = &exit_table[v->exit.kind];
-    return depriv_call(v, op, row->give, row->may);
-}
-
 /* Where the CPU does not report the instruction's length (SVM without NRIPS), ring 3 decodes it and checks that it is what was intercepted.
  * ABI_OK: v->exit.length is valid. Else as depriv_call. Not inline: registers would be saved for handlers that need no ring 3. */
 static __attribute__((noinline)) int insn_length(struct vcpu *v, const struct exit_row *row)
 {
     int status;
     v->frame->want = row->insn - INSN(CPUID) + (v->exit.flags & row->pair);
-    status = row_call(v, ABI_OP_LENGTH);
+    status = depriv_call(v, ABI_OP_LENGTH, row->give, row->may);
     if (status != ABI_OK)
         return status;
     v->exit.length = READ_ONCE(v->frame->length);
@@ -95,7 +82,7 @@ static __attribute__((noinline)) int insn_length(struct vcpu *v, const struct ex
 static enum exit_action exit_ring3(struct vcpu *v)
 {
     const struct exit_row *row = &exit_table[v->exit.kind];
-    int status = row_call(v, row->op);
+    int status = depriv_call(v, row->op, row->give, row->may);
     return status == ABI_OK && (row->insn || v->exit.kind == EXIT_PORT) ? EXIT_ADVANCE : exit_answer(v, status);
 }
 
@@ -145,7 +132,7 @@ static enum exit_action exit_exception(struct vcpu *v)
 {
     if (v->exit.vector == VEC_UD) /* intercepted with emulate=forced alone */
         return exit_ring3(v);
-    inject_exception(v, v->exit.vector, v->exit.error_valid, v->exit.error);
+    inject_exception(v, v->exit.vector, FAULTS_CODE >> v->exit.vector & 1, 0);
     return EXIT_RESUME;
 }
 

@@ -24,7 +24,7 @@ u64 policy_cr4_guest(void)
  * the CPL, the IA-32e mode control. */
 const char *state_refused(const struct abi_state *s, u32 groups)
 {
-    bool wide = features.la57;
+    bool wide = features.cr4 & CR4_LA57;
     if (groups & ABI_STATE_SYSCALL &&
         (s->fmask >> 32 || !canonical(s->lstar, wide) || !canonical(s->cstar, wide) || !canonical(s->kernel_gs_base, wide)))
         return "LSTAR, CSTAR, KERNEL_GS_BASE must be canonical, FMASK below 4 GiB";

@@ -297,10 +297,10 @@ static void test_refused(void **state)
     s = given;
     s.lstar = s.dr6 = ~0ull >> 1; /* in no group that is set */
     assert_null(vmx_state_set(&vcpu, &s, ABI_STATE_CR | ABI_STATE_RIP));
-    features.la57 = true; /* WRMSR goes by what the CPU has */
+    features.cr4 |= CR4_LA57; /* WRMSR goes by what the CPU has */
     s.lstar = BIT(47);
     assert_null(vmx_state_set(&vcpu, &s, ABI_STATE_SYSCALL));
-    features.la57 = false;
+    features.cr4 = CR4_OFFERED;
 }
 
 /* Whatever ring 3 hands back, bits that are the host's stay: of CR0 and CR4, of the interruptibility field, in the entry controls. */

@@ -87,6 +87,8 @@ enum abi_op {
     ABI_OP_RUN,     /* emulate=all: execute instructions until something is due; gpa is the TSC offset, inject an event to deliver first */
     ABI_OP_EXPLAIN, /* the vcpu cannot go on; want, gpa: the vendor's exit reason and its second number (explain.c). The text of ABI_REFUSE
                      * is printed, and the domain ends in any case (all state groups given) */
+    ABI_OP_CPUID,   /* a leaf that abi_frame.cpuid does not answer: registers in gpr[] (RIP, CS and CR given) */
+    ABI_OP_MSR,     /* RDMSR or WRMSR, flags, of an MSR that the CPU does not hold for the guest: likewise; ABI_FAULT: #GP */
     ABI_OPS
 };
 
@@ -94,6 +96,9 @@ enum abi_op {
 #define ABI_PORT_IN        0x01u
 #define ABI_PORT_STRING    0x02u
 #define ABI_PORT_REP       0x04u
+
+/* for ABI_OP_MSR */
+#define ABI_MSR_WRITE      0x01u
 
 /* for ABI_OP_MMIO */
 #define ABI_MMIO_WRITE     0x01u
@@ -160,6 +165,11 @@ enum abi_cause {
 #define ABI_CMPXCHG_NEW    16u   /* what takes its place, */
 #define ABI_CMPXCHG_EQUAL  32u   /* and the answer: 1 if it did */
 
+/* abi_frame.cpuid: what ring 0 answers without asking, whatever the subleaf; bit n of cpuid_known: entry n counts. */
+struct abi_cpuid { uint32_t eax, ebx, ecx, edx; };
+#define ABI_CPUID_ENTRIES  32u
+#define ABI_CPUID_LEAVES   0x8000000fu /* leaves that have an entry: no other bit set; the highest bit counts as 16 */
+
 /* One page per vcpu, seen by ring 3 at ABI_FRAME_BASE + n * ABI_PAGE and by ring 0 at a supervisor alias.
  * gpr[] is the vcpu's register file: the exit stub stores into it, the entry stub loads from it (rsp excepted).
  * Ring 0 reads every other field once, after the operation, and checks it. */
@@ -171,7 +181,7 @@ struct abi_frame {
     uint32_t state_in;          /* 0x084 groups valid in state */
     uint16_t port;              /* 0x088 */
     uint8_t  size;              /* 0x08a bytes: 1, 2, 4 */
-    uint8_t  flags;             /* 0x08b ABI_PORT_* */
+    uint8_t  flags;             /* 0x08b ABI_PORT_*, ABI_MSR_*, ABI_MMIO_* */
     uint32_t want;              /* 0x08c enum abi_insn */
     uint64_t gpa;               /* 0x090 ABI_OP_MMIO */
     uint32_t events;            /* 0x098 ABI_EVENT_* */
@@ -196,6 +206,8 @@ struct abi_frame {
     struct abi_state state;     /* 0x0f0 */
     char     console[ABI_CONSOLE_BYTES];
     char     text[ABI_TEXT_BYTES]; /* reason of ABI_REFUSE, message of ABI_CALL_LOG; NUL ended */
+    struct abi_cpuid cpuid[ABI_CPUID_ENTRIES];
+    uint64_t cpuid_known;
     uint64_t touches[ABI_CAUSES];  /* of guest memory, kept by ring 3; ring 0 prints them when the domain ends */
     uint8_t  copy[ABI_COPY_BYTES]; /* ABI_CALL_GUEST_*: the bytes */
 };
@@ -235,6 +247,7 @@ struct abi_info {
     char     strings[ABI_STRINGS_BYTES]; /* NUL ended each */
     uint64_t call;              /* with ABI_CALL_DIRECT: long call(uint32_t number, uint64_t a1, uint64_t a2, uint64_t a3) */
     uint64_t cr4;               /* CR4 bits that the guest may set */
+    uint64_t xcr0;              /* XCR0 bits, which the vcpu switch saves */
 };
 
 #define ABI_HOLE_START     0xa0000ull

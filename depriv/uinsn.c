@@ -173,7 +173,7 @@ static struct emul_decoded decoded;
 static struct emul_cache cache;
 static struct emul_walks walks;
 
-/* MAXPHYADDR and 1 GiB pages of the guest are the CPU's (kernel/cpuid.c passes them). CPUID may exit or be slow: asked once. */
+/* MAXPHYADDR and 1 GiB pages of the guest are the CPU's (guestcpu.c passes them). CPUID may exit or be slow: asked once. */
 static void cpu_limits(struct emul_ctx *c)
 {
     uint32_t a = 0x80000001, b, cx = 0, d;
@@ -336,7 +336,7 @@ static bool pae_paging(const struct emul_state *s) { return s->cr0 & CR0_PG && s
 
 /* On VMX the PDPTEs are loaded by the guest's own MOV to CR and by nothing that ring 0 could do: it does not read guest memory (SDM 3C
  * 26.3.2.4). So what can change CR0, CR3 or CR4 here may not turn PAE paging on or move its tables. */
-static void run_and_answer(struct operation *op, void (*run)(struct operation *op))
+static __attribute__((noinline)) void run_and_answer(struct operation *op, void (*run)(struct operation *op))
 {
     const struct emul_state *s = op->ctx.state;
     bool pae = pae_paging(s);

@@ -2,6 +2,7 @@
  * Runs on the user stack of the vcpu that trapped, interrupts on, preemptible anywhere. Entered from ustart.asm. */
 #include "depriv/clock.h"
 #include "depriv/explain.h"
+#include "depriv/guestcpu.h"
 #include "depriv/guestmem.h"
 #include "depriv/load/load.h"
 #include "depriv/load/words.h"
@@ -82,6 +83,7 @@ static void op_load(struct abi_frame *f, const struct abi_info *info)
         .base = (uint8_t *)ABI_GUEST_BASE, .ram_low = info->ram_low, .ram_high = info->ram_high, .count = f->touches, .policy = info->guestmem,
         .info = info, .frame = f, .call = abi_call3, .window = (uint8_t *)ABI_WINDOW_BASE, /* of vcpu 0, the one that loads and the only one */
     };
+    guestcpu_init(f);
     f->status = words_read(&loader);
     if (!f->status)
         f->status = image_load(&loader);
@@ -110,7 +112,7 @@ static __attribute__((noinline)) void continue_input(struct abi_frame *f, const 
         pull_input(f, info);
 }
 
-static void op_event(struct abi_frame *f, const struct abi_info *info)
+static __attribute__((noinline)) void op_event(struct abi_frame *f, const struct abi_info *info)
 {
     uint32_t events = f->events;
     if (events & ABI_EVENT_TIMER) {
@@ -141,6 +143,12 @@ static __attribute__((noinline)) void op_other(struct abi_frame *f, const struct
     case ABI_OP_TASK:
     case ABI_OP_RUN:
         insn_operation(f, info, &platform, &mem);
+        break;
+    case ABI_OP_CPUID:
+        guestcpu_cpuid(f, info);
+        break;
+    case ABI_OP_MSR:
+        guestcpu_msr(f);
         break;
     case ABI_OP_EXPLAIN:
         explain_operation(f, info);

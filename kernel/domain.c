@@ -75,6 +75,7 @@ static int info_fill(struct domain *d, const struct abi_domain *c)
     d->info->domid = d->id;
     d->info->call = d->method == 0 ? method0_entry() : 0;
     d->info->cr4 = policy_cr4_guest();
+    d->info->xcr0 = features.xcr0_all;
     if (!c->too_long)
         return 0;
     log_domain(d->name, "refused: its modules' lines are longer than %lu bytes in all", sizeof(c->info.strings));

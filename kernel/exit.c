@@ -23,22 +23,15 @@ static const struct exit_row exit_table[EXIT_KINDS];
 #define FAULTS_CODE (BIT(VEC_DF) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP) | BIT(VEC_PF) | BIT(VEC_AC) | BIT(VEC_CP))
 #define FAULTS      (FAULTS_CODE | BIT(VEC_DE) | BIT(VEC_DB) | BIT(VEC_BP) | BIT(VEC_OF) | BIT(VEC_BR) | BIT(VEC_UD) | BIT(VEC_NM) | \
                      BIT(VEC_MF) | BIT(VEC_XM))
-#define INJECT_KNOWN (ABI_INJECT_VALID | ABI_INJECT_ERROR | 0x1fu)
-
-static bool inject_legal(u32 inject)
-{
-    u32 vector = inject & 0x1f;
-    return inject & ABI_INJECT_VALID && !(inject & ~INJECT_KNOWN) && FAULTS >> vector & 1 &&
-           !(inject & ABI_INJECT_ERROR) == !(FAULTS_CODE >> vector & 1);
-}
 
 static void answer_fault(struct vcpu *v)
 {
-    u32 inject = READ_ONCE(v->frame->inject);
-    if (!inject_legal(inject))
+    u32 inject = READ_ONCE(v->frame->inject), vector = inject & 0x1f;
+    bool code = FAULTS_CODE >> vector & 1;
+    if (inject != (ABI_INJECT_VALID | (code ? ABI_INJECT_ERROR : 0) | vector) || !(FAULTS >> vector & 1))
         domain_kill(v->domain, "ring 3: bad reply: inject %x", inject);
     else
-        inject_exception(v, inject & 0x1f, inject & ABI_INJECT_ERROR, READ_ONCE(v->frame->inject_error) & 0xffff);
+        inject_exception(v, vector, code, READ_ONCE(v->frame->inject_error) & 0xffff);
 }
 
 /* Ring 3's answer to an operation: injects, ends the domain, or nothing. status: of depriv_call. */
@@ -69,19 +62,13 @@ static enum exit_action exit_answer(struct vcpu *v, int status)
     return EXIT_RESUME;
 }
 
-static int row_call(struct vcpu *v, enum abi_op op)
-{
-    const struct exit_row *row = &exit_table[v->exit.kind];
-    return depriv_call(v, op, row->give, row->may);
-}
-
 /* Where the CPU does not report the instruction's length (SVM without NRIPS), ring 3 decodes it and checks that it is what was intercepted.
  * ABI_OK: v->exit.length is valid. Else as depriv_call. Not inline: registers would be saved for handlers that need no ring 3. */
 static __attribute__((noinline)) int insn_length(struct vcpu *v, const struct exit_row *row)
 {
     int status;
     v->frame->want = row->insn - INSN(CPUID) + (v->exit.flags & row->pair);
-    status = row_call(v, ABI_OP_LENGTH);
+    status = depriv_call(v, ABI_OP_LENGTH, row->give, row->may);
     if (status != ABI_OK)
         return status;
     v->exit.length = READ_ONCE(v->frame->length);
@@ -94,14 +81,14 @@ static __attribute__((noinline)) int insn_length(struct vcpu *v, const struct ex
 /* The vendor has filled what the operation takes of the frame. */
 static enum exit_action exit_ring3(struct vcpu *v)
 {
-    int status = row_call(v, exit_table[v->exit.kind].op);
-    return status == ABI_OK && v->exit.kind == EXIT_PORT ? EXIT_ADVANCE : exit_answer(v, status);
+    const struct exit_row *row = &exit_table[v->exit.kind];
+    int status = depriv_call(v, row->op, row->give, row->may);
+    return status == ABI_OK && (row->insn || v->exit.kind == EXIT_PORT) ? EXIT_ADVANCE : exit_answer(v, status);
 }
 
 static enum exit_action exit_cpuid(struct vcpu *v)
 {
-    policy_cpuid(v);
-    return EXIT_ADVANCE;
+    return !v->answered && policy_cpuid(v) ? EXIT_ADVANCE : exit_ring3(v);
 }
 
 static enum exit_action exit_raise(struct vcpu *v)
@@ -113,8 +100,12 @@ static enum exit_action exit_raise(struct vcpu *v)
 
 static enum exit_action exit_msr(struct vcpu *v)
 {
-    bool done = v->exit.kind == EXIT_MSR ? policy_msr(v, v->exit.flags & 1) : policy_xsetbv(v);
-    return done ? EXIT_ADVANCE : exit_raise(v);
+    bool write = v->exit.flags & 1;
+    enum policy done = v->exit.kind == EXIT_XSETBV ? policy_xsetbv(v) : v->answered ? POLICY_RING3 : policy_msr(v, write);
+    if (done != POLICY_RING3)
+        return done == POLICY_DONE ? EXIT_ADVANCE : exit_raise(v);
+    v->frame->flags = write;
+    return exit_ring3(v);
 }
 
 static enum exit_action exit_hlt(struct vcpu *v)
@@ -141,7 +132,7 @@ static enum exit_action exit_exception(struct vcpu *v)
 {
     if (v->exit.vector == VEC_UD) /* intercepted with emulate=forced alone */
         return exit_ring3(v);
-    inject_exception(v, v->exit.vector, v->exit.error_valid, v->exit.error);
+    inject_exception(v, v->exit.vector, FAULTS_CODE >> v->exit.vector & 1, 0);
     return EXIT_RESUME;
 }
 
@@ -167,11 +158,11 @@ static enum exit_action exit_fatal(struct vcpu *v)
 static const struct exit_row exit_table[EXIT_KINDS] = {
     [EXIT_PORT]       = { "port I/O",              exit_ring3,     ABI_OP_PORT,   0,          STATE_PORT_MAY,   0, 0, 0 },
     [EXIT_STRING]     = { "string I/O",            exit_ring3,     ABI_OP_STRING, STATE_CODE, STATE_STRING_MAY, 0, 0, 0 },
-    [EXIT_CPUID]      = { "CPUID",                 exit_cpuid,     0,             STATE_CODE, 0, INSN(CPUID), 0, 0 },
+    [EXIT_CPUID]      = { "CPUID",                 exit_cpuid,     ABI_OP_CPUID,  STATE_CODE, 0, INSN(CPUID), 0, 0 },
     [EXIT_INTERRUPT]  = { "host interrupt",        NULL,           0,             0, 0, 0, 0, 0 },
     [EXIT_WINDOW]     = { "interrupt window",      exit_window,    0,             0, 0, 0, 0, 0 },
     [EXIT_HLT]        = { "HLT",                   exit_hlt,       0,             STATE_CODE, 0, INSN(HLT), 0, 0 },
-    [EXIT_MSR]        = { "RDMSR or WRMSR",        exit_msr,       0,             STATE_CODE, 0, INSN(RDMSR), 1, VEC_GP },
+    [EXIT_MSR]        = { "RDMSR or WRMSR",        exit_msr,       ABI_OP_MSR,    STATE_CODE, 0, INSN(RDMSR), 1, VEC_GP },
     [EXIT_NESTED]     = { "nested page fault",     exit_nested,    ABI_OP_MMIO,   STATE_CODE, STATE_MMIO_MAY, 0, 0, 0 },
     [EXIT_XSETBV]     = { "XSETBV",                exit_msr,       0,             STATE_CODE, 0, INSN(XSETBV), 0, VEC_GP },
     /* Guest memory is WB and coherent: nothing that the guest could see is to be done. INVD drops no data (SDM 2A INVD). */

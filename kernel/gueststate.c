@@ -8,11 +8,10 @@ const u32 msrs_passed[MSRS_PASSED] = {
     MSR_KERNEL_GS_BASE,
 };
 
-/* The types are 0, 1, 4 to 7 (SDM 3A table 11-10, APM2 7.8.1): 2 and 3 have bit 1 without bit 2. */
-bool pat_legal(u64 pat)
+/* Those whose feature the CPU has; those without a feature bit are always there. */
+u64 policy_cr4_guest(void)
 {
-    const u64 ones = 0x0101010101010101ull;
-    return !(pat & 0xf8 * ones) && !((pat >> 1 & ~(pat >> 2)) & ones);
+    return CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT | features.cr4;
 }
 
 /* Ring 0 loads these itself, by WRMSR and MOV DR6, which fault in ring 0 on what is not legal; and a bit of CR4 or EFER may turn on what

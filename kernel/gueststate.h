@@ -16,8 +16,6 @@ const char *state_refused(const struct abi_state *s, u32 groups);
 #define MSRS_PASSED 10u
 extern const u32 msrs_passed[MSRS_PASSED];
 
-bool pat_legal(u64 pat);
-
 /* Bit n: segment n is in one of these groups. */
 static inline u32 state_segments(u32 groups)
 {

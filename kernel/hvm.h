@@ -39,9 +39,7 @@ struct exit_info {
     u32 length;         /* of the instruction, 0: the CPU does not say (SVM without NRIPS); ring 3 decodes */
     u32 flags;          /* 1 = write */
     u64 gpa;            /* EXIT_NESTED; of an entry that failed the vendor's second number */
-    u32 vector;         /* EXIT_EXCEPTION */
-    u32 error;          /* likewise; with ABI_INJECT_ERROR in error_valid */
-    u32 error_valid;
+    u32 vector;         /* EXIT_EXCEPTION: those that are intercepted have no error code but #AC, and it is 0 */
 };
 
 /* What an exit handler tells the vendor's loop. */
@@ -52,7 +50,6 @@ enum exit_action { EXIT_RESUME, EXIT_ADVANCE, EXIT_PENDING }; /* PENDING never r
 #define HVM_EVENT_TYPE      0x700u
 #define HVM_EVENT_FIELDS    (ABI_INJECT_VALID | ABI_INJECT_ERROR | HVM_EVENT_TYPE | HVM_EVENT_VECTOR)
 #define HVM_EVENT_EXTERNAL  0x000u
-#define HVM_EVENT_NMI       0x200u
 #define HVM_EVENT_EXCEPTION 0x300u
 #define HVM_EVENT_SOFT_INT  0x400u
 #define HVM_EVENT_PRIV_SOFT 0x500u
@@ -64,7 +61,7 @@ struct hvm_ops {
     const char *(*probe)(void);                    /* NULL, or the missing feature with its CPUID bit or MSR */
     int (*cpu_enable)(struct cpu *cpu);            /* each CPU, once: VMXON, or EFER.SVME and VM_HSAVE_PA */
     u32 vcpu_pages;                                /* pool pages at v->hvm, the VMCS or VMCB first */
-    void (*vcpu_init)(struct vcpu *v);             /* VMCS/VMCB, the state all zero; on any CPU */
+    void (*vcpu_init)(struct vcpu *v);             /* VMCS/VMCB, the state all zero; on a CPU that has none loaded */
     void (*vcpu_load)(struct vcpu *v);             /* on this CPU from now on: VMPTRLD, live MSRs */
     void (*vcpu_save)(struct vcpu *v);             /* off this CPU: VMCLEAR, live MSRs; must leave it loadable anywhere */
     void (*run)(struct vcpu *v);                   /* enters the guest until vcpu_ready() says no */

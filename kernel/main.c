@@ -5,7 +5,6 @@
 #include "kernel/log.h"
 #include "kernel/paging.h"
 #include "kernel/plan.h"
-#include "kernel/policy.h"
 #include "kernel/screen.h"
 #include "kernel/smp.h"
 #include "kernel/time.h"
@@ -39,7 +38,6 @@ static void memory_init(void)
 static void hvm_init(void)
 {
     const char *missing;
-    policy_init();
     hvm = features.vmx ? &vmx_ops : &svm_ops;
     missing = hvm->probe();
     if (missing)

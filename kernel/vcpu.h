@@ -59,7 +59,6 @@ struct vcpu {
     u64 dr6;                    /* likewise, VMX (SVM keeps it in the VMCB) */
     u64 tsc_aux;                /* likewise, where the CPU has RDTSCP */
     u64 msr_live[8];            /* vendor: guest values of MSRs that no entry or exit switches */
-    u64 mtrr_def_type, mtrr_fixed[11], mtrr_var[16];
     void *hvm;                  /* VMCS or VMCB, pool */
     struct exit_record ring[VCPU_RING];
     u64 ring_next;              /* bytes written to the ring */

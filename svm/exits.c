@@ -5,14 +5,9 @@
 /* How far a handler goes while the guest's VMLOAD state is live and GIF = 0. */
 enum stay {
     STAY_NEVER = 1,             /* ring 3, or host interrupts */
-    STAY_LENGTH,                /* ring 3 only when the CPU gives no instruction length */
+    STAY_LENGTH,                /* ring 3 only when the CPU gives no instruction length, or to be asked for a leaf */
     STAY,                       /* ring 0 alone, and no state group that VMSAVE provides */
 };
-
-static void decode_msr(struct vcpu *v, struct vmcb *c)
-{
-    v->exit.flags = c->exit_info1 & 1;
-}
 
 static void decode_port(struct vcpu *v, struct vmcb *c)
 {
@@ -31,8 +26,6 @@ static void decode_nested(struct vcpu *v, struct vmcb *c)
 static void decode_exception(struct vcpu *v, struct vmcb *c)
 {
     v->exit.vector = (u32)c->exit_code - VMEXIT_EXCP;
-    v->exit.error_valid = v->exit.vector == VEC_AC ? ABI_INJECT_ERROR : 0;
-    v->exit.error = (u32)c->exit_info1;
     if (v->exit.vector == VEC_DB) {
         c->save.dr7 &= ~DR7_GD;
         c->clean &= ~(u32)CLEAN_DR;
@@ -72,7 +65,7 @@ static const struct vmexit_row rows[] = {
     [VMEXIT_HLT]               = { EXIT_HLT,        STAY_LENGTH, decode_halt },
     [VMEXIT_INVLPGA]           = { EXIT_UNDEFINED,  STAY,        NULL },
     [VMEXIT_IOIO]              = { EXIT_PORT,       STAY_NEVER,  decode_port }, /* where svm.c does not */
-    [VMEXIT_MSR]               = { EXIT_MSR,        STAY_LENGTH, decode_msr },
+    [VMEXIT_MSR]               = { EXIT_MSR,        STAY_NEVER,  NULL },
     [VMEXIT_FERR_FREEZE]       = { EXIT_RETRY,      STAY,        NULL }, /* waits for an interrupt that no PIC here sends */
     [VMEXIT_SHUTDOWN]          = { EXIT_TRIPLE,     STAY_NEVER,  NULL },
     [VMEXIT_VMRUN]             = { EXIT_UNDEFINED,  STAY,        NULL },
@@ -110,7 +103,7 @@ bool svm_exit_decode(struct vcpu *v)
     const struct vmexit_row *row = row_find((u32)c->exit_code);
     e->reason = (u32)c->exit_code;
     e->kind = row->kind;
-    e->flags = e->reason == VMEXIT_WBINVD;
+    e->flags = e->reason == VMEXIT_MSR ? c->exit_info1 & 1 : e->reason == VMEXIT_WBINVD;
     v->frame->insn_bytes = 0;
     e->length = svm_features.nrips ? (u32)(c->next_rip - c->save.rip) : 0; /* not written at all without the CPUID bit */
     if (unlikely(c->int_shadow & VMCB_SHADOW))
@@ -120,5 +113,5 @@ bool svm_exit_decode(struct vcpu *v)
     if (unlikely(e->length > SVM_LENGTH_MAX))
         e->length = 0;
     exit_count(v, e->kind, e->reason, e->kind == EXIT_NESTED ? c->exit_info2 : c->exit_info1);
-    return row->stay == STAY || (row->stay == STAY_LENGTH && e->length);
+    return row->stay == STAY || (row->stay == STAY_LENGTH && e->length && (e->kind != EXIT_CPUID || policy_cpuid_known(v->frame)));
 }

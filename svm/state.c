@@ -7,14 +7,13 @@
 #define SYSENTER_BYTES (offsetof(struct abi_state, star) - offsetof(struct abi_state, sysenter_cs))
 #define SYSCALL_BYTES  (offsetof(struct abi_state, dr) - offsetof(struct abi_state, star))
 
+/* The VMCB has them in the same order, but for GDTR before LDTR and IDTR before TR. */
+_Static_assert(offsetof(struct vmcb_save, gs) == ABI_GS * sizeof(struct vmcb_segment) && ABI_TR == ABI_LDTR + 1 &&
+               offsetof(struct vmcb_save, ldtr) == 7 * sizeof(struct vmcb_segment) &&
+               offsetof(struct vmcb_save, tr) == 9 * sizeof(struct vmcb_segment), "segment_at");
 static struct vmcb_segment *segment_at(struct vmcb_save *g, u32 i)
 {
-    static const u16 offset[ABI_SEGS] = {
-        [ABI_ES] = offsetof(struct vmcb_save, es), [ABI_CS] = offsetof(struct vmcb_save, cs), [ABI_SS] = offsetof(struct vmcb_save, ss),
-        [ABI_DS] = offsetof(struct vmcb_save, ds), [ABI_FS] = offsetof(struct vmcb_save, fs), [ABI_GS] = offsetof(struct vmcb_save, gs),
-        [ABI_LDTR] = offsetof(struct vmcb_save, ldtr), [ABI_TR] = offsetof(struct vmcb_save, tr),
-    };
-    return (struct vmcb_segment *)((u8 *)g + offset[i]);
+    return (struct vmcb_segment *)g + (i < ABI_LDTR ? i : 2 * i - 5);
 }
 
 static struct vmcb_segment segment_set(const struct abi_segment *from)

@@ -79,9 +79,11 @@ static inline bool svm_moved(struct vcpu *v, const struct abi_state *s)
 /* Decode assist: the bytes of the instruction that faulted (APM2 15.8.4). */
 static inline void svm_insn_give(struct vcpu *v, const struct vmcb *c)
 {
-    v->frame->insn_bytes = svm_features.decode && c->fetched <= sizeof(c->insn) ? c->fetched : 0;
-    if (v->frame->insn_bytes)
-        __builtin_memcpy(v->frame->insn, c->insn, sizeof(c->insn));
+    v->frame->insn_bytes = 0;
+    if (!svm_features.decode || c->fetched > sizeof(c->insn))
+        return;
+    v->frame->insn_bytes = c->fetched;
+    __builtin_memcpy(v->frame->insn, c->insn, sizeof(c->insn));
 }
 
 #define SVM_HALT_AWAKE 1u /* v->exit.flags of EXIT_HLT: do not sleep */

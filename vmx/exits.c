@@ -42,8 +42,6 @@ static u64 decode_exception(struct vcpu *v)
     u32 event = (u32)vmcs_read(VMCS_EXIT_EVENT), vector = event & HVM_EVENT_VECTOR;
     redeliver(v);
     v->exit.vector = vector;
-    v->exit.error_valid = event & ABI_INJECT_ERROR;
-    v->exit.error = v->exit.error_valid ? (u32)vmcs_read(VMCS_EXIT_ERROR) : 0;
     v->exit.kind = vector == VEC_NMI || vector == VEC_MC ? EXIT_NMI : EXIT_EXCEPTION;
     if (vector == VEC_NMI)
         __asm__ volatile("int %0" : : "i"(VEC_NMI) : "memory");

@@ -30,8 +30,7 @@ u64 vmx_capability(u32 msr)
 /* Bits of the high half of a control's capability MSR (they may be 1, and will be), or any bits of the others; in order, since reading
  * the later ones needs the earlier. */
 static const struct required_row { u32 msr; u32 shift; u64 bits; const char *text; } required[] = {
-    { MSR_VMX_PIN,   32, PIN_INTERRUPT, "external-interrupt exiting (IA32_VMX_PINBASED_CTLS, MSR 481h, bit 32)" },
-    { MSR_VMX_PIN,   32, PIN_NMI, "NMI exiting (IA32_VMX_PINBASED_CTLS, MSR 481h, bit 35)" },
+    { MSR_VMX_PIN,   32, PIN_INTERRUPT | PIN_NMI, "external-interrupt and NMI exiting (IA32_VMX_PINBASED_CTLS, MSR 481h, bits 32, 35)" },
     { MSR_VMX_PROC,  32, PROC_SECONDARY, "secondary controls (IA32_VMX_PROCBASED_CTLS, MSR 482h, bit 63)" },
     { MSR_VMX_PROC,  32, PROC_TSC_OFFSET, "TSC offsetting (IA32_VMX_PROCBASED_CTLS, MSR 482h, bit 35)" },
     { MSR_VMX_PROC,  32, PROC_TPR_SHADOW, "TPR shadow (IA32_VMX_PROCBASED_CTLS, MSR 482h, bit 53)" },
@@ -46,11 +45,10 @@ static const struct required_row { u32 msr; u32 shift; u64 bits; const char *tex
     { MSR_VMX_EPT_VPID, 0, BIT(20) | BIT(26), "INVEPT of all contexts (IA32_VMX_EPT_VPID_CAP, MSR 48Ch, bits 20, 26)" },
     { MSR_VMX_EXIT,  32, EXIT_CTL_HOST64, "64-bit host (IA32_VMX_EXIT_CTLS, MSR 483h, bit 41)" },
     { MSR_VMX_EXIT,  32, EXIT_CTL_ACK, "acknowledge interrupt on exit (IA32_VMX_EXIT_CTLS, MSR 483h, bit 47)" },
-    { MSR_VMX_EXIT,  32, EXIT_CTL_LOAD_PAT, "loading of PAT on exit (IA32_VMX_EXIT_CTLS, MSR 483h, bit 51)" },
-    { MSR_VMX_EXIT,  32, EXIT_CTL_SAVE_EFER, "saving of EFER on exit (IA32_VMX_EXIT_CTLS, MSR 483h, bit 52)" },
-    { MSR_VMX_EXIT,  32, EXIT_CTL_LOAD_EFER, "loading of EFER on exit (IA32_VMX_EXIT_CTLS, MSR 483h, bit 53)" },
-    { MSR_VMX_ENTRY, 32, ENTRY_CTL_LOAD_PAT, "loading of PAT on entry (IA32_VMX_ENTRY_CTLS, MSR 484h, bit 46)" },
-    { MSR_VMX_ENTRY, 32, ENTRY_CTL_LOAD_EFER, "loading of EFER on entry (IA32_VMX_ENTRY_CTLS, MSR 484h, bit 47)" },
+    { MSR_VMX_EXIT,  32, EXIT_CTL_LOAD_PAT | EXIT_CTL_SAVE_EFER | EXIT_CTL_LOAD_EFER,
+      "loading of PAT, saving and loading of EFER on exit (IA32_VMX_EXIT_CTLS, MSR 483h, bits 51 to 53)" },
+    { MSR_VMX_ENTRY, 32, ENTRY_CTL_LOAD_PAT | ENTRY_CTL_LOAD_EFER,
+      "loading of PAT and EFER on entry (IA32_VMX_ENTRY_CTLS, MSR 484h, bits 46, 47)" },
     { MSR_VMX_MISC,  0, BIT(5), "storing of EFER.LMA in the entry controls (IA32_VMX_MISC, MSR 485h, bit 5)" },
 };
 
@@ -204,7 +202,6 @@ static void write_controls(struct vcpu *v)
         vmcs_write(VMCS_VPID, x->vpid);
     if (c->pin & PIN_TIMER)
         vmcs_write(VMCS_TIMER, c->timer);
-    x->proc = c->proc;
 }
 
 /* What every exit loads. */
@@ -235,7 +232,6 @@ static void write_host_cpu(struct cpu *cpu)
 
 static void vmx_vcpu_init(struct vcpu *v)
 {
-    struct vcpu *loaded = this_cpu()->loaded;
     static const struct abi_state zero;
     u64 pa = pool_phys(v->hvm);
     __atomic_add_fetch(&generation, 1, __ATOMIC_SEQ_CST);
@@ -250,10 +246,6 @@ static void vmx_vcpu_init(struct vcpu *v)
     write_host(v);
     vmx_state_set(v, &zero, ABI_STATE_ALL);
     vmcs_clear(&pa);
-    if (loaded) {
-        pa = pool_phys(loaded->hvm);
-        vmcs_load(&pa);
-    }
 }
 
 static void vmx_sync(struct vcpu *v)
@@ -366,12 +358,15 @@ static inline void port_exit(struct vcpu *v)
         advance(v, v->exit.length);
 }
 
-static inline void cpuid_exit(struct vcpu *v)
+/* False: ring 3 is to be asked. */
+static inline bool cpuid_exit(struct vcpu *v)
 {
-    u32 length = (u32)vmcs_read(VMCS_EXIT_LENGTH);
-    exit_count(v, EXIT_CPUID, REASON_CPUID, v->frame->gpr[ABI_RAX]);
-    policy_cpuid(v);
-    advance(v, length);
+    u64 leaf = v->frame->gpr[ABI_RAX];
+    if (unlikely(!policy_cpuid(v)))
+        return false;
+    exit_count(v, EXIT_CPUID, REASON_CPUID, leaf);
+    advance(v, (u32)vmcs_read(VMCS_EXIT_LENGTH));
+    return true;
 }
 
 /* False: not the plain case, which is an operand of an instruction, and no event cut short. */
@@ -403,9 +398,7 @@ static void vmx_run(struct vcpu *v)
         v->cached = 0;
         if (likely(reason == REASON_IO))
             port_exit(v);
-        else if (reason == REASON_CPUID)
-            cpuid_exit(v);
-        else if (reason != REASON_EPT || !mmio_exit(v))
+        else if (!(reason == REASON_CPUID && cpuid_exit(v)) && !(reason == REASON_EPT && mmio_exit(v)))
             other_exit(v, (u32)reason);
     }
 }
@@ -420,18 +413,13 @@ static bool vmx_intr_ready(struct vcpu *v)
 
 static void vmx_intr_window(struct vcpu *v, bool on)
 {
-    struct vmx_vcpu *x = vmx_of(v);
-    u32 proc = on ? x->proc | (u32)PROC_WINDOW : x->proc & ~(u32)PROC_WINDOW;
-    if (on)
+    if (on) {
         vmx_shadow_settle(v);
-    if (proc == x->proc)
-        return;
-    if (on)
         hazard_set(v, HAZARD_WINDOW);
-    else
+    } else {
         hazard_clear(v, HAZARD_WINDOW);
-    x->proc = proc;
-    vmcs_write(VMCS_PROC, proc);
+    }
+    vmcs_write(VMCS_PROC, vmx_config.proc | (on ? PROC_WINDOW : 0));
 }
 
 const struct hvm_ops vmx_ops = {

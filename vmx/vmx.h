@@ -15,8 +15,7 @@ enum { LIVE_STAR, LIVE_LSTAR, LIVE_CSTAR, LIVE_FMASK, LIVE_KERNEL_GS_BASE, LIVE_
  * virtualization that is the TPR at 0x80 alone (SDM 3C 24.6.8, 29.1.1), so MOV CR8 reads and writes storage of this vcpu. */
 struct vmx_vcpu {
     u8 virtual_apic[0x400];     /* 0x000 */
-    u32 proc;                   /* 0x400 primary controls as the VMCS holds them */
-    u32 vpid;                   /* 0: the CPU has none */
+    u32 vpid;                   /* 0x400 0: the CPU has none */
     u64 cr0_own, cr4_own;       /* the guest's value of the bits that the host owns */
     u64 efer;                   /* the guest's, without LMA, which CR0.PG decides: no instruction of its own can change the rest */
     struct cpu *last_cpu;       /* whose addresses the host-state area holds */

@@ -11,10 +11,9 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
-#include "kernel/policy.h"
 #include "svm/svm.h"
 
-struct abi_cpu features = { .physical_bits = 40 };
+struct abi_cpu features = { .cr4 = 0x3f0fff };
 struct svm_features svm_features = { .asids = 16 };
 static struct vmcb vmcb;
 static struct domain domain;
@@ -25,8 +24,6 @@ static struct vcpu vcpu = { .domain = &domain, .frame = &frame };
 static uint64_t cpu_dr[4];
 void vcpu_debug_save(struct vcpu *v) { memcpy(v->dr, cpu_dr, sizeof(cpu_dr)); }
 void vcpu_debug_load(const struct vcpu *v) { memcpy(cpu_dr, v->dr, sizeof(cpu_dr)); }
-
-u64 policy_cr4_guest(void) { return 0x3f1fff; }
 
 #define ATTR_CODE64 0xa09bu
 #define ATTR_CODE32 0xc09bu
@@ -219,6 +216,9 @@ static void test_exits(void **state)
     assert_false(svm_exit_decode(&vcpu)); /* not a length */
     assert_int_equal(vcpu.exit.length, 0);
     vmcb.next_rip = vmcb.save.rip + 2;
+    frame.cpuid_known = 2;
+    assert_false(svm_exit_decode(&vcpu)); /* a leaf for ring 3 */
+    frame.cpuid_known = 1;
     assert_true(svm_exit_decode(&vcpu));
     assert_int_equal(vcpu.exit.length, 2);
     vmcb.exit_code = 0xffffffff; /* as some CPUs leave it */

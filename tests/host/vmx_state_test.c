@@ -16,7 +16,6 @@
 #define read_cr2 cpu_read_cr2 /* which needs ring 0 */
 #include "kernel/arch.h"
 #undef read_cr2
-#include "kernel/policy.h"
 static inline uint64_t read_cr2(void) { return 0x7777; }
 
 /* In place of vmx/access.h, whose instructions need ring 0. */
@@ -33,7 +32,7 @@ static inline void invvpid(uint64_t type, uint64_t vpid) { (void)type; (void)vpi
 
 #define CR4_OFFERED 0x3707ffu /* no VMXE, UMIP, LA57, PKE */
 
-struct abi_cpu features = { .physical_bits = 40 };
+struct abi_cpu features = { .cr4 = CR4_OFFERED };
 struct vmx_config vmx_config;
 static struct domain domain;
 static struct vcpu vcpu = { .domain = &domain };
@@ -46,7 +45,6 @@ void vcpu_debug_load(const struct vcpu *v) { memcpy(cpu_dr, v->dr, sizeof(cpu_dr
 void vmx_msrs_save(struct vcpu *v) { memcpy(v->msr_live, cpu_msr, sizeof(cpu_msr)); }
 void vmx_msrs_load(const struct vcpu *v) { memcpy(cpu_msr, v->msr_live, sizeof(cpu_msr)); }
 
-u64 policy_cr4_guest(void) { return CR4_OFFERED; }
 
 #define ATTR_CODE64 0xa09bu
 #define ATTR_CODE32 0xc09bu
@@ -302,7 +300,7 @@ static void test_refused(void **state)
     features.cr4 |= CR4_LA57; /* WRMSR goes by what the CPU has */
     s.lstar = BIT(47);
     assert_null(vmx_state_set(&vcpu, &s, ABI_STATE_SYSCALL));
-    features.cr4 &= ~CR4_LA57;
+    features.cr4 = CR4_OFFERED;
 }
 
 /* Whatever ring 3 hands back, bits that are the host's stay: of CR0 and CR4, of the interruptibility field, in the entry controls. */

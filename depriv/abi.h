@@ -289,9 +289,10 @@ struct abi_plan {
     uint32_t cpus;              /* at most this many are used; 0: all */
     uint32_t quanta;            /* depriv.quanta: of an operation of ring 3 */
     uint32_t quiet;             /* errors and domain ends only */
-    uint32_t pool;              /* MiB, 0: by size of memory */
+    uint64_t memory;            /* bytes that there are */
+    struct abi_range pool;      /* ring 0's data, all page tables, what is shared with ring 3 */
     uint32_t ranges;
-    struct abi_range range[ABI_RANGES_MAX]; /* usable memory */
+    struct abi_range range[ABI_RANGES_MAX]; /* the guests' */
     uint64_t trampoline;        /* a page below 640 KiB to start CPUs from, 0: none */
     struct { uint64_t address; uint32_t pitch, rows, columns, line, cell, dot; } screen; /* see kernel/screen.c; rows 0: none */
     uint64_t lapic;             /* physical address */

@@ -246,6 +246,8 @@ struct abi_info {
  * call: an exception ends it. Ring 0 checks the plan before it uses anything of it (kernel/plan.c). */
 #define ABI_PLAN_BASE      0x0000008000000000ull
 #define ABI_PLAN_AREA      0x0000000000020000ull /* bytes of plan and stack */
+#define ABI_COMS           2u
+#define ABI_EARLY_BYTES    16u                   /* a FIFO */
 #define ABI_PLAN_DONE      0x6e616c50u           /* in abi_plan.done */
 #define ABI_RANGES_MAX     128u
 #define ABI_CPUS_MAX       64u
@@ -284,6 +286,9 @@ struct abi_plan {
     uint32_t done;              /* ABI_PLAN_DONE when all of it holds */
     char     text[320];         /* else why the machine stops */
     char     loader[64];
+    uint8_t  com[ABI_COMS];     /* COM1, COM2: present, and initialised with the FIFO on */
+    uint8_t  early[ABI_EARLY_BYTES]; /* what COM1 received before, */
+    uint32_t early_count;       /* so many bytes */
     uint32_t log_port;          /* 1 or 2: COM port of the log */
     struct { uint16_t port, value; uint8_t bytes, when; } end[16]; /* what ends the machine, in order: when: bit 0 with failure, 1 with success */
     uint32_t cpus;              /* at most this many are used; 0: all */

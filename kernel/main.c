@@ -40,7 +40,6 @@ static void domains_init(void)
 void boot_main(u32 magic, u32 info)
 {
     stack_head()->cpu = &cpus[0];
-    console_early_init();
     idt_init();
     cpu_tables(&cpus[0]);
     plan_make(magic, info); /* goes on in boot_planned() */

@@ -70,7 +70,7 @@ static bool domain_sound(struct abi_domain *c)
 /* What ring 0 indexes with, adds up, maps or prints. What it only compares may be anything. */
 static bool plan_sound(void)
 {
-    bool sound = memory_sound() && plan.cpu_count <= ABI_CPUS_MAX && plan.ioapics <= ARRAY_SIZE(plan.ioapic) &&
+    bool sound = memory_sound() && plan.early_count <= ABI_EARLY_BYTES && plan.cpu_count <= ABI_CPUS_MAX && plan.ioapics <= ARRAY_SIZE(plan.ioapic) &&
                  plan.domains <= ABI_DOMAINS_MAX && plan.lapic < DEVICE_BYTES && !(plan.trampoline & ~TRAMPOLINE_BITS) &&
                  plan.cpu.physical_bits <= PHYSICAL_BITS_MAX && !(plan.cpu.xcr0_all & ~(u64)ABI_XCR0);
     for (u32 i = 0; sound && i < plan.domains; i++)

@@ -122,6 +122,7 @@ static void ends_make(const struct setup *s)
 void setup_main(u32 magic, u64 info, u64 image_start, u64 image_end)
 {
     struct setup s = { .line = "" };
+    uarts_init();
     plan.log_port = 1;
     plan.quanta = 100;
     boot_parse(&s, magic, info);

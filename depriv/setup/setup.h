@@ -54,6 +54,7 @@ const u8 *physical(u64 pa, u64 bytes); /* NULL: out of the boot tables' reach */
 /* The machine or the configuration cannot be used: ring 0 prints this line and ends the machine. */
 void stop(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
+void uarts_init(void);                       /* first: plan.com, so that what stops the others can be said */
 void boot_parse(struct setup *s, u32 magic, u64 info); /* fills s and plan.loader */
 void options_first(struct setup *s);         /* where a complaint goes, and how it ends: s->end */
 void options_parse(struct setup *s);         /* the others, and plan.domain; behind boot_parse() */
@@ -76,6 +77,9 @@ static inline struct cpuid cpuid(u32 leaf, u32 subleaf)
     __asm__ volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "a"(leaf), "c"(subleaf));
     return r;
 }
+
+static inline u8 in8(u32 port) { u8 v; __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"((u16)port)); return v; }
+static inline void out8(u32 port, u8 v) { __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"((u16)port)); }
 
 static inline u64 min_u64(u64 a, u64 b) { return a < b ? a : b; }
 static inline u64 max_u64(u64 a, u64 b) { return a > b ? a : b; }

@@ -117,6 +117,7 @@ static void test_bad(void **state)
     (void)state;
     BAD(plan.ranges = ABI_RANGES_MAX + 1);
     BAD(plan.cpu_count = ABI_CPUS_MAX + 1);
+    BAD(plan.early_count = ABI_EARLY_BYTES + 1);
     BAD(plan.ioapics = ARRAY_SIZE(plan.ioapic) + 1);
     BAD(plan.domains = ABI_DOMAINS_MAX + 1);
     BAD(plan.domains = ~0u);

@@ -9,7 +9,6 @@
 #include "kernel/policy.h"
 #include "kernel/paging.h"
 #include "kernel/plan.h"
-#include "kernel/time.h"
 #include "kernel/vcpu.h"
 
 #define DOMAIN_PAGES ((sizeof(struct domain) + PAGE_SIZE - 1) / PAGE_SIZE)

@@ -8,7 +8,6 @@
 #include "kernel/policy.h"
 #include "kernel/screen.h"
 #include "kernel/smp.h"
-#include "kernel/time.h"
 #include "kernel/trap.h"
 #include "kernel/vcpu.h"
 

@@ -3,7 +3,7 @@
 #include "depriv/format.h"
 
 enum { LOW_START = 0x1000, LOW_END = 0x9f000, LOW_PAGE = 0x1000 };
-enum { FONT_COLUMNS = 8, FONT_ROWS = 16, TEXT_CELL = 2 }; /* kernel/font.asm; bytes of a letter in text mode */
+enum { FONT_COLUMNS = 8, FONT_ROWS = 16, TEXT_CELL = 2 }; /* of the font of kernel/screen.c; bytes of a letter in text mode */
 enum { WIDE_SCREEN = 1920, PIXELS_MAX = 8192 };           /* from here on dots have twice the size; across and down */
 #define EDX_GIB_PAGES (1u << 26)
 

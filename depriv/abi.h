@@ -122,7 +122,6 @@ enum abi_status {
 };
 
 /* In abi_frame.status over the enum: what else of the reply ring 0 shall look at. Without a note it is not read. */
-#define ABI_STATUS_MASK    0xffu
 #define ABI_NOTE_INTR      0x100u /* the interrupt controller's output: asks for this vcpu (a level; without the note it does not) */
 #define ABI_NOTE_CONSOLE   0x200u /* console, console_len */
 #define ABI_NOTE_LIFE      0x400u /* life */
@@ -201,7 +200,6 @@ struct abi_frame {
 /* ---- Domain information, read-only for ring 3 ------------------------------------------------------------------ */
 #define ABI_INFO_MAGIC     0x676e7552u /* "Rung" */
 #define ABI_CALL_BY_SYSENTER 0x1u      /* abi_info.cpu: else SYSCALL */
-#define ABI_CPU_NEXT_RIP     0x2u      /* the CPU reports instruction lengths */
 #define ABI_CALL_DIRECT      0x4u      /* the component runs in ring 0 (depriv=0): abi_info.call is a function */
 
 /* What abi_info.clock holds, and from which registers: BCD or binary, 12 or 24 hours, as register B says. */
@@ -220,8 +218,8 @@ struct abi_module {
 struct abi_info {
     uint32_t magic, version;
     uint32_t domid, vcpus;
-    uint32_t modules;           /* 0: the image */
-    uint32_t cpu;               /* ABI_CALL_BY_SYSENTER | ABI_CPU_* */
+    uint32_t modules;           /* 0: the image. None: their lines do not fit in strings */
+    uint32_t cpu;               /* ABI_CALL_* */
     uint64_t tsc_khz;           /* host and guest TSC frequency */
     uint64_t boot_tsc;          /* host TSC at which clock was read */
     uint8_t  clock[ABI_CLOCK_BYTES]; /* the machine's MC146818 at boot_tsc, as ABI_CLOCK_REGISTERS has its registers; UTC */
@@ -264,7 +262,6 @@ struct abi_domain {
     uint64_t mem;               /* bytes, a multiple of 2 MiB, up to 16 GiB */
     uint32_t vcpus, depriv, emulate, guestmem; /* depriv: 3: ring 3, two stacks; 2, 1, 0: see depriv/README.md */
     uint32_t cpu;               /* to start on, ~0: the next in turn */
-    uint32_t too_long;          /* the lines do not fit in strings: it is refused */
     uint32_t modules;           /* [0] the image, then others as they came */
     struct abi_range range[ABI_MODULES_MAX];
     struct abi_range component; /* end 0: the built-in one */

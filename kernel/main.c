@@ -33,7 +33,7 @@ static void domains_init(void)
     for (u32 i = 0; i < plan.domains; i++)
         domain_create(&plan.domain[i]);
     log_info("audit: %lu kernel mappings: none writable and executable, none of guest memory", paging_audit(kernel_root, 0));
-    domains_built();
+    domain_count_down();
 }
 
 void boot_main(u32 magic, u32 info)

@@ -150,10 +150,12 @@ static void add_module(struct abi_domain *c, const struct setup_module *b)
         stop("domain=%s: more than %u modules", c->name, ABI_MODULES_MAX);
     c->modules++;
     c->range[n] = (struct abi_range){ b->start, b->end };
-    c->too_long |= used + strlen(b->line) >= sizeof(c->info.strings);
-    c->info.module[n] = (struct abi_module){ .size = b->end - b->start, .line = c->too_long ? 0 : used };
-    if (!c->too_long)
-        str_copy(c->info.strings + used, b->line, sizeof(c->info.strings) - used);
+    c->info.module[n].size = b->end - b->start;
+    c->info.modules = c->info.modules == n && used + strlen(b->line) < sizeof(c->info.strings) ? c->modules : 0;
+    if (!c->info.modules)
+        return;
+    c->info.module[n].line = used;
+    str_copy(c->info.strings + used, b->line, sizeof(c->info.strings) - used);
 }
 
 static void add_image(const struct module_words *m, const struct setup_module *b)

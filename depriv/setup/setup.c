@@ -78,7 +78,6 @@ static void infos_fill(const struct setup *s)
         info->magic = ABI_INFO_MAGIC;
         info->version = ABI_VERSION;
         info->vcpus = c->vcpus;
-        info->modules = c->modules;
         info->cpu = (plan.cpu.vmx ? ABI_CALL_BY_SYSENTER : 0) | (c->depriv == 0 ? ABI_CALL_DIRECT : 0);
         info->guestmem = c->guestmem;
         info->ram_low = min_u64(c->mem, ABI_LOW_MAX);

@@ -268,15 +268,15 @@ static void test_limits(void **state)
     memcpy(longest, FLAT "-- ", strlen(FLAT "-- "));
     accept("", LINES(longest));
     assert_int_equal(strlen(line_of(plan.domain, 0)), SETUP_LINE_MAX - 1);
-    assert_false(plan.domain[0].too_long);
+    assert_int_equal(plan.domain[0].info.modules, plan.domain[0].modules);
     accept("", LINES(longest, "domain=a role=module")); /* what fills the strings, and what does not fit any more */
-    assert_false(plan.domain[0].too_long);
+    assert_int_equal(plan.domain[0].info.modules, plan.domain[0].modules);
     assert_string_equal(line_of(plan.domain, 1), "domain=a role=module");
     accept("", LINES(longest, second));
-    assert_false(plan.domain[0].too_long);
+    assert_int_equal(plan.domain[0].info.modules, plan.domain[0].modules);
     assert_int_equal(line_of(plan.domain, 1) + strlen(second) + 1 - plan.domain[0].info.strings, ABI_STRINGS_BYTES);
     accept("", LINES(longest, second, "domain=a role=module", longest_module));
-    assert_true(plan.domain[0].too_long);
+    assert_int_equal(plan.domain[0].info.modules, 0);
     assert_int_equal(plan.domain[0].modules, 4);
     memset(longest, 'x', sizeof(longest) - 1);
     refuse(longest, LINES(FLAT), "unknown option xxx");

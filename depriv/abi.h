@@ -303,7 +303,7 @@ struct abi_plan {
     uint32_t no_madt;           /* cpu_count is a guess */
     uint32_t ioapics;
     struct { uint32_t address, gsi; } ioapic[4];
-    struct { uint32_t gsi, flags; } irq[16]; /* where each ISA IRQ arrives, flags of its override */
+    struct { uint32_t gsi, mode; } irq[16]; /* where each ISA IRQ arrives, bits of its redirection entry */
     struct abi_cpu cpu;
     uint32_t domains;
     struct abi_domain domain[ABI_DOMAINS_MAX];

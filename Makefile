@@ -15,10 +15,10 @@ KFLAGS := $(COMMON) -mcmodel=kernel -fno-jump-tables -DRUNG_BUILD='"$(BUILD_ID)"
 UFLAGS := $(COMMON) -I$(B)/u
 
 KSRC := $(wildcard boot/*.c kernel/*.c vmx/*.c svm/*.c) depriv/gate.c depriv/calls.c depriv/component.c depriv/guestaccess.c depriv/format.c depriv/string.c $(wildcard depriv/method*.c)
-KASM := $(wildcard boot/*.asm kernel/*.asm vmx/*.asm svm/*.asm) depriv/gate.asm depriv/method2.asm depriv/copier.asm depriv/component_image.asm
+KASM := $(wildcard boot/*.asm kernel/*.asm vmx/*.asm svm/*.asm) depriv/gate.asm depriv/method2.asm depriv/copier.asm
 USRC := depriv/umain.c depriv/clock.c depriv/explain.c depriv/guestcpu.c depriv/uinsn.c depriv/guestmem.c depriv/format.c depriv/string.c depriv/ustring.c depriv/words.c $(wildcard depriv/load/*.c devices/*.c emul/*.c)
 SSRC := depriv/format.c depriv/string.c depriv/ustring.c depriv/words.c $(wildcard depriv/setup/*.c)
-KOBJ := $(patsubst %,$(B)/k/%.o,$(filter-out kernel/offsets.c,$(KSRC)) $(KASM)) $(B)/setup.o
+KOBJ := $(patsubst %,$(B)/k/%.o,$(filter-out kernel/offsets.c,$(KSRC)) $(KASM)) $(B)/setup.o $(B)/component.bin.o $(B)/font.psf.o
 SOBJ := $(patsubst %,$(B)/u/%.o,$(SSRC))
 UOBJ := $(patsubst %,$(B)/u/%.o,depriv/ustart.asm depriv/uvector.asm $(USRC))
 
@@ -82,13 +82,13 @@ $(B)/u/%.asm.o: %.asm | tools
 	@mkdir -p $(@D)
 	$(Q)$(NASM) -f elf64 -g -F dwarf -o $@ $<
 
-$(B)/k/depriv/component_image.asm.o: $(B)/component.bin
+# Files as they are, in the kernel's read-only data (linker.ld).
+$(B)/component.bin.o $(B)/font.psf.o: %.o: %
+	$(Q)cd $(B) && $(LD) -r -b binary -z noexecstack -o $(@F) $(<F)
 
 $(B)/font.psf: | tools
 	@mkdir -p $(@D)
 	$(Q)zcat /usr/share/consolefonts/Unifont-APL8x16.psf.gz > $@
-
-$(B)/k/kernel/font.asm.o: $(B)/font.psf
 
 -include $(KOBJ:.o=.d) $(UOBJ:.o=.d) $(SOBJ:.o=.d) $(B)/u/tests/bench/component.c.d
 

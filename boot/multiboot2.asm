@@ -103,7 +103,6 @@ check_long_mode:
     out     dx, al
     jmp     .next
 .stop:
-    cli
     hlt
     jmp     .stop
 
@@ -118,6 +117,13 @@ boot_gdtr:
 
 ; Tables: at its own address, for ring 3 read-only, all memory that they reach; the same at POOL_BASE (PML4 slot 256) for ring 0; its first 1 GiB
 ; at KERNEL_IMAGE (slot 511, PDPT 510); the plan and the stack of the setup program at ABI_PLAN_BASE (slot 1).
+%macro ENTRIES 3                    ; so many, the first, how far from one to the next
+%assign page 0
+%rep %1
+    dq  %2 + page
+%assign page page + (%3)
+%endrep
+%endmacro
 align 4096
 boot_pml4:
     dq  boot_pdpt + PAGE_READ_USER, boot_pdpt_plan + PAGE_USER
@@ -126,22 +132,13 @@ boot_pml4:
     times 254 dq 0
     dq  boot_pdpt_image + PAGE_WRITE
 boot_pdpt:
-    dq  boot_pd + PAGE_USER, boot_pd + 0x1000 + PAGE_USER, boot_pd + 0x2000 + PAGE_USER, boot_pd + 0x3000 + PAGE_USER
-%assign page 4 << 30
-%rep 508                            ; where the CPU has no pages of 1 GiB, nothing looks there
-    dq  page + PAGE_LARGE
-%assign page page + (1 << 30)
-%endrep
+    ENTRIES 4, boot_pd + PAGE_USER, 4096
+    ENTRIES 508, PAGE_LARGE + (4 << 30), 1 << 30 ; where the CPU has no pages of 1 GiB, nothing looks there
 boot_pdpt_image:
     times 510 dq 0
-    dq  boot_pd + PAGE_WRITE
-    dq  0
+    dq  boot_pd + PAGE_WRITE, 0
 boot_pd:
-%assign page 0
-%rep 4 * 512
-    dq  page + PAGE_LARGE
-%assign page page + 0x200000
-%endrep
+    ENTRIES 4 * 512, PAGE_LARGE, 2 << 20
 boot_pdpt_plan:
     dq  boot_pd_plan + PAGE_USER
     times 511 dq 0
@@ -149,11 +146,7 @@ boot_pd_plan:
     dq  boot_pt_plan + PAGE_USER
     times 511 dq 0
 boot_pt_plan:
-%assign page 0
-%rep ABI_PLAN_AREA / 4096
-    dq  plan - KERNEL_IMAGE + page + PAGE_USER
-%assign page page + 0x1000
-%endrep
+    ENTRIES ABI_PLAN_AREA / 4096, plan - KERNEL_IMAGE + PAGE_USER, 4096
     times 512 - ABI_PLAN_AREA / 4096 dq 0
     times 32 dq 0
 boot_stack_32:

@@ -215,7 +215,6 @@ struct abi_frame {
 /* ---- Domain information, read-only for ring 3 ------------------------------------------------------------------ */
 #define ABI_INFO_MAGIC     0x676e7552u /* "Rung" */
 #define ABI_CALL_BY_SYSENTER 0x1u      /* abi_info.cpu: else SYSCALL */
-#define ABI_CPU_NEXT_RIP     0x2u      /* the CPU reports instruction lengths */
 #define ABI_CALL_DIRECT      0x4u      /* the component runs in ring 0 (depriv=0): abi_info.call is a function */
 
 /* What abi_info.clock holds, and from which registers: BCD or binary, 12 or 24 hours, as register B says. */
@@ -234,8 +233,8 @@ struct abi_module {
 struct abi_info {
     uint32_t magic, version;
     uint32_t domid, vcpus;
-    uint32_t modules;           /* 0: the image */
-    uint32_t cpu;               /* ABI_CALL_BY_SYSENTER | ABI_CPU_* */
+    uint32_t modules;           /* 0: the image. None: their lines do not fit in strings */
+    uint32_t cpu;               /* ABI_CALL_* */
     uint64_t tsc_khz;           /* host and guest TSC frequency */
     uint64_t boot_tsc;          /* host TSC at which clock was read */
     uint8_t  clock[ABI_CLOCK_BYTES]; /* the machine's MC146818 at boot_tsc, as ABI_CLOCK_REGISTERS has its registers; UTC */
@@ -261,6 +260,8 @@ struct abi_info {
  * call: an exception ends it. Ring 0 checks the plan before it uses anything of it (kernel/plan.c). */
 #define ABI_PLAN_BASE      0x0000008000000000ull
 #define ABI_PLAN_AREA      0x0000000000020000ull /* bytes of plan and stack */
+#define ABI_COMS           2u
+#define ABI_EARLY_BYTES    16u                   /* a FIFO */
 #define ABI_PLAN_DONE      0x6e616c50u           /* in abi_plan.done */
 #define ABI_RANGES_MAX     128u
 #define ABI_CPUS_MAX       64u
@@ -277,7 +278,6 @@ struct abi_domain {
     uint64_t mem;               /* bytes, a multiple of 2 MiB, up to 16 GiB */
     uint32_t vcpus, depriv, emulate, guestmem; /* depriv: 3: ring 3, two stacks; 2, 1, 0: see depriv/README.md */
     uint32_t cpu;               /* to start on, ~0: the next in turn */
-    uint32_t too_long;          /* the lines do not fit in strings: it is refused */
     uint32_t modules;           /* [0] the image, then others as they came */
     struct abi_range range[ABI_MODULES_MAX];
     struct abi_range component; /* end 0: the built-in one */
@@ -299,14 +299,18 @@ struct abi_plan {
     uint32_t done;              /* ABI_PLAN_DONE when all of it holds */
     char     text[320];         /* else why the machine stops */
     char     loader[64];
+    uint8_t  com[ABI_COMS];     /* COM1, COM2: present, and initialised with the FIFO on */
+    uint8_t  early[ABI_EARLY_BYTES]; /* what COM1 received before, */
+    uint32_t early_count;       /* so many bytes */
     uint32_t log_port;          /* 1 or 2: COM port of the log */
     struct { uint16_t port, value; uint8_t bytes, when; } end[16]; /* what ends the machine, in order: when: bit 0 with failure, 1 with success */
     uint32_t cpus;              /* at most this many are used; 0: all */
     uint32_t quanta;            /* depriv.quanta: of an operation of ring 3 */
     uint32_t quiet;             /* errors and domain ends only */
-    uint32_t pool;              /* MiB, 0: by size of memory */
+    uint64_t memory;            /* bytes that there are */
+    struct abi_range pool;      /* ring 0's data, all page tables, what is shared with ring 3 */
     uint32_t ranges;
-    struct abi_range range[ABI_RANGES_MAX]; /* usable memory */
+    struct abi_range range[ABI_RANGES_MAX]; /* the guests' */
     uint64_t trampoline;        /* a page below 640 KiB to start CPUs from, 0: none */
     struct { uint64_t address; uint32_t pitch, rows, columns, line, cell, dot; } screen; /* see kernel/screen.c; rows 0: none */
     uint64_t lapic;             /* physical address */
@@ -315,7 +319,7 @@ struct abi_plan {
     uint32_t no_madt;           /* cpu_count is a guess */
     uint32_t ioapics;
     struct { uint32_t address, gsi; } ioapic[4];
-    struct { uint32_t gsi, flags; } irq[16]; /* where each ISA IRQ arrives, flags of its override */
+    struct { uint32_t gsi, mode; } irq[16]; /* where each ISA IRQ arrives, bits of its redirection entry */
     struct abi_cpu cpu;
     uint32_t domains;
     struct abi_domain domain[ABI_DOMAINS_MAX];

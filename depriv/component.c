@@ -9,7 +9,7 @@
 
 #define IMAGE_MAX  (16 * MIB)
 
-extern const u8 component_image[], component_image_end[]; /* component_image.asm */
+extern const u8 component_image[], component_image_end[]; /* linker.ld */
 
 /* Offsets of an image's parts, all page aligned and in order; the header is the guest of nobody: built with Rung, or a module of the operator. */
 static bool image_valid(const struct abi_image *h, u64 size)

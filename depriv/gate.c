@@ -6,7 +6,6 @@
 #include "kernel/gueststate.h"
 #include "kernel/log.h"
 #include "kernel/plan.h"
-#include "kernel/time.h"
 
 /* The rare part of a reply. Every field is read once: ring 3 of another vcpu can change it meanwhile (ATTACKS K3). */
 static void reply_rare(struct vcpu *v, u32 notes)

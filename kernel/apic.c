@@ -4,7 +4,6 @@
 #include "kernel/log.h"
 #include "kernel/paging.h"
 #include "kernel/plan.h"
-#include "kernel/time.h"
 
 /* Register offsets of the xAPIC page; the x2APIC MSR is 800h + offset / 16. */
 enum { APIC_ID = 0x20, APIC_TPR = 0x80, APIC_EOI = 0xb0, APIC_SVR = 0xf0, APIC_ICR = 0x300, APIC_ICR_HIGH = 0x310, APIC_LVT_TIMER = 0x320,
@@ -17,7 +16,6 @@ enum { IPI_WAIT = 100000 /* polls */, CALIBRATE_US = 10000 };
 
 static volatile u32 *mmio;
 static u64 timer_khz;           /* of the counter at divide by 1 */
-static volatile u32 *ioapic_regs[4];
 
 static u32 reg_read(u32 reg)
 {
@@ -118,12 +116,13 @@ void apic_timer_set(u64 tsc)
 
 enum { IOAPIC_SELECT = 0x00 / 4, IOAPIC_WINDOW = 0x10 / 4 };
 enum { IOAPIC_VERSION = 0x01, IOAPIC_TABLE = 0x10 }; /* registers: two words of the table for each pin */
-enum { REDIR_LOW = BIT(13), REDIR_LEVEL = BIT(15), REDIR_MASKED = BIT(16) };
+enum { REDIR_MODE = BIT(13) | BIT(15) /* polarity, trigger */, REDIR_MASKED = BIT(16) };
 
 static volatile u32 *ioapic_reg(u32 n, u32 reg)
 {
-    ioapic_regs[n][IOAPIC_SELECT] = reg;
-    return &ioapic_regs[n][IOAPIC_WINDOW];
+    volatile u32 *registers = (volatile u32 *)(DEVICE_BASE + plan.ioapic[n].address); /* ioapic_init() has mapped it */
+    registers[IOAPIC_SELECT] = reg;
+    return &registers[IOAPIC_WINDOW];
 }
 
 static u32 ioapic_pins(u32 n)
@@ -134,23 +133,21 @@ static u32 ioapic_pins(u32 n)
 void ioapic_init(void)
 {
     for (u32 n = 0; n < plan.ioapics; n++) {
-        ioapic_regs[n] = paging_map_physical(plan.ioapic[n].address, PAGE_SIZE, PTE_DEVICE);
+        paging_map_physical(plan.ioapic[n].address, PAGE_SIZE, PTE_DEVICE);
         for (u32 pin = 0; pin < ioapic_pins(n); pin++)
             *ioapic_reg(n, IOAPIC_TABLE + 2 * pin) = REDIR_MASKED;
     }
 }
 
-/* An override's flags: polarity in bits 0 and 1, trigger mode in 2 and 3; 3 is what ISA is not (ACPI 6.4, table 5.26). */
 int ioapic_route(u32 isa_irq, u8 vector, u32 apic)
 {
-    u32 gsi = plan.irq[isa_irq].gsi, flags = plan.irq[isa_irq].flags;
-    u32 mode = ((flags & 3) == 3 ? REDIR_LOW : 0) | ((flags >> 2 & 3) == 3 ? REDIR_LEVEL : 0);
+    u32 gsi = plan.irq[isa_irq].gsi;
     for (u32 n = 0; n < plan.ioapics; n++) {
         u32 pin = gsi - plan.ioapic[n].gsi;
         if (gsi < plan.ioapic[n].gsi || pin >= ioapic_pins(n))
             continue;
         *ioapic_reg(n, IOAPIC_TABLE + 2 * pin + 1) = apic << 24;
-        *ioapic_reg(n, IOAPIC_TABLE + 2 * pin) = vector | mode;
+        *ioapic_reg(n, IOAPIC_TABLE + 2 * pin) = vector | (plan.irq[isa_irq].mode & REDIR_MODE);
         return 0;
     }
     return -E_NODEV;

@@ -15,7 +15,6 @@ enum error {
     E_OK,
     E_NOMEM,   /* no frame or slot left */
     E_INVAL,   /* malformed input */
-    E_RANGE,   /* out of range */
     E_NODEV,   /* hardware or feature absent */
     E_KILLED,  /* the domain ended meanwhile */
     E_PENDING, /* method 1: unwind, ring 3 runs at the top of the exit path, come again */

@@ -8,20 +8,17 @@
 #include "kernel/screen.h"
 #include "kernel/vcpu.h"
 
-enum { UART_DATA, UART_IER, UART_FCR, UART_LCR, UART_MCR, UART_LSR, UART_MSR, UART_SCR };
+enum { UART_DATA, UART_IER, UART_MCR = 4, UART_LSR };
 enum { IER_RX = 0x01, IER_TX = 0x02 };
-enum { FCR_ON = 0x01 };                       /* FIFOs on, trigger at one byte */
-enum { LCR_8N1 = 0x03, LCR_DLAB = 0x80 };
 enum { MCR_DTR = 0x01, MCR_RTS = 0x02, MCR_OUT2 = 0x08 }; /* OUT2 connects the interrupt line */
 enum { LSR_DATA = 0x01, LSR_THRE = 0x20, LSR_EMPTY = 0x40 };
-#define FIFO_BYTES 16u
+#define FIFO_BYTES ABI_EARLY_BYTES
 #define TX_WAIT    1000000u /* polls until the port counts as stuck: a second, where a FIFO takes 1.4 ms */
 #define TX_RING    8192u
 #define FOCUS_KEY  0x1d /* Ctrl-], then a digit: that domain; twice: the key itself */
 
 struct uart_port {
     u16 base;
-    bool present;
     bool irq;                   /* transmitter interrupts empty the ring */
     bool stuck;                 /* did not become empty in TX_WAIT polls: not waited for until it does */
     u8 ier;                     /* as the port has it */
@@ -29,34 +26,16 @@ struct uart_port {
     u8 ring[TX_RING];
 };
 
-static struct uart_port com[2] = { { .base = 0x3f8 }, { .base = 0x2f8 } };
+static struct uart_port com[ABI_COMS] = { { .base = 0x3f8 }, { .base = 0x2f8 } };
 static struct spinlock lock;
 static u32 focus = 1;
 static bool focus_pending;
 static u32 line_owner;          /* domain whose line COM1 is in the middle of, 0: none */
-static u8 early[FIFO_BYTES];    /* what COM1 received before the FIFO was switched on, which empties it */
-static u32 early_count, early_taken;
+static u32 early_taken;         /* of plan.early */
 static bool booted;
 
 static u8 uart_in(const struct uart_port *p, u32 reg) { return in8((u16)(p->base + reg)); }
 static void uart_out(const struct uart_port *p, u32 reg, u8 v) { out8((u16)(p->base + reg), v); }
-
-static void uart_init(struct uart_port *p)
-{
-    uart_out(p, UART_SCR, 0x5a);
-    p->present = uart_in(p, UART_SCR) == 0x5a;
-    if (!p->present)
-        return;
-    while (p == &com[0] && early_count < FIFO_BYTES && uart_in(p, UART_LSR) & LSR_DATA)
-        early[early_count++] = uart_in(p, UART_DATA);
-    uart_out(p, UART_IER, 0);
-    uart_out(p, UART_LCR, LCR_DLAB);
-    uart_out(p, UART_DATA, 1); /* 115200 baud */
-    uart_out(p, UART_IER, 0);
-    uart_out(p, UART_LCR, LCR_8N1);
-    uart_out(p, UART_FCR, FCR_ON);
-    uart_out(p, UART_MCR, MCR_DTR | MCR_RTS | MCR_OUT2);
-}
 
 /* Fills the transmitter's FIFO if it is empty; true: something was sent. Bound: the FIFO. */
 static bool uart_pump(struct uart_port *p)
@@ -128,21 +107,15 @@ static void uart_flush(struct uart_port *p)
 
 static void uart_write(struct uart_port *p, const char *bytes, u32 n)
 {
-    for (u32 i = 0; p->present && i < n; i++)
+    for (u32 i = 0; plan.com[p - com] && i < n; i++)
         uart_put(p, (u8)bytes[i]);
     uart_flush(p);
 }
 
-void console_early_init(void)
-{
-    uart_init(&com[0]);
-    uart_init(&com[1]);
-}
-
 void console_irq_init(void)
 {
-    com[0].irq = com[0].present && !ioapic_route(4, VECTOR_SERIAL, cpus[0].apic_id);
-    com[1].irq = com[1].present && !ioapic_route(3, VECTOR_SERIAL, cpus[0].apic_id);
+    com[0].irq = plan.com[0] && !ioapic_route(4, VECTOR_SERIAL, cpus[0].apic_id);
+    com[1].irq = plan.com[1] && !ioapic_route(3, VECTOR_SERIAL, cpus[0].apic_id);
     uart_flush(&com[0]);
     booted = true;
 }
@@ -157,7 +130,7 @@ static void line_break(void)
 
 void console_log(const char *bytes, u32 n, bool screen)
 {
-    struct uart_port *p = plan.log_port == 2 && com[1].present ? &com[1] : &com[0];
+    struct uart_port *p = plan.log_port == 2 && plan.com[1] ? &com[1] : &com[0];
     spin_lock(&lock);
     if (p == &com[0])
         line_break();
@@ -233,8 +206,8 @@ static void input_byte(struct domain *d, u8 c)
 /* The next byte that COM1 has received, or -1. */
 static int uart_get(struct uart_port *p)
 {
-    if (early_taken < early_count)
-        return early[early_taken++];
+    if (early_taken < plan.early_count)
+        return plan.early[early_taken++];
     return uart_in(p, UART_LSR) & LSR_DATA ? uart_in(p, UART_DATA) : -1;
 }
 

@@ -4,7 +4,6 @@
 #include "kernel/base.h"
 #include "kernel/domain.h"
 
-void console_early_init(void);       /* both ports, polled, before anything else */
 void console_irq_init(void);         /* from now on the ports' interrupts do the work, after ioapic_init */
 void console_interrupt(void);        /* VECTOR_SERIAL: moves bytes to the focus domain's ring, wakes it */
 

@@ -66,6 +66,14 @@ static inline struct cpu *this_cpu(void) { return stack_head()->cpu; }
  * checked in kernel/plan.c. */
 extern struct abi_cpu features;
 
+static inline u64 time_us_to_tsc(u64 us, u64 khz) { return us * khz / 1000; }
+static inline void time_delay_us(u32 us)
+{
+    u64 end = rdtsc() + time_us_to_tsc(us, features.tsc_khz);
+    while (rdtsc() < end)
+        cpu_relax();
+}
+
 u64 cpu_stack(struct cpu *cpu, u32 n, unsigned pages); /* RSP of a new stack: n below TRAP_ISTS for IST, TRAP_ISTS for its idle thread */
 void cpu_tables(struct cpu *cpu); /* GDT, TSS without stacks, IDT */
 void cpu_init(struct cpu *cpu); /* GDT, TSS, IDT, CR0, CR4, EFER of the CPU that runs it */

@@ -9,7 +9,6 @@
 #include "kernel/policy.h"
 #include "kernel/paging.h"
 #include "kernel/plan.h"
-#include "kernel/time.h"
 #include "kernel/vcpu.h"
 
 #define DOMAIN_PAGES ((sizeof(struct domain) + PAGE_SIZE - 1) / PAGE_SIZE)
@@ -67,28 +66,10 @@ static int nested_build(struct domain *d)
     return rc ? -E_NOMEM : 0;
 }
 
-/* ---- Information page ------------------------------------------------------------------------------------------------------ */
-
-static int info_fill(struct domain *d, const struct abi_domain *c)
-{
-    *d->info = c->info;
-    d->info->domid = d->id;
-    d->info->call = d->method == 0 ? method0_entry() : 0;
-    d->info->cr4 = policy_cr4_guest();
-    d->info->xcr0 = features.xcr0_all;
-    if (!c->too_long)
-        return 0;
-    log_domain(d->name, "refused: its modules' lines are longer than %lu bytes in all", sizeof(c->info.strings));
-    return -E_INVAL;
-}
-
 /* ---- Build ----------------------------------------------------------------------------------------------------------------- */
-
-static u32 ids; /* bit n: taken. Only the boot CPU takes */
 
 static void domain_free(struct domain *d)
 {
-    u32 id = d->id;
     for (u32 i = 0; i < d->vcpus; i++)
         vcpu_free(d->vcpu[i]);
     component_unmap(d);
@@ -99,7 +80,6 @@ static void domain_free(struct domain *d)
     memory_free(d);
     pool_free(d->info, 1);
     pool_free(d, DOMAIN_PAGES);
-    __atomic_and_fetch(&ids, ~BIT(id), __ATOMIC_SEQ_CST); /* last: its stacks' addresses and its PCID are the next one's from here */
 }
 
 static struct domain *domain_new(const struct abi_domain *c)
@@ -107,8 +87,7 @@ static struct domain *domain_new(const struct abi_domain *c)
     struct domain *d = pool_alloc(DOMAIN_PAGES);
     if (!d)
         return NULL;
-    d->id = d->asid = (u32)__builtin_ctz(~READ_ONCE(ids) & ~1u);
-    __atomic_or_fetch(&ids, BIT(d->id), __ATOMIC_SEQ_CST);
+    d->id = d->asid = (u32)(c - plan.domain) + 1;
     memcpy(d->name, c->name, sizeof(d->name));
     d->vcpus = c->vcpus;
     d->method = c->depriv;
@@ -124,10 +103,14 @@ static int domain_build(struct domain *d, const struct abi_domain *c)
     int rc = memory_alloc(d, c->mem);
     d->nested_root = pool_alloc(1);
     d->info = pool_alloc(1);
-    if (!rc)
-        rc = d->nested_root && d->info ? info_fill(d, c) : -E_NOMEM;
-    if (!rc)
-        rc = nested_build(d);
+    if (rc || !d->nested_root || !d->info)
+        return -E_NOMEM;
+    *d->info = c->info;
+    d->info->domid = d->id;
+    d->info->call = d->method == 0 ? method0_entry() : 0;
+    d->info->cr4 = policy_cr4_guest();
+    d->info->xcr0 = features.xcr0_all;
+    rc = nested_build(d);
     if (!rc)
         rc = component_map(d);
     for (u32 i = 0; !rc && i < d->vcpus; i++)
@@ -135,7 +118,7 @@ static int domain_build(struct domain *d, const struct abi_domain *c)
     return rc;
 }
 
-static int domain_refuse(const struct abi_domain *c, struct domain *d, int rc)
+static void domain_refuse(const struct abi_domain *c, struct domain *d, int rc)
 {
     log_domain(c->name, "refused: %s", rc == -E_NOMEM ? "too little memory (hypervisor's pool: option pool=MiB)" : "see above");
     if (d) {
@@ -143,17 +126,18 @@ static int domain_refuse(const struct abi_domain *c, struct domain *d, int rc)
         domain_free(d);
     }
     all_clean = false;
-    return rc;
 }
 
-int domain_create(const struct abi_domain *c)
+void domain_create(const struct abi_domain *c)
 {
     static u32 turn;
     struct domain *d = domain_new(c);
     u64 before = pool_pages.left;
     int rc = d ? domain_build(d, c) : -E_NOMEM;
-    if (rc)
-        return domain_refuse(c, d, rc);
+    if (rc) {
+        domain_refuse(c, d, rc);
+        return;
+    }
     paging_audit(d->user_root, (d->method ? PTE_U : 0) | (d->guestmem == ABI_GUESTMEM_MAP ? AUDIT_GUEST : 0));
     if (d->copier_root)
         paging_audit(d->copier_root, PTE_U | AUDIT_GUEST);
@@ -165,7 +149,6 @@ int domain_create(const struct abi_domain *c)
     vcpu_print_memory(d->vcpu[0]);
     for (u32 i = 0; i < d->vcpus; i++)
         sched_start(&d->vcpu[i]->thread, &cpus[c->cpu < cpus_online ? c->cpu : turn++ % cpus_online]);
-    return 0;
 }
 
 /* ---- End ------------------------------------------------------------------------------------------------------------------- */
@@ -243,7 +226,7 @@ static void count_report(void)
 #endif
 }
 
-static void domain_count_down(void)
+void domain_count_down(void)
 {
     if (__atomic_sub_fetch(&domains_alive, 1, __ATOMIC_SEQ_CST))
         return;
@@ -268,9 +251,4 @@ void domain_reap(void)
         domain_free(d);
         domain_count_down();
     }
-}
-
-void domains_built(void)
-{
-    domain_count_down();
 }

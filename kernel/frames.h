@@ -25,9 +25,7 @@ void *pool_alloc(unsigned pages);
 void pool_free(void *va, unsigned pages);
 
 bool frames_is_guest(u64 pa, u64 size);        /* any part of [pa, pa + size) is a guest frame, free or in use */
-extern u64 pool_start, pool_end;               /* physical addresses */
 
-/* Boot only: memory of the machine as the boot loader reports it; reserve what is in use, then split the rest. */
-void frames_add(u64 start, u64 end);
-void frames_reserve(u64 start, u64 end);
-void frames_init(u64 pool_bytes);
+#define FRAMES_END BIT(40)                     /* guest frames below are used */
+#define POOL_MAX   (256 * MIB)
+void frames_init(void);                        /* boot: the plan's */

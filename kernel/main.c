@@ -7,33 +7,13 @@
 #include "kernel/plan.h"
 #include "kernel/screen.h"
 #include "kernel/smp.h"
-#include "kernel/time.h"
 #include "kernel/trap.h"
 #include "kernel/vcpu.h"
 
 const struct hvm_ops *hvm;
 u64 counts[COUNTS];
-extern u8 image_start[], image_end[]; /* linker.ld; image_end is physical */
 
 void boot_main(u32 magic, u32 info) __attribute__((noreturn));
-
-/* The pool holds ring 0's data, all page tables and what is shared with ring 3: 16 MiB, and a 32nd of a larger memory. */
-static void memory_init(void)
-{
-    u64 total = 0;
-    for (u32 i = 0; i < plan.ranges; i++) {
-        frames_add(plan.range[i].start, plan.range[i].end);
-        total += plan.range[i].end - plan.range[i].start;
-    }
-    frames_reserve((u64)image_start, (u64)image_end);
-    for (const struct abi_domain *c = plan.domain; c < plan.domain + plan.domains; c++) {
-        frames_reserve(c->component.start, c->component.end);
-        for (u32 i = 0; i < c->modules; i++)
-            frames_reserve(c->range[i].start, c->range[i].end);
-    }
-    frames_init(plan.pool ? plan.pool * MIB : min_u64(max_u64(16 * MIB, total / 32), 256 * MIB));
-    log_info("memory: %lu MiB, %lu MiB for guests", total / MIB, guest_frames.left * 2);
-}
 
 static void hvm_init(void)
 {
@@ -51,13 +31,12 @@ static void domains_init(void)
     for (u32 i = 0; i < plan.domains; i++)
         domain_create(&plan.domain[i]);
     log_info("audit: %lu kernel mappings: none writable and executable, none of guest memory", paging_audit(kernel_root, 0));
-    domains_built();
+    domain_count_down();
 }
 
 void boot_main(u32 magic, u32 info)
 {
     stack_head()->cpu = &cpus[0];
-    console_early_init();
     idt_init();
     cpu_tables(&cpus[0]);
     plan_make(magic, info); /* goes on in boot_planned() */
@@ -67,7 +46,8 @@ void boot_planned(const struct trap_frame *f)
 {
     plan_take(f);
     log_info("build %s, %s", RUNG_BUILD, plan.loader);
-    memory_init();
+    frames_init();
+    log_info("memory: %lu MiB, %lu MiB for guests", plan.memory / MIB, guest_frames.left * 2);
     paging_init();
     screen_init(true);
     cpu_init(&cpus[0]);

@@ -22,7 +22,6 @@ void offsets(void)
     DEFINE(VCPU_DOMID, offsetof(struct vcpu, domid));
     DEFINE(VCPU_CPU, offsetof(struct vcpu, thread.cpu));
     DEFINE(VCPU_VMCB_PA, offsetof(struct vcpu, vmcb_pa));
-    DEFINE(VCPU_HOST_VMCB_PA, offsetof(struct vcpu, host_vmcb_pa));
     DEFINE(FRAME_STATUS, offsetof(struct abi_frame, status));
     DEFINE(DEPRIV_BAD_STATUS, DEPRIV_BAD_STATUS);
     DEFINE(VCPU_HVM, offsetof(struct vcpu, hvm));

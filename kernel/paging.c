@@ -2,6 +2,7 @@
 #include "kernel/paging.h"
 #include "kernel/frames.h"
 #include "kernel/log.h"
+#include "kernel/plan.h"
 
 #define ENTRIES      512u
 #define KERNEL_SLOT  256u /* first PML4 entry of the kernel's half */
@@ -100,7 +101,7 @@ void paging_init(void)
     image_map(rodata_start, rodata_end, PTE_NX);
     image_map(data_start, boot_stack, PTE_W | PTE_NX);
     image_map(boot_stack + PAGE_SIZE, data_end, PTE_W | PTE_NX); /* its lowest page is the guard of the boot CPU's stack */
-    kernel_map(POOL_BASE + pool_start, pool_start, pool_end - pool_start, PAGE_2M, PTE_W | PTE_NX);
+    kernel_map(POOL_BASE + plan.pool.start, plan.pool.start, plan.pool.end - plan.pool.start, PAGE_2M, PTE_W | PTE_NX);
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
     write_cr3(pool_phys(kernel_root));
 }
@@ -157,7 +158,7 @@ static void audit_leaf(u64 va, u64 e, u64 size, u64 allow)
         panic("audit: %lx maps guest memory %lx", va, pa);
     if (va < POOL_BASE)
         return;
-    if (!device && !(pa >= pool_start && pa + size <= pool_end) && !(pa >= (u64)text_start - KERNEL_IMAGE && pa < (u64)data_end - KERNEL_IMAGE))
+    if (!device && !(pa >= plan.pool.start && pa + size <= plan.pool.end) && !(pa >= (u64)text_start - KERNEL_IMAGE && pa < (u64)data_end - KERNEL_IMAGE))
         panic("audit: %lx maps %lx, neither pool nor image", va, pa);
 }
 

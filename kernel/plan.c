@@ -1,6 +1,7 @@
 /* Runs the setup program in ring 3, which reads what boot loader and firmware left, and checks the plan that it makes of it.
  * Ring 0, boot CPU, interrupts off, on the boot tables. */
 #include "kernel/plan.h"
+#include "kernel/frames.h"
 #include "kernel/log.h"
 #include "kernel/paging.h"
 #include "kernel/screen.h"
@@ -12,6 +13,7 @@
 #define TRAMPOLINE_BITS 0xff000ul /* a page below 1 MiB */
 
 struct abi_cpu features;
+extern u8 image_start[], image_end[]; /* linker.ld; physical */
 extern u8 setup_main[]; /* depriv/setup/setup.c, at its physical address */
 
 void plan_make(u32 magic, u32 info)
@@ -19,13 +21,40 @@ void plan_make(u32 magic, u32 info)
     u64 stack = ABI_PLAN_BASE + ABI_PLAN_AREA - sizeof(u64); /* as behind a call */
     cpus[0].tss.rsp[0] = (u64)stack_head();
     __asm__ volatile("pushq %0\n\tpushq %1\n\tpushq %2\n\tpushq %3\n\tpushq %4\n\tiretq"
-                     : : "i"(SEL_UDATA | 3), "r"(stack), "i"(RFLAGS_FIXED | RFLAGS_IOPL3), "i"(SEL_UCODE | 3), "i"(setup_main), "D"(magic), "S"(info));
+                     : : "i"(SEL_UDATA | 3), "r"(stack), "i"(RFLAGS_FIXED | RFLAGS_IOPL3), "i"(SEL_UCODE | 3), "i"(setup_main), "D"(magic), "S"(info),
+                       "d"(image_start), "c"(image_end));
     __builtin_unreachable();
 }
 
+static bool apart(const struct abi_range *a, u64 start, u64 end)
+{
+    return a->end <= start || end <= a->start;
+}
+
+/* Whole frames of one owner: neither the image's nor the pool's, nor twice a guest's. */
+static bool memory_sound(void)
+{
+    u64 all = plan.pool.start | plan.pool.end;
+    bool sound = plan.ranges <= ABI_RANGES_MAX && plan.pool.start < plan.pool.end && plan.pool.end - plan.pool.start <= POOL_MAX &&
+                 plan.pool.end <= 4 * GIB && apart(&plan.pool, (u64)image_start, (u64)image_end);
+    for (u32 i = 0; sound && i < plan.ranges; i++) {
+        const struct abi_range *r = &plan.range[i];
+        all |= r->start | r->end;
+        sound = r->start <= r->end && r->end <= FRAMES_END && apart(r, plan.pool.start, plan.pool.end) && apart(r, (u64)image_start, (u64)image_end);
+        for (u32 k = 0; k < i; k++)
+            sound = sound && apart(r, plan.range[k].start, plan.range[k].end);
+    }
+    return sound && !(all % PAGE_2M);
+}
+
+/* A module: pages of nobody. */
 static bool range_sound(const struct abi_range *r)
 {
-    return r->start <= r->end && r->end <= MODULES_END && !(r->start % PAGE_SIZE);
+    bool sound = r->start <= r->end && r->end <= MODULES_END && !(r->start % PAGE_SIZE) && apart(r, plan.pool.start, plan.pool.end) &&
+                 apart(r, (u64)image_start, (u64)image_end);
+    for (u32 i = 0; sound && i < plan.ranges; i++)
+        sound = apart(r, plan.range[i].start, plan.range[i].end);
+    return sound;
 }
 
 static bool domain_sound(struct abi_domain *c)
@@ -41,8 +70,8 @@ static bool domain_sound(struct abi_domain *c)
 /* What ring 0 indexes with, adds up, maps or prints. What it only compares may be anything. */
 static bool plan_sound(void)
 {
-    bool sound = plan.ranges <= ABI_RANGES_MAX && plan.cpu_count <= ABI_CPUS_MAX && plan.ioapics <= ARRAY_SIZE(plan.ioapic) &&
-                 plan.domains <= ABI_DOMAINS_MAX && plan.pool <= 256 && plan.lapic < DEVICE_BYTES && !(plan.trampoline & ~TRAMPOLINE_BITS) &&
+    bool sound = memory_sound() && plan.early_count <= ABI_EARLY_BYTES && plan.cpu_count <= ABI_CPUS_MAX && plan.ioapics <= ARRAY_SIZE(plan.ioapic) &&
+                 plan.domains <= ABI_DOMAINS_MAX && plan.lapic < DEVICE_BYTES && !(plan.trampoline & ~TRAMPOLINE_BITS) &&
                  plan.cpu.physical_bits <= PHYSICAL_BITS_MAX && !(plan.cpu.xcr0_all & ~(u64)ABI_XCR0);
     for (u32 i = 0; sound && i < plan.domains; i++)
         sound = domain_sound(&plan.domain[i]);

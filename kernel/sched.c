@@ -3,7 +3,6 @@
 #include "kernel/sched.h"
 #include "kernel/apic.h"
 #include "kernel/log.h"
-#include "kernel/time.h"
 #include "kernel/vcpu.h"
 
 static void queue_push(struct run_queue *q, struct thread *t)
@@ -69,13 +68,12 @@ void sched_idle(void)
 void sched_start(struct thread *t, struct cpu *cpu)
 {
     t->cpu = cpu;
+    t->state = THREAD_BLOCKED;
     spin_lock(&cpu->queue.lock);
     t->vcpu->on_cpu = cpu->queue.vcpus;
     cpu->queue.vcpus = t->vcpu;
-    queue_push(&cpu->queue, t);
     spin_unlock(&cpu->queue.lock);
-    if (cpu != this_cpu())
-        apic_ipi(cpu->apic_id, VECTOR_WAKE);
+    sched_wake(t);
 }
 
 void sched_wake(struct thread *t)

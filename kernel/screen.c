@@ -11,7 +11,7 @@ enum { PIXEL_LIGHT = 0xc8 };   /* of each colour: their order does not matter */
 #define BYTES_MAX    (64 * MIB)
 #define BOOT_REACH   (4 * GIB) /* of the boot tables, on every CPU */
 
-extern const u8 font[FONT_GLYPHS][FONT_ROWS]; /* font.asm; the left dot is bit 7 */
+extern const u8 font[FONT_GLYPHS][FONT_ROWS]; /* ASCII from 32 of Debian's psf-unifont (linker.ld); the left dot is bit 7 */
 
 static u8 *base;               /* NULL: no screen */
 static u32 row, column;

@@ -6,10 +6,8 @@
 #include "kernel/log.h"
 #include "kernel/paging.h"
 #include "kernel/plan.h"
-#include "kernel/time.h"
 #include "kernel/trap.h"
 
-#define XAPIC_BROADCAST 0xffu /* xAPIC IDs have 8 bits (SDM 3A 10.6.2.1) */
 #define ANSWER_MS  500u
 
 extern const u8 ap_trampoline[], ap_trampoline_end[];
@@ -43,8 +41,6 @@ void smp_start(void)
     for (u32 i = 0; i < plan.cpu_count && cpus_online < limit && plan.trampoline; i++) {
         struct cpu *cpu = &cpus[cpus_online];
         if (plan.cpu_apic_id[i] == cpus[0].apic_id)
-            continue;
-        if (!features.x2apic && plan.cpu_apic_id[i] >= XAPIC_BROADCAST)
             continue;
         *cpu = (struct cpu){ .id = cpus_online, .apic_id = plan.cpu_apic_id[i] };
         if (start_one(cpu))

@@ -7,7 +7,6 @@
 #include "kernel/gueststate.h"
 #include "kernel/paging.h"
 #include "kernel/policy.h"
-#include "kernel/time.h"
 #include "vmx/access.h"
 #include "vmx/vmcs.h"
 

@@ -142,7 +142,7 @@ enum abi_status words_read(struct loader *l)
     if (info->strings[sizeof(info->strings) - 1])
         return refuse(l, "strings", "they do not end");
     if (!info->modules || info->modules > ABI_MODULES_MAX)
-        return refuse(l, "modules", "too many or none");
+        return refuse(l, "modules", "too many or none, or their lines are longer than 3583 bytes in all"); /* the setup program says none then */;
     for (unsigned i = 0; !status && i < info->modules; i++)
         status = info->module[i].line < sizeof(info->strings) ? add_module(l, i) : refuse(l, "strings", "a line is outside");
     if (!status && l->words.kind == LOAD_KINDS)

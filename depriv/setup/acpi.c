@@ -39,15 +39,23 @@ static bool is(const struct header *h, const char *signature)
 
 enum { MADT_LAPIC, MADT_IOAPIC, MADT_OVERRIDE, MADT_LAPIC_ADDRESS = 5, MADT_X2APIC = 9 };
 #define LAPIC_ENABLED 1u
+#define XAPIC_BROADCAST 0xffu /* xAPIC IDs have 8 bits (SDM 3A 10.6.2.1) */
+enum { REDIR_LOW = 1 << 13, REDIR_LEVEL = 1 << 15 };   /* 82093AA, redirection table */
 #define LAPIC_DEFAULT 0xfee00000u
 
 static void add_cpu(u32 apic_id, u32 flags)
 {
-    bool known = false;
+    bool known = !plan.cpu.x2apic && apic_id >= XAPIC_BROADCAST; /* or not to be reached */
     for (u32 i = 0; i < plan.cpu_count; i++) /* a CPU may be listed as local APIC and as x2APIC */
         known |= plan.cpu_apic_id[i] == apic_id;
     if (flags & LAPIC_ENABLED && !known && plan.cpu_count < ABI_CPUS_MAX)
         plan.cpu_apic_id[plan.cpu_count++] = apic_id;
+}
+
+/* An override's flags: polarity in bits 0 and 1, trigger mode in 2 and 3; 3 is what ISA is not (table 5.26). */
+static u32 redirection(u32 flags)
+{
+    return ((flags & 3) == 3 ? REDIR_LOW : 0) | ((flags >> 2 & 3) == 3 ? REDIR_LEVEL : 0);
 }
 
 static void madt_entry(const u8 *e, u32 length)
@@ -64,7 +72,7 @@ static void madt_entry(const u8 *e, u32 length)
         plan.ioapic[plan.ioapics++].gsi = (u32)field(e + 8, 4);
     } else if (type == MADT_OVERRIDE && length >= 10 && e[3] < ARRAY_SIZE(plan.irq)) {
         plan.irq[e[3]].gsi = (u32)field(e + 4, 4);
-        plan.irq[e[3]].flags = (u32)field(e + 8, 2);
+        plan.irq[e[3]].mode = redirection((u32)field(e + 8, 2));
     }
 }
 

@@ -37,10 +37,10 @@ static void add_module(struct setup *s, u64 start, u64 end, const char *line, u6
     s->module[s->modules++] = (struct setup_module){ start, end, whole_line(line, line_max, "a module's line") };
 }
 
-static void add_range(u64 start, u64 length, u32 type)
+static void add_range(struct setup *s, u64 start, u64 length, u32 type)
 {
-    if (type == 1 && plan.ranges < ABI_RANGES_MAX && start + length > start)
-        plan.range[plan.ranges++] = (struct abi_range){ start, start + length };
+    if (type == 1 && s->ranges < ABI_RANGES_MAX && start + length > start)
+        s->range[s->ranges++] = (struct abi_range){ start, start + length };
 }
 
 /* ---- multiboot2 (specification 2.0, 3.6) ------------------------------------------------------------------------------------- */
@@ -74,12 +74,11 @@ static void mb2_module(struct setup *s, const struct mb2_tag *t)
 static void mb2_mmap(struct setup *s, const struct mb2_tag *t)
 {
     const struct mb2_mmap *m = (const void *)t;
-    (void)s;
     if (m->entry_size < sizeof(struct mb2_entry) || m->entry_size > t->size || m->entry_size % 8) /* specification 2.0, 3.6.8 */
         stop("boot information: multiboot2 tag 6 (memory map) has entries of %u bytes", m->entry_size);
     for (u32 at = sizeof(*m); at + m->entry_size <= t->size; at += m->entry_size) {
         const struct mb2_entry *e = (const void *)((const u8 *)m + at);
-        add_range(e->start, e->length, e->type);
+        add_range(s, e->start, e->length, e->type);
     }
 }
 
@@ -162,7 +161,7 @@ static void mb1_parse(struct setup *s, const struct mb1_info *i)
         stop("boot information: multiboot flags %x, memory map of %u bytes: a memory map (flag 6) is needed", i->flags, i->mmap_length);
     for (u32 at = 0; at + sizeof(struct mb1_entry) <= i->mmap_length;) {
         const struct mb1_entry *e = at_physical(i->mmap + at);
-        add_range(e->start, e->length, e->type);
+        add_range(s, e->start, e->length, e->type);
         if (e->size < sizeof(*e) - 4 || e->size > MBI_MAX)
             stop("boot information: multiboot memory map has an entry of %u bytes", e->size);
         at += e->size + 4;
@@ -177,6 +176,6 @@ void boot_parse(struct setup *s, u32 magic, u64 info)
         mb1_parse(s, at_physical(info));
     else
         stop("started with magic %x: boot with GRUB's multiboot2 command, or QEMU -kernel", magic);
-    if (!plan.ranges)
+    if (!s->ranges)
         stop("boot information: the memory map has no usable memory");
 }

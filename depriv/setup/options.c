@@ -24,11 +24,12 @@ struct word_row {
 static const struct word_row option_words[] = {
     { "log", "com1 com2", 1, 0, FIELD(abi_plan, log_port) },
     { "cpus", NULL, 1, ABI_CPUS_MAX, FIELD(abi_plan, cpus) },
-    { "pool", NULL, 4, 256, FIELD(abi_plan, pool) },
     { "depriv.quanta", NULL, 1, 1000000, FIELD(abi_plan, quanta) },
 };
-#define OPTIONS_FIRST 1u /* log */
-static const struct word_row end_word[] = { { "end", "poweroff halt reboot isa-debug bochs", END_POWEROFF, 0, FIELD(setup, end) } };
+static const struct word_row setup_words[] = { /* what the plan has of them comes of them */
+    { "end", "poweroff halt reboot isa-debug bochs", END_POWEROFF, 0, FIELD(setup, end) },
+    { "pool", NULL, 4, 256, FIELD(setup, pool) },
+};
 
 static const struct word_row role_word[] = { { "role", "image initrd module component", ROLE_IMAGE, 0, FIELD(module_words, role) } };
 static const struct word_row image_words[] = { /* of a domain, and, on the command line, of those that do not say */
@@ -89,15 +90,16 @@ static bool word_take(const char *word, const struct word_row *rows, u32 count, 
     return false;
 }
 
-/* Takes the words that the first `rows` rows know, and with `defaults` all: those that are left must be of an image. */
-static void options_words(struct setup *s, u32 rows, struct module_words *defaults)
+/* Without `defaults` the first words of the tables, log= and end=; with it all: those that are left must be of an image. */
+static void options_words(struct setup *s, struct module_words *defaults)
 {
+    u32 rows = defaults ? ARRAY_SIZE(option_words) : 1, own = defaults ? ARRAY_SIZE(setup_words) : 1;
     char line[SETUP_LINE_MAX], *at = line, *word;
     str_copy(line, s->line, sizeof(line));
     while ((word = next_word(&at, line)) != NULL) {
         if (str_equal(word, "quiet"))
             plan.quiet = true;
-        else if (!word_take(word, option_words, rows, &plan) && !word_take(word, end_word, 1, s) && defaults &&
+        else if (!word_take(word, option_words, rows, &plan) && !word_take(word, setup_words, own, s) && defaults &&
                  !word_take(word, image_words, ARRAY_SIZE(image_words), defaults))
             stop("unknown option %s: log= end= cpus= pool= depriv.quanta= quiet, and mem= vcpus= cpu= depriv= emulate= guestmem= are known", word);
     }
@@ -105,7 +107,7 @@ static void options_words(struct setup *s, u32 rows, struct module_words *defaul
 
 void options_first(struct setup *s)
 {
-    options_words(s, OPTIONS_FIRST, NULL);
+    options_words(s, NULL);
 }
 
 static struct abi_domain *find_domain(const char *name)
@@ -148,10 +150,12 @@ static void add_module(struct abi_domain *c, const struct setup_module *b)
         stop("domain=%s: more than %u modules", c->name, ABI_MODULES_MAX);
     c->modules++;
     c->range[n] = (struct abi_range){ b->start, b->end };
-    c->too_long |= used + strlen(b->line) >= sizeof(c->info.strings);
-    c->info.module[n] = (struct abi_module){ .size = b->end - b->start, .line = c->too_long ? 0 : used };
-    if (!c->too_long)
-        str_copy(c->info.strings + used, b->line, sizeof(c->info.strings) - used);
+    c->info.module[n].size = b->end - b->start;
+    c->info.modules = c->info.modules == n && used + strlen(b->line) < sizeof(c->info.strings) ? c->modules : 0;
+    if (!c->info.modules)
+        return;
+    c->info.module[n].line = used;
+    str_copy(c->info.strings + used, b->line, sizeof(c->info.strings) - used);
 }
 
 static void add_image(const struct module_words *m, const struct setup_module *b)
@@ -207,7 +211,7 @@ static void modules_pass(const struct setup *s, const struct module_words *defau
 void options_parse(struct setup *s)
 {
     struct module_words defaults = { .config = { .mem = 256, .vcpus = 1, .cpu = ~0u, .depriv = 3 } };
-    options_words(s, ARRAY_SIZE(option_words), &defaults);
+    options_words(s, &defaults);
     modules_pass(s, &defaults, true);
     modules_pass(s, &defaults, false);
     if (!plan.domains)

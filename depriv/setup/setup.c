@@ -3,11 +3,11 @@
 #include "depriv/format.h"
 
 enum { LOW_START = 0x1000, LOW_END = 0x9f000, LOW_PAGE = 0x1000 };
-enum { FONT_COLUMNS = 8, FONT_ROWS = 16, TEXT_CELL = 2 }; /* kernel/font.asm; bytes of a letter in text mode */
+enum { FONT_COLUMNS = 8, FONT_ROWS = 16, TEXT_CELL = 2 }; /* of the font of kernel/screen.c; bytes of a letter in text mode */
 enum { WIDE_SCREEN = 1920, PIXELS_MAX = 8192 };           /* from here on dots have twice the size; across and down */
 #define EDX_GIB_PAGES (1u << 26)
 
-void setup_main(u32 magic, u64 info) __attribute__((noreturn));
+void setup_main(u32 magic, u64 info, u64 image_start, u64 image_end) __attribute__((noreturn));
 
 /* Ring 0 looks at the plan when an exception has ended the program. */
 static void __attribute__((noreturn)) leave(void)
@@ -44,11 +44,11 @@ const u8 *physical(u64 pa, u64 bytes)
 }
 
 /* The last usable page below 640 KiB: what the boot loader left is mostly at the other end. */
-static void find_trampoline(void)
+static void find_trampoline(const struct setup *s)
 {
-    for (u32 i = 0; i < plan.ranges; i++) {
-        u64 end = min_u64(plan.range[i].end, LOW_END) & ~(LOW_PAGE - 1ul);
-        if (end > LOW_START && end - LOW_PAGE >= max_u64(plan.range[i].start, LOW_START))
+    for (u32 i = 0; i < s->ranges; i++) {
+        u64 end = min_u64(s->range[i].end, LOW_END) & ~(LOW_PAGE - 1ul);
+        if (end > LOW_START && end - LOW_PAGE >= max_u64(s->range[i].start, LOW_START))
             plan.trampoline = max_u64(plan.trampoline, end - LOW_PAGE);
     }
 }
@@ -78,7 +78,6 @@ static void infos_fill(const struct setup *s)
         info->magic = ABI_INFO_MAGIC;
         info->version = ABI_VERSION;
         info->vcpus = c->vcpus;
-        info->modules = c->modules;
         info->cpu = (plan.cpu.vmx ? ABI_CALL_BY_SYSENTER : 0) | (c->depriv == 0 ? ABI_CALL_DIRECT : 0);
         info->guestmem = c->guestmem;
         info->ram_low = min_u64(c->mem, ABI_LOW_MAX);
@@ -119,9 +118,10 @@ static void ends_make(const struct setup *s)
     }
 }
 
-void setup_main(u32 magic, u64 info)
+void setup_main(u32 magic, u64 info, u64 image_start, u64 image_end)
 {
     struct setup s = { .line = "" };
+    uarts_init();
     plan.log_port = 1;
     plan.quanta = 100;
     boot_parse(&s, magic, info);
@@ -130,7 +130,8 @@ void setup_main(u32 magic, u64 info)
     ends_make(&s); /* what follows may stop */
     options_parse(&s);
     cpu_describe();
-    find_trampoline();
+    memory_divide(&s, image_start, image_end);
+    find_trampoline(&s);
     acpi_parse(&s);
     ends_make(&s);
     time_measure(&s);

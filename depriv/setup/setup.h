@@ -31,6 +31,9 @@ struct setup {
     struct setup_module { u64 start, end; const char *line; } module[SETUP_MODULES_MAX];
     struct { u64 address; u32 pitch, width, height, bpp; bool present, text; } screen;
     u32 end;                    /* enum end */
+    u32 pool;                   /* MiB, 0: by size of memory */
+    u32 ranges;
+    struct abi_range range[ABI_RANGES_MAX]; /* usable memory, as the boot loader says */
     u16 pm1a_cnt;               /* port to power off with, 0: unknown */
     u16 slp_typ_s5;             /* value for SLP_TYP, 0xffff: unknown */
     u64 clock_tsc;              /* when clock was read */
@@ -51,9 +54,11 @@ const u8 *physical(u64 pa, u64 bytes); /* NULL: out of the boot tables' reach */
 /* The machine or the configuration cannot be used: ring 0 prints this line and ends the machine. */
 void stop(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
-void boot_parse(struct setup *s, u32 magic, u64 info); /* fills s, plan.loader and plan.range */
+void uarts_init(void);                       /* first: plan.com, so that what stops the others can be said */
+void boot_parse(struct setup *s, u32 magic, u64 info); /* fills s and plan.loader */
 void options_first(struct setup *s);         /* where a complaint goes, and how it ends: s->end */
 void options_parse(struct setup *s);         /* the others, and plan.domain; behind boot_parse() */
+void memory_divide(const struct setup *s, u64 image_start, u64 image_end); /* plan.pool, plan.range */
 void acpi_parse(struct setup *s);            /* plan.lapic to plan.irq, s->pm1a_cnt; without tables one CPU and no I/O APIC */
 void cpu_describe(void);                     /* plan.cpu; stops with the name of a feature that Rung needs and the CPU lacks */
 void time_measure(struct setup *s);          /* plan.cpu.tsc_khz, s->clock */
@@ -72,6 +77,9 @@ static inline struct cpuid cpuid(u32 leaf, u32 subleaf)
     __asm__ volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "a"(leaf), "c"(subleaf));
     return r;
 }
+
+static inline u8 in8(u32 port) { u8 v; __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"((u16)port)); return v; }
+static inline void out8(u32 port, u8 v) { __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"((u16)port)); }
 
 static inline u64 min_u64(u64 a, u64 b) { return a < b ? a : b; }
 static inline u64 max_u64(u64 a, u64 b) { return a > b ? a : b; }

@@ -9,8 +9,6 @@ enum { PIT_LATCH2 = 0x80, PIT_MODE0_2 = 0xb0 }; /* channel 2; both bytes, mode 0
 enum { MEASURE_POLLS = 100000, MEASURE_TRIES = 16, SAMPLE_TRIES = 8, CMOS_TRIES = 100000 };
 enum { CMOS_A = 0x0a, CMOS_A_UPDATE = 0x80 };
 
-static u8 in8(u16 port) { u8 v; __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port)); return v; }
-static void out8(u16 port, u8 v) { __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port)); }
 static u64 rdtsc(void) { u32 a, d; __asm__ volatile("rdtsc" : "=a"(a), "=d"(d)); return (u64)d << 32 | a; }
 
 struct sample { u64 tsc, width; u32 count; }; /* width: how long it took */

@@ -160,9 +160,12 @@ static void make_all(void)
     finish(OTHER);
 }
 
+static bool x2apic = true;
+
 static void parse(bool has_rsdp)
 {
     memset(&plan, 0, sizeof(plan));
+    plan.cpu.x2apic = x2apic;
     boot.has_rsdp = has_rsdp;
     boot.pm1a_cnt = 0;
     acpi_parse(&boot);
@@ -187,11 +190,16 @@ static void test_good(void **state)
     assert_int_equal(plan.ioapic[0].address, 0xfec00000);
     assert_int_equal(plan.ioapic[0].gsi, 24);
         assert_int_equal(plan.irq[0].gsi, 2);
-    assert_int_equal(plan.irq[0].flags, 0x0d);
+    assert_int_equal(plan.irq[0].mode, 1 << 15); /* level, high */
     assert_int_equal(plan.irq[1].gsi, 1);
     assert_int_equal(plan.irq[15].gsi, 15);
     assert_int_equal(boot.pm1a_cnt, 0x604);
     assert_int_equal(boot.slp_typ_s5, 5);
+    x2apic = false; /* no way to reach CPU 256 */
+    parse(true);
+    assert_int_equal(plan.cpu_count, 1);
+    assert_int_equal(plan.cpu_apic_id[0], 4);
+    x2apic = true;
 }
 
 /* Which of the two root tables is taken; both lead to the MADT unless one is damaged. */

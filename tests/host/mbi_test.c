@@ -146,9 +146,9 @@ static void test_good(void **state)
     assert_int_equal(boot.module[0].end, 0x200001);
     assert_string_equal(boot.module[0].line, "domain=a");
     assert_string_equal(boot.module[1].line, "");
-    assert_int_equal(plan.ranges, 1);
-    assert_int_equal(plan.range[0].start, 0x100000);
-    assert_int_equal(plan.range[0].end, 0x8000000);
+    assert_int_equal(boot.ranges, 1);
+    assert_int_equal(boot.range[0].start, 0x100000);
+    assert_int_equal(boot.range[0].end, 0x8000000);
     assert_true(boot.has_rsdp);
     assert_memory_equal(boot.rsdp, "RSD PTR 123456789abcdefghijklmnopqrs", 36);
     assert_true(boot.screen.present);
@@ -305,14 +305,14 @@ static void test_memory(void **state)
     put32(at, 32); /* larger entries of a later version: the one that is whole counts */
     end_tag();
     accept();
-    assert_int_equal(plan.ranges, 1);
+    assert_int_equal(boot.ranges, 1);
     start();
     at = memory_tag();
     put32(at - 4, 16 + 24 + 23); /* the second is cut off */
     put32(at + 48, 1);
     end_tag();
     accept();
-    assert_int_equal(plan.ranges, 1);
+    assert_int_equal(boot.ranges, 1);
     start();
     at = memory_tag();
     put64(at + 16, 0xffffffffffffff00ull); /* wraps */
@@ -342,7 +342,7 @@ static void test_many_ranges(void **state)
     }
     end_tag();
     accept();
-    assert_int_equal(plan.ranges, ABI_RANGES_MAX);
+    assert_int_equal(boot.ranges, ABI_RANGES_MAX);
 }
 
 /* Random damage to a good structure: taken or refused, never a read outside of it. */
@@ -423,8 +423,8 @@ static void test_mb1_good(void **state)
     assert_string_equal(boot.module[0].line, " domain=a -- x");
     assert_string_equal(boot.module[1].line, "");
     assert_int_equal(boot.module[1].end, 0x301000);
-    assert_int_equal(plan.ranges, 1);
-    assert_int_equal(plan.range[0].end, 0x8000000);
+    assert_int_equal(boot.ranges, 1);
+    assert_int_equal(boot.range[0].end, 0x8000000);
     assert_false(boot.has_rsdp);
     assert_true(boot.screen.present && boot.screen.text);
     assert_int_equal(boot.screen.address, 0xb8000);

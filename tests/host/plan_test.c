@@ -1,14 +1,16 @@
 /* The plan that the setup program makes: ring 0 takes one whose every index, sum and address holds, and refuses each that does not.
  *
- * gcc -std=gnu11 -g -O1 -Wall -Wextra -no-pie -fsanitize=address,undefined -fno-sanitize-recover=all -I. -o plan_test tests/host/plan_test.c -lcmocka
+ * gcc -std=gnu11 -g -O1 -Wall -Wextra -no-pie -Wl,--defsym=image_start=0x200000,--defsym=image_end=0x600000 \
+ *     -fsanitize=address,undefined -fno-sanitize-recover=all -I. -o plan_test tests/host/plan_test.c -lcmocka
  */
-// sources: -no-pie
+// sources: -no-pie -Wl,--defsym=image_start=0x200000,--defsym=image_end=0x600000
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "kernel/arch.h"
 #define read_cr2() 0ul /* privileged */
@@ -44,8 +46,9 @@ static const char *take(void)
 
 static struct abi_domain *good(void)
 {
-    static const struct abi_domain c = { .name = "a", .mem = 2 * MIB, .vcpus = 1, .depriv = 3, .modules = 1, .range = { { 0x200000, 0x200001 } } };
-    plan = (struct abi_plan){ .done = ABI_PLAN_DONE, .log_port = 1, .cpu_count = 1, .lapic = 0xfee00000,
+    static const struct abi_domain c = { .name = "a", .mem = 2 * MIB, .vcpus = 1, .depriv = 3, .modules = 1, .range = { { 0xe00000, 0xe00001 } } };
+    plan = (struct abi_plan){ .pool = { 0x20000000, 0x20200000 }, .ranges = 2, .range = { { 0x1000000, 0x2000000 }, { 0x40000000, FRAMES_END } },
+                              .done = ABI_PLAN_DONE, .log_port = 1, .cpu_count = 1, .lapic = 0xfee00000,
                               .cpu = { .physical_bits = 40, .tsc_khz = 5000 }, .domains = 1, .domain = { c } };
     return plan.domain;
 }
@@ -61,15 +64,18 @@ static void test_good(void **state)
         d[i] = d[0];
         d[i].mem = 16 * GIB;
         d[i].modules = ABI_MODULES_MAX;
-        d[i].component = d[i].range[ABI_MODULES_MAX - 1] = (struct abi_range){ 0, 4 * GIB };
+        d[i].component = d[i].range[ABI_MODULES_MAX - 1] = (struct abi_range){ 0x600000, 0x1000000 };
         d[i].guestmem = ABI_GUESTMEM_COPY;
         d[i].emulate = EMULATE_ALL;
         d[i].depriv = 1;
     }
     plan.ranges = ABI_RANGES_MAX;
+    for (u32 i = 2; i < ABI_RANGES_MAX; i++)
+        plan.range[i] = (struct abi_range){ 0x2000000 + (i - 2) * PAGE_2M, 0x2000000 + (i - 1) * PAGE_2M };
+    plan.pool.end = 0x30000000;
     plan.cpu_count = ABI_CPUS_MAX;
     plan.ioapics = ARRAY_SIZE(plan.ioapic);
-    plan.pool = 256;
+    plan.pool.start = plan.pool.end - POOL_MAX;
     plan.cpu.physical_bits = 52;
     plan.cpu.xcr0_all = 0x2e7;
     memset(plan.cpu.brand, 0xff, sizeof(plan.cpu.brand));
@@ -97,13 +103,13 @@ static void test_end(void **state)
     assert_int_equal(strlen(take()), sizeof(plan.text) - 1);
 }
 
-#define BAD(change) \
+#define BAD(...) \
     do { \
         struct abi_domain *d = good(); \
         (void)d; \
-        change; \
+        __VA_ARGS__; \
         if (strcmp(take(), "setup: ring 3: bad plan")) \
-            fail_msg("%s: taken", #change); \
+            fail_msg("%s: taken", #__VA_ARGS__); \
     } while (0)
 
 static void test_bad(void **state)
@@ -111,10 +117,26 @@ static void test_bad(void **state)
     (void)state;
     BAD(plan.ranges = ABI_RANGES_MAX + 1);
     BAD(plan.cpu_count = ABI_CPUS_MAX + 1);
+    BAD(plan.early_count = ABI_EARLY_BYTES + 1);
     BAD(plan.ioapics = ARRAY_SIZE(plan.ioapic) + 1);
     BAD(plan.domains = ABI_DOMAINS_MAX + 1);
     BAD(plan.domains = ~0u);
-    BAD(plan.pool = 257);
+    BAD(plan.pool.end = plan.pool.start);
+    BAD(plan.pool.end += PAGE_SIZE);
+    BAD(plan.pool.start -= PAGE_SIZE);
+    BAD(plan.pool.end = plan.pool.start + POOL_MAX + PAGE_2M);
+    BAD(plan.pool.start = 4 * GIB; plan.pool.end = 4 * GIB + PAGE_2M);
+    BAD(plan.pool.start = 0; plan.pool.end = PAGE_2M * 2); /* over the image */
+    BAD(plan.range[0].start = 0x600000 - PAGE_2M);         /* likewise */
+    BAD(plan.range[1] = plan.range[0]);                    /* twice */
+    BAD(plan.range[0].start += PAGE_SIZE);
+    BAD(plan.range[1].end = FRAMES_END + PAGE_2M);
+    BAD(plan.range[1].end = plan.range[1].start - PAGE_2M);
+    BAD(plan.range[0].end = 0x20200000);                   /* over the pool */
+    BAD(d->range[0] = (struct abi_range){ 0xfff000, 0x1000001 }); /* a module in guest memory, */
+    BAD(d->range[0] = (struct abi_range){ 0x20000000, 0x20000001 }); /* in the pool, */
+    BAD(d->range[0] = (struct abi_range){ 0x400000, 0x400001 });  /* in the image */
+    BAD(d->component = (struct abi_range){ 0x1000000, 0x1001000 });
     BAD(plan.lapic = DEVICE_BYTES);
     BAD(plan.trampoline = 0x100000);
     BAD(plan.trampoline = 0x9e001);
@@ -122,10 +144,10 @@ static void test_bad(void **state)
     BAD(plan.cpu.xcr0_all = BIT(18)); /* its state would not fit in struct vcpu */
     BAD(d->modules = ABI_MODULES_MAX + 1);
     BAD(d->modules = ~0u);
-    BAD(d->range[0].start = 0x200002; d->range[0].end = 0x200001);
-    BAD(d->range[0].start = 0x200800; d->range[0].end = 0x201000);
+    BAD(d->range[0].start = 0xe02000; d->range[0].end = 0xe01000);
+    BAD(d->range[0].start = 0xe00800; d->range[0].end = 0xe01000);
     BAD(d->range[0].end = 4 * GIB + 1);
-    BAD(d->component.start = 0x1001; d->component.end = 0x2000);
+    BAD(d->component.start = 0xe01001; d->component.end = 0xe02000);
     BAD(d->component.end = ~0ul);
     BAD(d->mem = 0);
     BAD(d->mem = 2 * MIB + 1);
@@ -136,7 +158,7 @@ static void test_bad(void **state)
     BAD(d->emulate = EMULATE_ALL + 1);
     BAD(d->guestmem = ABI_GUESTMEM_COPY + 1);
     BAD(d->depriv = 0; d->guestmem = ABI_GUESTMEM_WINDOW);
-    BAD(d->depriv = 0; d->component.end = PAGE_SIZE);
+    BAD(d->depriv = 0; d->component.end = 0x1000; d->component.start = 0);
     BAD(plan.domains = 2); /* the second is empty */
 }
 

@@ -131,7 +131,8 @@ setup_build() { # attack
         o=${o#"$root/build/k/"}
         [ ! -e "$root/${o%.o}" ] || objects+=("$root/build/k/$o")
     done < <(find "$root/build/k" -name '*.o')
-    ld -nostdlib -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments -T "$root/linker.ld" -o "$dir/rung.elf" "${objects[@]}" "$dir/setup.o"
+    ld -nostdlib -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments -T "$root/linker.ld" -o "$dir/rung.elf" "${objects[@]}" \
+        "$root/build/component.bin.o" "$root/build/font.psf.o" "$dir/setup.o"
     objcopy -O elf32-i386 "$dir/rung.elf" "$dir/rung32.elf"
 }
 [ $# -gt 0 ] || for attack in $(sed -n 's/^static void \([a-z_]*\)(void).*/\1/p' setup.c); do setup_build "$attack"; done

@@ -22,6 +22,7 @@ static void long_text(void)   { for (uint32_t i = 0; i < sizeof(plan.text); i++)
 
 void setup_main(void)
 {
+    plan.com[0] = plan.com[1] = 1;
     plan.log_port = 2;
     plan.end[15].port = 0xf4; /* QEMU ends with status 1 */
     plan.end[15].value = plan.end[15].bytes = plan.end[15].when = 1;

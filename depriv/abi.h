@@ -85,6 +85,8 @@ enum abi_op {
     ABI_OP_FORCED,  /* #UD in a domain with emulate=forced: a forced-emulation prefix, or the guest's own (all state groups given) */
     ABI_OP_TASK,    /* task switch: gpa and length say which (all state groups given) */
     ABI_OP_RUN,     /* emulate=all: execute instructions until something is due; gpa is the TSC offset, inject an event to deliver first */
+    ABI_OP_EXPLAIN, /* the vcpu cannot go on; want, gpa: the vendor's exit reason and its second number (explain.c). The text of ABI_REFUSE
+                     * is printed, and the domain ends in any case (all state groups given) */
     ABI_OPS
 };
 
@@ -122,6 +124,7 @@ enum abi_status {
 };
 
 /* In abi_frame.status over the enum: what else of the reply ring 0 shall look at. Without a note it is not read. */
+#define ABI_STATUS_MASK    0xffu
 #define ABI_NOTE_INTR      0x100u /* the interrupt controller's output: asks for this vcpu (a level; without the note it does not) */
 #define ABI_NOTE_CONSOLE   0x200u /* console, console_len */
 #define ABI_NOTE_LIFE      0x400u /* life */

@@ -177,12 +177,12 @@ void domain_kill(struct domain *d, const char *format, ...)
 }
 
 /* Copied before it is looked at: the page is shared, and another vcpu's ring 3 can change it meanwhile. */
-void domain_kill_text(struct vcpu *v, const char *prefix)
+void domain_kill_text(struct vcpu *v, const char *what)
 {
     char text[ABI_TEXT_BYTES];
     memcpy(text, v->frame->text, sizeof(text));
     text[sizeof(text) - 1] = 0;
-    domain_kill(v->domain, "%s%s", prefix, text);
+    domain_kill(v->domain, "%s: %s", what, text);
 }
 
 /* Ring 3 counts: the numbers are printed and nothing else. */

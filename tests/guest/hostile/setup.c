@@ -1,7 +1,5 @@
 /* A setup program that does one thing which it must not, as -DATTACK=NAME says, in place of the one of depriv/setup. */
-#include "depriv/abi.h"
-
-#define plan (*(struct abi_plan *)ABI_PLAN_BASE)
+#include "depriv/setup/uart.c" /* to be heard */
 
 void setup_main(void);
 
@@ -9,6 +7,7 @@ static void write_image(void) { *(volatile uint64_t *)0xffffffff80400000 = 0; }
 static void read_image(void)  { *(volatile uint64_t *)0xffffffff80400000; }
 static void read_pool(void)   { *(volatile uint64_t *)0xffff800000100000; }
 static void write_memory(void) { *(volatile uint64_t *)0x800000 = 0; } /* through its window on all memory */
+static void read_high(void)   { *(volatile uint64_t *)0x120000000; __asm__ volatile("ud2"); } /* with pages of 1 GiB it may */
 static void write_own(void)   { *(volatile uint8_t *)setup_main = 0; }
 static void behind_plan(void) { *(volatile uint64_t *)(ABI_PLAN_BASE + ABI_PLAN_AREA) = 0; }
 static void privileged(void)  { __asm__ volatile("mov %cr3, %rax"); }
@@ -22,9 +21,14 @@ static void long_text(void)   { for (uint32_t i = 0; i < sizeof(plan.text); i++)
 
 void setup_main(void)
 {
-    plan.com[0] = plan.com[1] = 1;
+    uarts_init();
     plan.log_port = 2;
-    plan.end[15].port = 0xf4; /* QEMU ends with status 1 */
+    for (int i = 0; i < 8; i++) { /* Bochs ends; QEMU, below, with status 1 */
+        plan.end[i].port = 0x8900;
+        plan.end[i].value = (uint16_t)"Shutdown"[i];
+        plan.end[i].bytes = plan.end[i].when = 1;
+    }
+    plan.end[15].port = 0xf4;
     plan.end[15].value = plan.end[15].bytes = plan.end[15].when = 1;
     plan.screen.rows = plan.screen.columns = plan.screen.line = 0xffffffff; /* and a screen that nobody may write to */
     plan.screen.pitch = plan.screen.cell = 2;

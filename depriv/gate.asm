@@ -8,11 +8,13 @@
 ; An interrupt in ring 3 pushes its frame below saved_rsp, since RSP0 = saved_rsp.
 
 %include "offsets.inc"
+%include "kernel/isolate.inc"
 bits 64
 default abs
-section .text
-extern cpus, depriv_syscall, depriv_bad_target, depriv_bad_return
-global gate_down_sysexit, gate_down_sysret, gate_abort, gate_sysenter, gate_syscall_table, gate_start, gate_end
+section .entry progbits alloc exec nowrite align=32 ; what ring 3's table has of ring 0 with aspace=isolated: kernel/isolate.c
+extern cpus, features, depriv_syscall, depriv_bad_target, depriv_bad_return
+global gate_down_sysexit, gate_down_sysret, gate_down_any, gate_abort
+global gate_sysenter, gate_syscall_table, gate_sysenter_isolated, gate_syscall_isolated
 
 %define USER_TOP_SHIFT 47           ; user addresses are below 1 << 47: anything above is refused, canonical or not
 
@@ -55,6 +57,46 @@ gate_down_sysret:
     xor     edx, edx
     o64 sysret
 
+; gate_down_any(rbx = vcpu): one of the two, or with aspace=isolated the same on ring 3's own table.
+gate_down_any:
+    cmp     qword [entry_cr3], 0
+    jne     .isolated
+    cmp     byte [features + FEATURES_VMX], 0
+    je      gate_down_sysret
+    jmp     gate_down_sysexit
+.isolated:
+    GATE_SAVE
+    mov     rcx, [rbx + VCPU_USER_STACK]
+    mov     rdx, [rbx + VCPU_USER_ENTRY]
+    mov     rsi, [rbx + VCPU_USER_INFO]
+    mov     rdi, [rbx + VCPU_USER_FRAME]
+    mov     r11, rbx
+    CLEAR   eax, ebx, ebp, r8d, r9d, r10d, r12d, r13d, r14d, r15d
+
+; To ring 3 on its own table: rdx = RIP, rcx = RSP, r11 = vcpu, the other registers as ring 3 shall see them.
+gate_leave:
+    mov     r11, [r11 + VCPU_CR3]
+    cmp     byte [features + FEATURES_VMX], 0
+    je      .sysret
+    TABLE_SET r11
+    xor     r11d, r11d
+    sti
+    o64 sysexit
+.sysret:
+    xchg    rcx, rdx
+    mov     rsp, rdx
+    TABLE_SET r11
+    mov     r11d, 0x202
+    xor     edx, edx
+    o64 sysret
+
+; The same where a call ends, with the vcpu that the supervisor stack names.
+gate_return:
+    mov     r11, rsp
+    or      r11, KSTACK_STRIDE - 1
+    mov     r11, [r11 + 1 - STACK_HEAD + HEAD_VCPU]
+    jmp     gate_leave
+
 ; void gate_abort(struct vcpu *rdi)
 gate_abort:
     mov     rbx, rdi
@@ -63,10 +105,11 @@ gate_abort:
     mov     dword [rax + FRAME_STATUS], DEPRIV_BAD_STATUS
     ret
 
-gate_start:
 ; SYSENTER: RSP = address of saved_rsp (SYSENTER_ESP is a constant of the vcpu), IF = 0, every other flag as ring 3 left it.
-; rdx = return RIP, rcx = return RSP, rdi = target domid, eax = call number, rsi r8 r9 = arguments.
+; rdx = return RIP, rcx = return RSP, rdi = target domid, eax = call number, rsi r8 r9 = arguments. Isolated, RSP's target is not mapped yet.
 align 16
+gate_sysenter_isolated:
+    TABLE_KERNEL r11
 gate_sysenter:
     lea     r11, [rsp - VCPU_SAVED_RSP]
     mov     rsp, [rsp]
@@ -81,18 +124,29 @@ gate_sysenter:
 
 .call:
     call    gate_call               ; back: rdx = RIP, rcx = RSP, rax = result, the rest cleared
+    cmp     qword [entry_cr3], 0
+    jne     gate_return
     sti
     o64 sysexit
 
 ; SYSCALL: RSP is still ring 3's, and GS is not to be trusted, so each CPU has its own entry that knows which vcpu it has loaded.
 ; FMASK has cleared every flag that matters. rcx = return RIP, r11 = flags, rdx = return RSP; else as SYSENTER.
 %assign n 0
-align 32
+align GATE_SYSCALL_STRIDE
 gate_syscall_table:
 %rep CPUS_MAX
-align 32
+align GATE_SYSCALL_STRIDE
     mov     r11, [cpus + n * CPU_SIZE + CPU_LOADED]
     jmp     gate_syscall
+%assign n n+1
+%endrep
+
+%assign n 0
+gate_syscall_isolated:
+%rep CPUS_MAX
+align GATE_SYSCALL_STRIDE
+    TABLE_KERNEL r11
+    jmp     gate_syscall_table + n * GATE_SYSCALL_STRIDE
 %assign n n+1
 %endrep
 
@@ -109,6 +163,8 @@ gate_syscall:
 .call:
     xchg    rcx, rdx
     call    gate_call
+    cmp     qword [entry_cr3], 0
+    jne     gate_return
     mov     r11d, 0x202
     xchg    rcx, rdx
     mov     rsp, rdx
@@ -150,4 +206,3 @@ gate_call:
     mov     rdx, rcx
     call    depriv_bad_return
     int3
-gate_end:

@@ -70,7 +70,12 @@ int gate_other(struct vcpu *v)
 {
     if (v->gate == GATE_DIRECT)
         return method0_down(v);
-    return v->gate == GATE_UNWIND ? method1_down(v) : method2_run(v);
+    if (v->gate == GATE_UNWIND)
+        return method1_down(v);
+    if (v->gate == GATE_COPY)
+        return method2_run(v);
+    gate_down(v, GATE_ANY);
+    return 0;
 }
 
 #define LOAD_FACTOR   16u /* loading copies whole images */

@@ -27,8 +27,8 @@ struct cpu {
     u32 id;                     /* index in cpus[] */
     u32 apic_id;
     bool online;
-    struct tss tss;
-    u64 gdt[16];
+    struct tss tss;             /* with aspace=isolated not the one in use, but the stacks behind those of that one (trap.asm) */
+    u8 *entry;                  /* pool: its pages of the trampoline (isolate.h) */
     struct thread *current;     /* the thread that runs here */
     struct vcpu *loaded;        /* whose VMCS/VMCB, vector registers and CR3 this CPU holds; may outlive its turn */
     struct thread idle;
@@ -63,7 +63,8 @@ static inline struct cpu *this_cpu(void) { return stack_head()->cpu; }
 
 /* Features of this machine that change what ring 0 does; read once on the boot CPU, required to be the same on the others. */
 struct cpu_features {
-    bool vmx, svm, pcid, x2apic, tsc_deadline, xsave, pge, la57, rdtscp, invpcid;
+    bool vmx, svm, pcid, x2apic, tsc_deadline, xsave, pge, la57, rdtscp, invpcid, arch_capabilities;
+    bool isolated;              /* aspace=isolated, by option or because this CPU needs it */
     u64 cr4;                    /* bits of CR4 that this CPU has beyond those that every CPU has */
     char brand[49];
     u64 xcr0_all;               /* state components that XCR0 allows (CPUID 0Dh), 0 without XSAVE */

@@ -5,6 +5,7 @@
 #include "depriv/gate.h"
 #include "kernel/console.h"
 #include "kernel/frames.h"
+#include "kernel/isolate.h"
 #include "kernel/log.h"
 #include "kernel/policy.h"
 #include "kernel/options.h"
@@ -157,6 +158,16 @@ static int domain_refuse(const struct domain_config *c, struct domain *d, int rc
     return rc;
 }
 
+static void domain_audit(const struct domain *d)
+{
+    u64 entry = domain_isolated(d) ? AUDIT_ENTRY : 0;
+    u64 n = paging_audit_user(d->user_root, (d->method ? PTE_U : 0) | (d->guestmem == ABI_GUESTMEM_MAP ? AUDIT_GUEST : 0) | entry);
+    if (d->copier_root)
+        paging_audit_user(d->copier_root, PTE_U | AUDIT_GUEST | entry);
+    if (entry)
+        log_domain(d->name, "audit: ring 3's table has %lu pages of the kernel, all of its trampoline", n);
+}
+
 int domain_create(const struct domain_config *c)
 {
     static u32 turn;
@@ -165,9 +176,7 @@ int domain_create(const struct domain_config *c)
     int rc = d ? domain_build(d, c) : -E_NOMEM;
     if (rc)
         return domain_refuse(c, d, rc);
-    paging_audit_user(d->user_root, (d->method ? PTE_U : 0) | (d->guestmem == ABI_GUESTMEM_MAP ? AUDIT_GUEST : 0));
-    if (d->copier_root)
-        paging_audit_user(d->copier_root, PTE_U | AUDIT_GUEST);
+    domain_audit(d);
     if (d->method == 0)
         log_domain(d->name, "depriv=0, the control: ring 0 runs its component and maps its memory; invariants 1, 2 and 5 do not hold for it");
     d->vcpus_left = d->vcpus;

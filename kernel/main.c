@@ -5,6 +5,7 @@
 #include "kernel/boot.h"
 #include "kernel/console.h"
 #include "kernel/frames.h"
+#include "kernel/isolate.h"
 #include "kernel/log.h"
 #include "kernel/options.h"
 #include "kernel/paging.h"
@@ -67,7 +68,9 @@ void boot_main(u32 magic, u32 info)
     cpu_features_init();
     memory_init();
     smp_reserve();
+    isolate_choose();
     paging_init();
+    isolate_init();
     screen_init(true);
     idt_init();
     cpu_init(&cpus[0]);

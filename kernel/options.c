@@ -31,6 +31,7 @@ static const struct word_row option_words[] = {
     { "cpus", NULL, 1, CPUS_MAX_OPTION, FIELD(options, cpus) },
     { "pool", NULL, 4, 256, FIELD(options, pool) },
     { "depriv.quanta", NULL, 1, 1000000, FIELD(options, quanta) },
+    { "aspace", "shared isolated", ASPACE_SHARED, 0, FIELD(options, aspace) },
 };
 #define OPTIONS_FIRST 2u /* log and end: they say where a complaint about the others goes, and how it ends */
 
@@ -105,7 +106,7 @@ static void options_words(u32 rows)
             options.quiet = true;
         else if (!word_take(word, option_words, rows, &options) && rows == ARRAY_SIZE(option_words) &&
                  !word_take(word, image_words, ARRAY_SIZE(image_words), &defaults))
-            stop("unknown option %s: log= end= cpus= pool= depriv.quanta= quiet, and mem= vcpus= cpu= depriv= emulate= guestmem= are known", word);
+            stop("unknown option %s: log= end= cpus= pool= depriv.quanta= aspace= quiet, and mem= vcpus= cpu= depriv= emulate= guestmem= are known", word);
     }
 }
 

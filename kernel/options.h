@@ -4,6 +4,7 @@
 #include "kernel/boot.h"
 #include "kernel/domain.h"
 
+enum aspace { ASPACE_DEFAULT, ASPACE_SHARED, ASPACE_ISOLATED };
 enum end_action { END_POWEROFF, END_HALT, END_REBOOT, END_ISA_DEBUG, END_BOCHS };
 
 struct options {
@@ -12,6 +13,7 @@ struct options {
     u64 pool;                        /* bytes, 0: by size of memory */
     enum end_action end;             /* when the last domain is gone */
     u32 quanta;                      /* depriv.quanta: of an operation of ring 3 */
+    u32 aspace;                      /* enum aspace */
     bool quiet;                      /* errors and domain ends only */
 };
 extern struct options options;

@@ -110,6 +110,7 @@ gate_abort:
 align 16
 gate_sysenter_isolated:
     TABLE_KERNEL r11
+align 16
 gate_sysenter:
     lea     r11, [rsp - VCPU_SAVED_RSP]
     mov     rsp, [rsp]
@@ -142,6 +143,7 @@ align GATE_SYSCALL_STRIDE
 %endrep
 
 %assign n 0
+align GATE_SYSCALL_STRIDE
 gate_syscall_isolated:
 %rep CPUS_MAX
 align GATE_SYSCALL_STRIDE

@@ -130,23 +130,23 @@ drive_shell() {
     wait_for "$out/$1.out" '42 is the answer' 20 && printf 'cat\n' && sleep 1 && printf '\003' && sleep 1 && printf 'poweroff -f\n'
 }
 
-launch() { # name; the row is in env_, modules_, driver_
-    local args
+launch() { # name; the row is in env_, with | for blanks within a word, modules_, driver_
+    local args env=()
     module_args "$modules_"
+    read -ra env <<<"$env_"
+    env=("${env[@]//|/ }")
     if [ -n "$driver_" ]; then
         local fifo=$out/$1.fifo keep
         rm -f "$fifo" "$out/$1.out"
         mkfifo "$fifo"
         (exec 7>"$fifo"; "$driver_" "${1%.again}" >&7; sleep 300 & keep=$!; echo $keep > "$out/$1.keep"; wait) 2>/dev/null &
-        # shellcheck disable=SC2086 # words of the environment
-        env $env_ WORK="$out/$1" LOG="$out/$1.log" tests/system/run.sh "${args[@]}" < "$fifo" > "$out/$1.out" 2> "$out/$1.err"
+        env "${env[@]}" WORK="$out/$1" LOG="$out/$1.log" tests/system/run.sh "${args[@]}" < "$fifo" > "$out/$1.out" 2> "$out/$1.err"
         local status=$?
         [ ! -s "$out/$1.keep" ] || kill "$(cat "$out/$1.keep")" 2>/dev/null
         rm -f "$fifo" "$out/$1.keep"
         return $status
     fi
-    # shellcheck disable=SC2086
-    env $env_ WORK="$out/$1" LOG="$out/$1.log" tests/system/run.sh "${args[@]}" </dev/null > "$out/$1.out" 2> "$out/$1.err"
+    env "${env[@]}" WORK="$out/$1" LOG="$out/$1.log" tests/system/run.sh "${args[@]}" </dev/null > "$out/$1.out" 2> "$out/$1.err"
 }
 
 run_row() { # index
@@ -206,13 +206,15 @@ row() {
     done
 }
 # The hostile components: as many rows of their list in one boot as there are domains, and one good neighbour that must not notice.
-# Those that would never end by themselves go into one boot, and ring 0 ends them.
-hostile_rows() {
+# Those that would never end by themselves go into one boot, and ring 0 ends them. TAG: a second run of those of some classes, with OPTIONS.
+hostile_rows() { # configurations [tag options classes]
+    local configs=$1 tag=${2:+$2-} options=${3:+env:OPTS=$3} classes=${4:-.*}
     [ ! -e "$out/hostile-build.result" ] || return 0
     local name class ends defines regex n=0 batch= long= neighbour='log:\[good\] ended: powered off' hello='out:\[good\] hello from 64-bit mode'
     local -a expect=() ended=()
     while read -r name class ends defines regex; do
         case $name in '#'*|'') continue ;; esac
+        [[ $class =~ ^($classes)$ ]] || continue
         if [ "$ends" = long ]; then
             long="$long evil:$name" ended+=("log:^rung: \\[$name\\] $regex")
             continue
@@ -221,11 +223,14 @@ hostile_rows() {
         expect+=("log:^rung: \\[$name\\] $regex")
         [ ${#expect[@]} -ge 15 ] || continue
         n=$((n + 1))
-        row svm,vmx "hostile-$n" any "$batch flat:good=hello64" "$hello" "$neighbour" "${expect[@]}"
+        # shellcheck disable=SC2086 # none, or a word
+        row "$configs" "hostile-$tag$n" any "$batch flat:good=hello64" "$hello" "$neighbour" "${expect[@]}" $options
         batch= expect=()
     done < tests/guest/hostile/list
-    [ -z "$batch" ] || row svm,vmx "hostile-$((n + 1))" any "$batch flat:good=hello64" "$hello" "$neighbour" "${expect[@]}"
-    [ -z "$long" ] || row svm,vmx hostile-forever any "$long flat:good=hello64" "$hello" "$neighbour" "${ended[@]}" env:TIMEOUT=100
+    # shellcheck disable=SC2086
+    [ -z "$batch" ] || row "$configs" "hostile-$tag$((n + 1))" any "$batch flat:good=hello64" "$hello" "$neighbour" "${expect[@]}" $options
+    # shellcheck disable=SC2086
+    [ -z "$long" ] || row "$configs" "hostile-${tag}forever" any "$long flat:good=hello64" "$hello" "$neighbour" "${ended[@]}" env:TIMEOUT=100 $options
 }
 host_names=() host_words=()
 host() {

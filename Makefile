@@ -14,10 +14,12 @@ COMMON := -std=gnu11 -O2 -g -ffreestanding -mno-red-zone -mgeneral-regs-only -fn
 KFLAGS := $(COMMON) -mcmodel=kernel -fno-jump-tables -DRUNG_BUILD='"$(BUILD_ID)"' $(if $(COUNT),-DRUNG_COUNT)
 UFLAGS := $(COMMON) -I$(B)/u
 
-KSRC := $(wildcard boot/*.c kernel/*.c vmx/*.c svm/*.c) depriv/gate.c depriv/calls.c depriv/component.c depriv/guestaccess.c depriv/format.c depriv/string.c depriv/words.c $(wildcard depriv/method*.c)
+KSRC := $(wildcard boot/*.c kernel/*.c vmx/*.c svm/*.c) depriv/gate.c depriv/calls.c depriv/component.c depriv/guestaccess.c depriv/format.c depriv/string.c $(wildcard depriv/method*.c)
 KASM := $(wildcard boot/*.asm kernel/*.asm vmx/*.asm svm/*.asm) depriv/gate.asm depriv/method2.asm depriv/copier.asm depriv/component_image.asm
 USRC := depriv/umain.c depriv/clock.c depriv/uinsn.c depriv/guestmem.c depriv/format.c depriv/string.c depriv/words.c $(wildcard depriv/load/*.c devices/*.c emul/*.c)
-KOBJ := $(patsubst %,$(B)/k/%.o,$(filter-out kernel/offsets.c,$(KSRC)) $(KASM))
+SSRC := depriv/format.c depriv/string.c depriv/words.c $(wildcard depriv/setup/*.c)
+KOBJ := $(patsubst %,$(B)/k/%.o,$(filter-out kernel/offsets.c,$(KSRC)) $(KASM)) $(B)/setup.o
+SOBJ := $(patsubst %,$(B)/u/%.o,$(SSRC))
 UOBJ := $(patsubst %,$(B)/u/%.o,depriv/ustart.asm depriv/uvector.asm $(USRC))
 
 MAKEFLAGS += --no-builtin-rules
@@ -35,6 +37,10 @@ $(B)/rung.elf: $(KOBJ) linker.ld
 # QEMU -kernel takes a multiboot 1 ELF32; GRUB takes the ELF64.
 $(B)/rung32.elf: $(B)/rung.elf
 	$(Q)$(OBJCOPY) -O elf32-i386 $< $@
+
+# The setup program, which reads the boot loader's and the firmware's tables in ring 3: linked on its own, one name left.
+$(B)/setup.o: $(SOBJ)
+	$(Q)$(LD) -r -o $@ $^ && $(OBJCOPY) --keep-global-symbol=setup_main $@
 
 $(B)/component.elf: $(UOBJ) depriv/component.ld
 	$(Q)$(LD) -nostdlib -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments -T depriv/component.ld -o $@ $(UOBJ)
@@ -84,7 +90,7 @@ $(B)/font.psf: | tools
 
 $(B)/k/kernel/font.asm.o: $(B)/font.psf
 
--include $(KOBJ:.o=.d) $(UOBJ:.o=.d) $(B)/u/tests/bench/component.c.d
+-include $(KOBJ:.o=.d) $(UOBJ:.o=.d) $(SOBJ:.o=.d) $(B)/u/tests/bench/component.c.d
 
 # ---- For people --------------------------------------------------------------------------------------------------------
 

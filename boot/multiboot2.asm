@@ -5,14 +5,18 @@
 %define MB1_MAGIC       0x1badb002
 %define MB1_FLAGS       0x3         ; modules on page boundaries, memory map
 %define MB2_MAGIC       0xe85250d6
-%define PAGE_PRESENT_WRITE 0x3
-%define PAGE_LARGE      0x83
+%define PAGE_WRITE      0x3         ; present, writable
+%define PAGE_READ_USER  0x5         ; present, ring 3's
+%define PAGE_USER       0x7
+%define PAGE_LARGE      0x87        ; as the tables above it say
 %define COM1            0x3f8
 %define STACK_SIZE      0x4000      ; KSTACK_STRIDE; struct stack_head is the top 64 bytes
 %define STACK_HEAD_SIZE 64
 
+%include "offsets.inc"
+
 extern boot_main
-global _start, boot_stack, boot_pml4, boot_gdt
+global _start, boot_stack, boot_pml4, boot_gdt, plan
 
 section .boot.header progbits alloc exec write align=8
 mb1_header:
@@ -41,8 +45,7 @@ _start:
     push    ebx
     push    eax
     call    check_long_mode
-    mov     eax, cr4
-    or      eax, 1 << 5             ; PAE
+    mov     eax, 1 << 5             ; PAE, and no SMEP or SMAP that the firmware may have left: ring 3 can read what is below
     mov     cr4, eax
     mov     eax, boot_pml4
     mov     cr3, eax
@@ -108,26 +111,30 @@ no_long_mode: db "rung: this CPU lacks long mode (CPUID.80000001h:EDX[29]), whic
 
 align 8
 boot_gdt:
-    dq  0, 0x00209a0000000000
+    dq  0, 0x00209b0000000000       ; accessed: it lies where the boot tables do not write
 boot_gdtr:
     dw  $ - boot_gdt - 1
     dd  boot_gdt
 
-; Tables: identity of the first 4 GiB, the same at POOL_BASE (PML4 slot 256), its first 1 GiB at KERNEL_IMAGE (slot 511, PDPT 510).
+; Tables: at its own address, for ring 3 read-only, all memory that they reach; the same at POOL_BASE (PML4 slot 256) for ring 0; its first 1 GiB
+; at KERNEL_IMAGE (slot 511, PDPT 510); the plan and the stack of the setup program at ABI_PLAN_BASE (slot 1).
 align 4096
 boot_pml4:
-    dq  boot_pdpt + PAGE_PRESENT_WRITE
-    times 255 dq 0
-    dq  boot_pdpt + PAGE_PRESENT_WRITE
+    dq  boot_pdpt + PAGE_READ_USER, boot_pdpt_plan + PAGE_USER
     times 254 dq 0
-    dq  boot_pdpt_image + PAGE_PRESENT_WRITE
+    dq  boot_pdpt + PAGE_WRITE
+    times 254 dq 0
+    dq  boot_pdpt_image + PAGE_WRITE
 boot_pdpt:
-    dq  boot_pd + PAGE_PRESENT_WRITE, boot_pd + 0x1000 + PAGE_PRESENT_WRITE
-    dq  boot_pd + 0x2000 + PAGE_PRESENT_WRITE, boot_pd + 0x3000 + PAGE_PRESENT_WRITE
-    times 508 dq 0
+    dq  boot_pd + PAGE_USER, boot_pd + 0x1000 + PAGE_USER, boot_pd + 0x2000 + PAGE_USER, boot_pd + 0x3000 + PAGE_USER
+%assign page 4 << 30
+%rep 508                            ; where the CPU has no pages of 1 GiB, nothing looks there
+    dq  page + PAGE_LARGE
+%assign page page + (1 << 30)
+%endrep
 boot_pdpt_image:
     times 510 dq 0
-    dq  boot_pd + PAGE_PRESENT_WRITE
+    dq  boot_pd + PAGE_WRITE
     dq  0
 boot_pd:
 %assign page 0
@@ -135,9 +142,26 @@ boot_pd:
     dq  page + PAGE_LARGE
 %assign page page + 0x200000
 %endrep
+boot_pdpt_plan:
+    dq  boot_pd_plan + PAGE_USER
+    times 511 dq 0
+boot_pd_plan:
+    dq  boot_pt_plan + PAGE_USER
+    times 511 dq 0
+boot_pt_plan:
+%assign page 0
+%rep ABI_PLAN_AREA / 4096
+    dq  plan - KERNEL_IMAGE + page + PAGE_USER
+%assign page page + 0x1000
+%endrep
+    times 512 - ABI_PLAN_AREA / 4096 dq 0
     times 32 dq 0
 boot_stack_32:
 
 section .bss.stack nobits alloc write align=16384
 boot_stack:
     resb STACK_SIZE
+
+section .bss.plan nobits alloc write align=4096
+plan:
+    resb ABI_PLAN_AREA

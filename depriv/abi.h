@@ -209,6 +209,8 @@ enum { ABI_CLOCK_SECOND, ABI_CLOCK_MINUTE, ABI_CLOCK_HOUR, ABI_CLOCK_DAY, ABI_CL
        ABI_CLOCK_BYTES };
 #define ABI_CLOCK_REGISTERS { 0x00, 0x02, 0x04, 0x07, 0x08, 0x09, 0x32, 0x0b } /* 32h: where PC firmware keeps the century */
 
+#define ABI_STRINGS_BYTES  3584u
+
 struct abi_module {
     uint64_t size;              /* bytes; at ABI_MODULE_BASE + n * ABI_MODULE_STRIDE */
     uint32_t line;              /* offset of the boot loader's line in abi_info.strings */
@@ -228,7 +230,7 @@ struct abi_info {
     uint32_t guestmem;          /* enum abi_guestmem */
     uint32_t pad;
     struct abi_module module[ABI_MODULES_MAX];
-    char     strings[3584];     /* NUL ended each */
+    char     strings[ABI_STRINGS_BYTES]; /* NUL ended each */
     uint64_t call;              /* with ABI_CALL_DIRECT: long call(uint32_t number, uint64_t a1, uint64_t a2, uint64_t a3) */
     uint64_t cr4;               /* CR4 bits that the guest may set */
 };
@@ -237,6 +239,70 @@ struct abi_info {
 #define ABI_HOLE_END       0xc0000ull
 #define ABI_LOW_MAX        0xc0000000ull /* RAM below 4 GiB ends here at the latest */
 #define ABI_HIGH_BASE      0x100000000ull
+
+/* ---- Setup: once, at boot, ring 3 reads what the boot loader and the firmware left and makes a plan of it -------------------
+ * The setup program (depriv/setup) runs on the boot tables: all physical memory read-only at its own address, and the plan with its stack
+ * behind it at ABI_PLAN_BASE, the only memory that it can write. It has the I/O ports (IOPL 3, for the 8254 and the CMOS clock) and makes no
+ * call: an exception ends it. Ring 0 checks the plan before it uses anything of it (kernel/plan.c). */
+#define ABI_PLAN_BASE      0x0000008000000000ull
+#define ABI_PLAN_AREA      0x0000000000020000ull /* bytes of plan and stack */
+#define ABI_PLAN_DONE      0x6e616c50u           /* in abi_plan.done */
+#define ABI_RANGES_MAX     128u
+#define ABI_CPUS_MAX       64u
+#define ABI_DOMAINS_MAX    16u
+#define ABI_NAME_BYTES     32u                   /* of a domain, with the NUL */
+
+enum abi_aspace { ABI_ASPACE_DEFAULT, ABI_ASPACE_SHARED, ABI_ASPACE_ISOLATED };
+enum abi_end { ABI_END_POWEROFF, ABI_END_HALT, ABI_END_REBOOT, ABI_END_ISA_DEBUG, ABI_END_BOCHS };
+
+/* Which instructions ring 3 emulates: those of exits; behind a forced-emulation prefix too; every one. */
+enum abi_emulate { EMULATE_EXITS, EMULATE_FORCED, EMULATE_ALL };
+
+struct abi_range { uint64_t start, end; }; /* physical */
+
+struct abi_domain {
+    char     name[ABI_NAME_BYTES];
+    uint64_t mem;               /* bytes, a multiple of 2 MiB, up to 16 GiB */
+    uint32_t vcpus, depriv, emulate, guestmem; /* depriv: 3: ring 3, two stacks; 2, 1, 0: see depriv/README.md */
+    uint32_t cpu;               /* to start on, ~0: the next in turn */
+    uint32_t too_long;          /* the lines do not fit in strings: it is refused */
+    uint32_t modules;           /* [0] the image, then others as they came */
+    struct abi_range range[ABI_MODULES_MAX];
+    struct abi_range component; /* end 0: the built-in one */
+    struct abi_module module[ABI_MODULES_MAX]; /* for its abi_info, */
+    char     strings[ABI_STRINGS_BYTES];       /* likewise */
+};
+
+struct abi_plan {
+    uint32_t done;              /* ABI_PLAN_DONE when all of it holds */
+    char     text[320];         /* else why the machine stops */
+    char     loader[64];
+    uint32_t log_port;          /* 1 or 2: COM port of the log */
+    uint32_t end;               /* enum abi_end, when the last domain is gone */
+    uint32_t cpus;              /* at most this many are used; 0: all */
+    uint32_t quanta;            /* depriv.quanta: of an operation of ring 3 */
+    uint32_t aspace;            /* enum abi_aspace */
+    uint32_t quiet;             /* errors and domain ends only */
+    uint32_t pool;              /* MiB, 0: by size of memory */
+    uint32_t ranges;
+    struct abi_range range[ABI_RANGES_MAX]; /* usable memory */
+    uint64_t trampoline;        /* a page below 640 KiB to start CPUs from, 0: none */
+    struct { uint64_t address; uint32_t pitch, rows, columns, line, cell, dot; } screen; /* see kernel/screen.c; rows 0: none */
+    uint64_t lapic;             /* physical address */
+    uint32_t cpu_count;
+    uint32_t cpu_apic_id[ABI_CPUS_MAX];     /* enabled CPUs of the MADT, the boot CPU anywhere among them */
+    uint32_t no_madt;           /* cpu_count is a guess */
+    uint32_t ioapics;
+    struct { uint32_t address, gsi; } ioapic[4];
+    struct { uint32_t gsi, flags; } irq[16]; /* where each ISA IRQ arrives, flags of its override */
+    uint16_t pm1a_cnt;          /* port to power off with, 0: unknown */
+    uint16_t slp_typ_s5;        /* value for SLP_TYP, 0xffff: unknown */
+    uint64_t tsc_khz;
+    uint64_t clock_tsc;         /* TSC when clock was read */
+    uint8_t  clock[ABI_CLOCK_BYTES];
+    uint32_t domains;
+    struct abi_domain domain[ABI_DOMAINS_MAX];
+};
 
 /* ---- Calls: ring 3 to ring 0 ------------------------------------------------------------------------------------
  * eax: number. rdi: target domid (S4-6). Arguments: rsi, r8, r9. Result: rax, >= 0 or -ABI_E_*.
@@ -250,7 +316,7 @@ struct abi_info {
     X(3, STATE_GET, state_get, 1, "add groups of guest state to frame.state and state_in", "one state", ABI_BITS(ABI_STATE_ALL)) \
     X(4, YIELD, yield, 0, "let another vcpu of this CPU run", "one switch") \
     X(5, KICK, kick, 1, "give a vcpu ABI_EVENT_KICK: it leaves its guest, or wakes", "one IPI until it is taken", ABI_VCPU) \
-    X(6, STATE_SET, state_set, 1, "take groups of guest state from frame.state, for the commit", "one state", ABI_BITS(ABI_STATE_ALL)) \
+    X(6, STATE_SET, state_set, 1, "take groups of guest state from frame.state, as it is when the operation ends", "one state", ABI_BITS(ABI_STATE_ALL)) \
     X(7, SET_TIMER, set_timer, 1, "get ABI_EVENT_TIMER when the host's TSC is there", "one timer a vcpu", ABI_ANY) \
     X(8, SHUTDOWN, shutdown, 1, "end the domain, as rebooted or not", "one domain", ABI_AT_MOST(1)) \
     X(9, MAP_WINDOW, map_window, 2, "window, gpa: map the 2 MiB around gpa until the operation ends", "one entry, one INVLPG", \
@@ -295,5 +361,6 @@ _Static_assert(__builtin_offsetof(struct abi_frame, status) == 0xc0 && __builtin
 _Static_assert(__builtin_offsetof(struct abi_frame, state) == 0xf0, "abi_frame.state");
 _Static_assert(sizeof(struct abi_frame) <= ABI_PAGE, "abi_frame is one page");
 _Static_assert(sizeof(struct abi_info) <= ABI_PAGE, "abi_info is one page");
+_Static_assert(sizeof(struct abi_plan) + 0x4000 <= ABI_PLAN_AREA, "no room for the stack of the setup program");
 
 #endif

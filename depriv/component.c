@@ -5,7 +5,6 @@
 #include "kernel/frames.h"
 #include "kernel/isolate.h"
 #include "kernel/log.h"
-#include "kernel/options.h"
 #include "kernel/paging.h"
 #include "kernel/vcpu.h"
 
@@ -48,13 +47,13 @@ static int map_run(struct domain *d, u64 va, u64 pa, u64 bytes, u64 leaf)
 /* The image of this domain: mapped for reading its header and its data, by the pool's alias or the kernel's own mapping. */
 static const u8 *image_of(struct domain *d, u64 *pa, u64 *size)
 {
-    if (!d->config->component_pa) {
+    if (!d->config->component.end) {
         *pa = (u64)component_image - KERNEL_IMAGE;
         *size = (u64)(component_image_end - component_image);
         return component_image;
     }
-    *pa = d->config->component_pa;
-    *size = d->config->component_size;
+    *pa = d->config->component.start;
+    *size = d->config->component.end - d->config->component.start;
     return paging_map_boot(*pa, *size);
 }
 
@@ -116,7 +115,7 @@ static int map_guest(struct domain *d)
 
 int component_map(struct domain *d)
 {
-    const struct domain_config *c = d->config;
+    const struct abi_domain *c = d->config;
     int rc;
     d->user_root = new_root(d, &d->cr3, d->id);
     if (!d->user_root)
@@ -128,7 +127,7 @@ int component_map(struct domain *d)
         return rc;
     rc = map_run(d, ABI_INFO_BASE, pool_phys(d->info), PAGE_SIZE, PTE_NX) | map_guest(d);
     for (u32 i = 0; i < c->modules; i++)
-        rc |= map_run(d, ABI_MODULE_BASE + i * ABI_MODULE_STRIDE, c->module[i].start, c->module[i].size, PTE_NX);
+        rc |= map_run(d, ABI_MODULE_BASE + i * ABI_MODULE_STRIDE, c->range[i].start, c->range[i].end - c->range[i].start, PTE_NX);
     return rc ? -E_NOMEM : 0;
 }
 

@@ -18,11 +18,15 @@ global gate_sysenter, gate_syscall_table, gate_sysenter_isolated, gate_syscall_i
 
 %define USER_TOP_SHIFT 47           ; user addresses are below 1 << 47: anything above is refused, canonical or not
 
-; rbx: vcpu. RSP0 is set here because from here on this vcpu cannot move until it is back.
-%macro GATE_SAVE 0
+; rbx: vcpu. RSP0 is set here because from here on this vcpu cannot move until it is back. %1, %2: where ring 3's RIP and RSP go.
+%macro GATE_SAVE 2
     mov     [rbx + VCPU_SAVED_RSP], rsp
     mov     rax, [rbx + VCPU_CPU]
     mov     [rax + CPU_RSP0], rsp
+    mov     %1, [rbx + VCPU_USER_ENTRY]
+    mov     %2, [rbx + VCPU_USER_STACK]
+    mov     rsi, [rbx + VCPU_USER_INFO]
+    mov     rdi, [rbx + VCPU_USER_FRAME]
 %endmacro
 
 ; Every register that is not an argument is cleared: ring 3 sees nothing of ring 0 (ATTACKS K17).
@@ -35,67 +39,41 @@ global gate_sysenter, gate_syscall_table, gate_sysenter_isolated, gate_syscall_i
 
 ; gate_down_sysexit(rbx = vcpu): ring 3 starts at user_entry with rdi = frame, rsi = info.
 gate_down_sysexit:
-    GATE_SAVE
-    mov     rcx, [rbx + VCPU_USER_STACK]
-    mov     rdx, [rbx + VCPU_USER_ENTRY]
-    mov     rsi, [rbx + VCPU_USER_INFO]
-    mov     rdi, [rbx + VCPU_USER_FRAME]
+    GATE_SAVE rdx, rcx
     CLEAR   eax, ebx, ebp, r8d, r9d, r10d, r11d, r12d, r13d, r14d, r15d
     sti                             ; takes effect after SYSEXIT: no interrupt between
     o64 sysexit
 
 ; The same for SVM, where SYSENTER does not exist in long mode (APM3 SYSENTER).
 gate_down_sysret:
-    GATE_SAVE
-    mov     rcx, [rbx + VCPU_USER_ENTRY]
-    mov     rsi, [rbx + VCPU_USER_INFO]
+    GATE_SAVE rcx, rdx
     mov     r11d, 0x202             ; RFLAGS: IF
-    mov     rdx, [rbx + VCPU_USER_STACK]
-    mov     rdi, [rbx + VCPU_USER_FRAME]
     CLEAR   eax, ebx, ebp, r8d, r9d, r10d, r12d, r13d, r14d, r15d
     mov     rsp, rdx                ; NMI and #MC come on IST stacks; interrupts are off
     xor     edx, edx
     o64 sysret
 
-; gate_down_any(rbx = vcpu): one of the two, or with aspace=isolated the same on ring 3's own table.
+; gate_down_any(rbx = vcpu): the same for either vendor, with aspace=isolated on ring 3's own table.
 gate_down_any:
-    cmp     qword [entry_cr3], 0
-    jne     .isolated
-    cmp     byte [features + FEATURES_VMX], 0
-    je      gate_down_sysret
-    jmp     gate_down_sysexit
-.isolated:
-    GATE_SAVE
-    mov     rcx, [rbx + VCPU_USER_STACK]
-    mov     rdx, [rbx + VCPU_USER_ENTRY]
-    mov     rsi, [rbx + VCPU_USER_INFO]
-    mov     rdi, [rbx + VCPU_USER_FRAME]
+    GATE_SAVE rdx, rcx
     mov     r11, rbx
     CLEAR   eax, ebx, ebp, r8d, r9d, r10d, r12d, r13d, r14d, r15d
-
-; To ring 3 on its own table: rdx = RIP, rcx = RSP, r11 = vcpu, the other registers as ring 3 shall see them.
+; To ring 3: rdx = RIP, rcx = RSP, r11 = vcpu, the other registers as ring 3 shall see them.
 gate_leave:
     mov     r11, [r11 + VCPU_CR3]
     cmp     byte [features + FEATURES_VMX], 0
     je      .sysret
-    TABLE_SET r11
+    TABLE_USER r11
     xor     r11d, r11d
     sti
     o64 sysexit
 .sysret:
     xchg    rcx, rdx
     mov     rsp, rdx
-    TABLE_SET r11
+    TABLE_USER r11
     mov     r11d, 0x202
     xor     edx, edx
     o64 sysret
-
-; The same where a call ends, with the vcpu that the supervisor stack names.
-gate_return:
-    mov     r11, rsp
-    or      r11, KSTACK_STRIDE - 1
-    mov     r11, [r11 + 1 - STACK_HEAD + HEAD_VCPU]
-    jmp     gate_leave
 
 ; void gate_abort(struct vcpu *rdi)
 gate_abort:
@@ -124,11 +102,8 @@ gate_sysenter:
     ret                             ; DONE: gate_down returns 0
 
 .call:
-    call    gate_call               ; back: rdx = RIP, rcx = RSP, rax = result, the rest cleared
-    cmp     qword [entry_cr3], 0
-    jne     gate_return
-    sti
-    o64 sysexit
+    call    gate_call
+    jmp     gate_leave
 
 ; SYSCALL: RSP is still ring 3's, and GS is not to be trusted, so each CPU has its own entry that knows which vcpu it has loaded.
 ; FMASK has cleared every flag that matters. rcx = return RIP, r11 = flags, rdx = return RSP; else as SYSENTER.
@@ -165,13 +140,7 @@ gate_syscall:
 .call:
     xchg    rcx, rdx
     call    gate_call
-    cmp     qword [entry_cr3], 0
-    jne     gate_return
-    mov     r11d, 0x202
-    xchg    rcx, rdx
-    mov     rsp, rdx
-    xor     edx, edx
-    o64 sysret
+    jmp     gate_leave
 
 gate_refuse:
     mov     rsi, rdi
@@ -179,8 +148,9 @@ gate_refuse:
     call    depriv_bad_target
     int3
 
-; In: rdx = return RIP, rcx = return RSP, r11 = vcpu. A return address that is not a user address would fault in ring 0
-; (SYSRET and SYSEXIT check after the privilege changed on some CPUs): it ends the domain instead (ATTACKS K5).
+; In: rdx = return RIP, rcx = return RSP, r11 = vcpu. Out: these, rax = result, the others that a call may change cleared. A return address
+; that is not a user address would fault in ring 0 (SYSRET and SYSEXIT check after the privilege changed on some CPUs): it ends the domain
+; instead (ATTACKS K5).
 gate_call:
     mov     r10, rdx
     or      r10, rcx
@@ -190,6 +160,7 @@ gate_call:
     mov     rbp, rsp
     push    rdx
     push    rcx
+    push    r11
     and     rsp, -16                ; the C ABI's alignment
     mov     rdi, r11
     mov     rdx, rsi
@@ -199,8 +170,9 @@ gate_call:
     call    depriv_syscall
     mov     rdx, [rbp - 8]
     mov     rcx, [rbp - 16]
+    mov     r11, [rbp - 24]
     leave
-    CLEAR   edi, esi, r8d, r9d, r10d, r11d
+    CLEAR   edi, esi, r8d, r9d, r10d
     ret
 .bad:
     mov     rdi, r11

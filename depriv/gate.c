@@ -5,7 +5,7 @@
 #include "kernel/console.h"
 #include "kernel/gueststate.h"
 #include "kernel/log.h"
-#include "kernel/options.h"
+#include "kernel/plan.h"
 #include "kernel/time.h"
 
 /* The rare part of a reply. Every field is read once: ring 3 of another vcpu can change it meanwhile (ATTACKS K3). */
@@ -49,6 +49,7 @@ void depriv_take_timer(struct vcpu *v, u64 timer)
 void depriv_commit(struct vcpu *v)
 {
     const char *broken = hvm->state_set(v, &v->frame->state, v->commit_groups);
+    windows_end(v);
     v->commit_groups = 0;
     if (broken)
         domain_kill(v->domain, "ring 3: bad reply: guest state breaks the rule: %s", broken);
@@ -68,14 +69,17 @@ static __attribute__((noinline)) int method2_run(struct vcpu *v)
 
 int gate_other(struct vcpu *v)
 {
-    if (v->gate == GATE_DIRECT)
+    switch (v->gate) {
+    case GATE_DIRECT:
         return method0_down(v);
-    if (v->gate == GATE_UNWIND)
+    case GATE_UNWIND:
         return method1_down(v);
-    if (v->gate == GATE_COPY)
+    case GATE_COPY:
         return method2_run(v);
-    gate_down(v, GATE_ANY);
-    return 0;
+    default: /* GATE_ANY */
+        gate_down(v, GATE_ANY);
+        return 0;
+    }
 }
 
 #define LOAD_FACTOR   16u /* loading copies whole images */
@@ -89,7 +93,7 @@ void depriv_tick(struct vcpu *v)
 {
     u64 ran = v->thread.ran + rdtsc() - v->thread.since, quantum = time_us_to_tsc(SCHED_QUANTUM_US, features.tsc_khz);
     u64 op = v->top_calls + v->ring_next, drained = (ran - v->window_at) / (quantum * WINDOW_FACTOR);
-    u32 limit = options.quanta * (v->domain->booted ? 1 : LOAD_FACTOR);
+    u32 limit = plan.quanta * (v->domain->booted ? 1 : LOAD_FACTOR);
     if (op != v->tick_op) {
         v->tick_op = op;
         v->tick_at = ran;

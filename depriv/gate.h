@@ -37,7 +37,7 @@ static inline u64 gate_entry(const u8 *shared, const u8 *isolated) { return (u64
 
 #define DEPRIV_BAD_STATUS 0xff              /* ring 3's status was none of enum abi_status */
 
-void depriv_commit(struct vcpu *v); /* takes the state that ring 3 left in the frame: vcpu.commit_groups */
+void depriv_commit(struct vcpu *v); /* takes the state that ring 3 left in the frame: vcpu.commit_groups; and ends windows */
 
 /* A reply that says more than ABI_OK. Returns as depriv_call. */
 int depriv_reply(struct vcpu *v);

@@ -1,9 +1,9 @@
 /* Local APIC by MMIO or, where CPUID offers x2APIC, by MSR (SDM 3A 10); one-shot timer; I/O APIC. */
 #include "kernel/apic.h"
-#include "kernel/acpi.h"
 #include "kernel/cpu.h"
 #include "kernel/log.h"
 #include "kernel/paging.h"
+#include "kernel/plan.h"
 #include "kernel/time.h"
 
 /* Register offsets of the xAPIC page; the x2APIC MSR is 800h + offset / 16. */
@@ -14,7 +14,6 @@ enum { APIC_BASE_X2 = BIT(10), APIC_BASE_ON = BIT(11), SVR_ENABLE = BIT(8), DIVI
 enum { LVT_MASKED = BIT(16), LVT_DEADLINE = BIT(18) };
 enum { ICR_PENDING = BIT(12), ICR_ASSERT = BIT(14) };
 enum { IPI_WAIT = 100000 /* polls */, CALIBRATE_US = 10000 };
-#define APIC_DEFAULT    0xfee00000ul
 
 static volatile u32 *mmio;
 static u64 timer_khz;           /* of the counter at divide by 1 */
@@ -33,12 +32,12 @@ static void reg_write(u32 reg, u32 value)
         mmio[reg / 4] = value;
 }
 
-void apic_init(u64 base)
+void apic_init(void)
 {
     out8(0x21, 0xff); /* the 8259 pair stays masked: interrupts come by the I/O APIC */
     out8(0xa1, 0xff);
     if (!features.x2apic)
-        mmio = paging_map_device(base ? base : APIC_DEFAULT, PAGE_SIZE);
+        mmio = paging_map_device(plan.lapic, PAGE_SIZE);
 }
 
 static void timer_calibrate(void)
@@ -134,8 +133,8 @@ static u32 ioapic_pins(u32 n)
 
 void ioapic_init(void)
 {
-    for (u32 n = 0; n < acpi.ioapic_count; n++) {
-        ioapic_regs[n] = paging_map_device(acpi.ioapic[n].address, PAGE_SIZE);
+    for (u32 n = 0; n < plan.ioapics; n++) {
+        ioapic_regs[n] = paging_map_device(plan.ioapic[n].address, PAGE_SIZE);
         for (u32 pin = 0; pin < ioapic_pins(n); pin++)
             *ioapic_reg(n, IOAPIC_TABLE + 2 * pin) = REDIR_MASKED;
     }
@@ -144,11 +143,11 @@ void ioapic_init(void)
 /* An override's flags: polarity in bits 0 and 1, trigger mode in 2 and 3; 3 is what ISA is not (ACPI 6.4, table 5.26). */
 int ioapic_route(u32 isa_irq, u8 vector, u32 apic)
 {
-    u32 gsi = acpi.irq[isa_irq].valid ? acpi.irq[isa_irq].gsi : isa_irq, flags = acpi.irq[isa_irq].flags;
+    u32 gsi = plan.irq[isa_irq].gsi, flags = plan.irq[isa_irq].flags;
     u32 mode = ((flags & 3) == 3 ? REDIR_LOW : 0) | ((flags >> 2 & 3) == 3 ? REDIR_LEVEL : 0);
-    for (u32 n = 0; n < acpi.ioapic_count; n++) {
-        u32 pin = gsi - acpi.ioapic[n].gsi;
-        if (gsi < acpi.ioapic[n].gsi || pin >= ioapic_pins(n))
+    for (u32 n = 0; n < plan.ioapics; n++) {
+        u32 pin = gsi - plan.ioapic[n].gsi;
+        if (gsi < plan.ioapic[n].gsi || pin >= ioapic_pins(n))
             continue;
         *ioapic_reg(n, IOAPIC_TABLE + 2 * pin + 1) = apic << 24;
         *ioapic_reg(n, IOAPIC_TABLE + 2 * pin) = vector | mode;

@@ -40,11 +40,9 @@ enum error {
 static inline u64 min_u64(u64 a, u64 b) { return a < b ? a : b; }
 static inline u64 max_u64(u64 a, u64 b) { return a > b ? a : b; }
 
-/* depriv/string.c and kernel/string.c. */
+/* depriv/string.c. */
 void *memcpy(void *restrict to, const void *restrict from, size_t n);
 void *memmove(void *to, const void *from, size_t n);
 void *memset(void *to, int byte, size_t n);
 int memcmp(const void *a, const void *b, size_t n);
 size_t strlen(const char *s);
-bool str_equal(const char *a, const char *b);
-size_t str_copy(char *to, const char *from, size_t size); /* always ends with NUL; returns strlen(from) */

@@ -2,11 +2,9 @@
  * Output goes through a ring that the transmitter's interrupt empties; input goes to the ring of the domain in focus. */
 #include "kernel/console.h"
 #include "depriv/format.h"
-#include "kernel/acpi.h"
 #include "kernel/apic.h"
-#include "kernel/boot.h"
 #include "kernel/log.h"
-#include "kernel/options.h"
+#include "kernel/plan.h"
 #include "kernel/screen.h"
 #include "kernel/vcpu.h"
 
@@ -159,7 +157,7 @@ static void line_break(void)
 
 void console_log(const char *bytes, u32 n, bool screen)
 {
-    struct uart_port *p = options.log_port == 2 && com[1].present ? &com[1] : &com[0];
+    struct uart_port *p = plan.log_port == 2 && com[1].present ? &com[1] : &com[0];
     spin_lock(&lock);
     if (p == &com[0])
         line_break();
@@ -178,7 +176,7 @@ static void line_flush(struct domain *d)
         return;
     if (line_owner != d->id) {
         line_break();
-        if (domain_config_count > 1)
+        if (plan.domains > 1)
             uart_write(&com[0], name, text_format(name, sizeof(name), "[%s] ", d->name));
     }
     line_owner = d->line[d->line_length - 1] == '\n' ? 0 : d->id;
@@ -194,7 +192,7 @@ void console_guest(struct domain *d, const char *bytes, u32 n)
         if (bytes[i] == '\n' || d->line_length == sizeof(d->line))
             line_flush(d);
     }
-    if (domain_config_count <= 1)
+    if (plan.domains <= 1)
         line_flush(d);
     spin_unlock(&lock);
 }
@@ -326,26 +324,26 @@ void machine_end(bool success)
     console_force();
     uart_drain(&com[0]);
     uart_drain(&com[1]);
-    switch (options.end) {
-    case END_ISA_DEBUG:
+    switch (plan.end) {
+    case ABI_END_ISA_DEBUG:
         out8(ISA_DEBUG_EXIT, success ? ISA_SUCCESS : ISA_FAILURE);
         break;
-    case END_BOCHS:
+    case ABI_END_BOCHS:
         if (success)
             __asm__ volatile("xchg %bx, %bx"); /* Bochs: stop in the debugger, which then quits with status 0 */
         bochs_shutdown();
         break;
-    case END_REBOOT:
+    case ABI_END_REBOOT:
         out8(RESET_CONTROL, RESET_FULL);
         out8(KEYBOARD, KEYBOARD_RESET);
         break;
-    case END_POWEROFF:
-        if (success && acpi.pm1a_cnt && acpi.slp_typ_s5 != 0xffff)
-            out16(acpi.pm1a_cnt, (u16)(acpi.slp_typ_s5 << PM1_SLP_TYP | PM1_SLP_EN));
+    case ABI_END_POWEROFF:
+        if (success && plan.pm1a_cnt && plan.slp_typ_s5 != 0xffff)
+            out16(plan.pm1a_cnt, (u16)(plan.slp_typ_s5 << PM1_SLP_TYP | PM1_SLP_EN));
         if (success)
             bochs_shutdown();
         break;
-    default: /* END_HALT */
+    default: /* ABI_END_HALT */
         break;
     }
     cpu_halt();

@@ -15,4 +15,4 @@ u32 console_room(void);              /* bytes that a guest may write now without
 u32 console_input(struct domain *d, u8 *to, u32 max); /* takes input bytes; re-enables the receiver when the ring had been full */
 void console_forget(struct domain *d); /* d has ended: no more input or event for it; before any of its vcpus is freed */
 void console_force(void);            /* panic: take the ports whoever holds them */
-void machine_end(bool success) __attribute__((noreturn)); /* by options.end; success decides the exit status of the emulator */
+void machine_end(bool success) __attribute__((noreturn)); /* by plan.end; success decides the exit status of the emulator */

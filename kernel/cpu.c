@@ -86,31 +86,32 @@ void cpu_features_init(void)
     features_xsave();
 }
 
-/* 64-bit code and data (L, or none), present, DPL as given, accessed, so that the CPU has nothing to write; base and limit are ignored in
- * long mode. */
+/* 64-bit code and data (L, or none), present, DPL as given, accessed; base and limit are ignored in long mode. */
 #define GDT_CODE64(dpl) (0x00209b0000000000ull | (u64)(dpl) << 45)
 #define GDT_DATA(dpl)   (0x0000930000000000ull | (u64)(dpl) << 45)
-#define GDT_BYTES       (SEL_TSS + 16)
 
 struct table_register { u16 limit; u64 base; } __attribute__((packed));
 
-/* LTR marks the TSS in the table, so the read-only mapping of it comes behind. */
+/* The table in use is a read-only copy, once there is one (isolate.h). In it the CPU has nothing to write: LTR has marked the TSS already. */
 static void gdt_load(struct cpu *cpu)
 {
-    u64 tss = entry_tss(cpu), *gdt = (u64 *)(cpu->entry + ENTRY_GDT_PAGE * PAGE_SIZE);
-    struct table_register gdtr = { GDT_BYTES - 1, (u64)gdt };
-    gdt[SEL_KCODE / 8] = GDT_CODE64(0);
-    gdt[SEL_KDATA / 8] = GDT_DATA(0);
-    gdt[SEL_UDATA / 8] = GDT_DATA(3);
-    gdt[SEL_UCODE / 8] = GDT_CODE64(3);
-    gdt[SEL_UDATA64 / 8] = GDT_DATA(3);
-    gdt[SEL_TSS / 8] = (sizeof(struct tss) - 1) | (tss & 0xffffff) << 16 | 0x89ull << 40 | (tss >> 24 & 0xff) << 56;
-    gdt[SEL_TSS / 8 + 1] = tss >> 32;
+    u64 tss = entry_tss(cpu);
+    struct table_register gdtr = { sizeof(cpu->gdt) - 1, (u64)cpu->gdt };
+    cpu->gdt[SEL_KCODE / 8] = GDT_CODE64(0);
+    cpu->gdt[SEL_KDATA / 8] = GDT_DATA(0);
+    cpu->gdt[SEL_UDATA / 8] = GDT_DATA(3);
+    cpu->gdt[SEL_UCODE / 8] = GDT_CODE64(3);
+    cpu->gdt[SEL_UDATA64 / 8] = GDT_DATA(3);
+    cpu->gdt[SEL_TSS / 8] = (sizeof(struct tss) - 1) | (tss & 0xffffff) << 16 | 0x89ull << 40 | (tss >> 24 & 0xff) << 56;
+    cpu->gdt[SEL_TSS / 8 + 1] = tss >> 32;
     __asm__ volatile("lgdt %0\n\t"
                      "pushq %1\n\tleaq 1f(%%rip), %%rax\n\tpushq %%rax\n\tlretq\n1:\n\t"
                      "movl %2, %%ss\n\tmovl %3, %%ds\n\tmovl %3, %%es\n\tmovl %3, %%fs\n\tmovl %3, %%gs\n\tltr %w4"
                      : : "m"(gdtr), "i"(SEL_KCODE), "r"(SEL_KDATA), "r"(0), "r"(SEL_TSS) : "rax", "memory");
-    gdtr.base = entry_gdt(cpu);
+    if (!cpu->entry)
+        return;
+    memcpy(cpu->entry + ENTRY_GDT * PAGE_SIZE, cpu->gdt, sizeof(cpu->gdt));
+    gdtr.base = entry_page(cpu->id, ENTRY_GDT);
     __asm__ volatile("lgdt %0" : : "m"(gdtr));
 }
 
@@ -142,13 +143,18 @@ static void control_registers(void)
         xsetbv0(features.xcr0_all);
 }
 
+void cpu_tables(struct cpu *cpu)
+{
+    gdt_load(cpu);
+    idt_load();
+    __asm__ volatile("lldt %w0" : : "r"(0));
+}
+
 void cpu_init(struct cpu *cpu)
 {
     cpu->timer_at = ~0ull;
     control_registers();
     ist_init(cpu);
     isolate_cpu_init(cpu);
-    gdt_load(cpu);
-    idt_load();
-    __asm__ volatile("lldt %w0" : : "r"(0));
+    cpu_tables(cpu);
 }

@@ -1,11 +1,12 @@
 /* Physical CPUs: their private data, their features by name. */
 #pragma once
 
+#include "depriv/abi.h"
 #include "kernel/arch.h"
 #include "kernel/sched.h"
 #include "kernel/spinlock.h"
 
-#define CPUS_MAX 64
+#define CPUS_MAX ABI_CPUS_MAX
 
 /* Global descriptor table. SYSEXIT takes CS = SYSENTER_CS + 32 and SS = + 40; SYSRET takes CS = STAR[63:48] + 16 and SS = + 8
  * (SDM 2B SYSEXIT, SYSRET), so one order serves both. */
@@ -28,6 +29,7 @@ struct cpu {
     u32 apic_id;
     bool online;
     struct tss tss;             /* with aspace=isolated not the one in use, but the stacks behind those of that one (trap.asm) */
+    u64 gdt[16];
     u8 *entry;                  /* pool: its pages of the trampoline (isolate.h) */
     struct thread *current;     /* the thread that runs here */
     struct vcpu *loaded;        /* whose VMCS/VMCB, vector registers and CR3 this CPU holds; may outlive its turn */
@@ -70,10 +72,11 @@ struct cpu_features {
     u64 xcr0_all;               /* state components that XCR0 allows (CPUID 0Dh), 0 without XSAVE */
     u32 xsave_size;             /* bytes for xcr0_all, 512 without XSAVE */
     u32 physical_bits;
-    u64 tsc_khz;                /* measured, time.c */
+    u64 tsc_khz;                /* plan.tsc_khz */
 };
 extern struct cpu_features features;
 
 void cpu_features_init(void);   /* stops with the feature's name and CPUID bit when one that Rung needs is missing */
 u64 cpu_stack(struct cpu *cpu, u32 n, unsigned pages); /* RSP of a new stack: n below TRAP_ISTS for IST, TRAP_ISTS for its idle thread */
+void cpu_tables(struct cpu *cpu); /* GDT, TSS without stacks, IDT */
 void cpu_init(struct cpu *cpu); /* GDT, TSS, IDT, CR0, CR4, EFER of the CPU that runs it */

@@ -8,8 +8,8 @@
 #include "kernel/isolate.h"
 #include "kernel/log.h"
 #include "kernel/policy.h"
-#include "kernel/options.h"
 #include "kernel/paging.h"
+#include "kernel/plan.h"
 #include "kernel/time.h"
 #include "kernel/vcpu.h"
 
@@ -70,28 +70,22 @@ static int nested_build(struct domain *d)
 
 /* ---- Information page ------------------------------------------------------------------------------------------------------ */
 
-static int info_fill(struct domain *d, const struct domain_config *c)
+static int info_fill(struct domain *d, const struct abi_domain *c)
 {
     struct abi_info *info = d->info;
-    u64 used = 0;
     *info = (struct abi_info){
         .magic = ABI_INFO_MAGIC, .version = ABI_VERSION, .domid = d->id, .vcpus = d->vcpus,
         .cpu = (features.vmx ? ABI_CALL_BY_SYSENTER : 0) | (d->method == 0 ? ABI_CALL_DIRECT : 0),
-        .call = d->method == 0 ? method0_entry() : 0, .tsc_khz = features.tsc_khz, .boot_tsc = time_clock_tsc,
+        .call = d->method == 0 ? method0_entry() : 0, .tsc_khz = features.tsc_khz, .boot_tsc = plan.clock_tsc,
         .ram_low = d->ram_low, .ram_high = d->ram_high, .cr4 = policy_cr4_guest(), .modules = c->modules, .guestmem = c->guestmem,
     };
-    memcpy(info->clock, time_clock, sizeof(info->clock));
-    for (u32 i = 0; i < c->modules; i++) {
-        u64 n = strlen(c->module[i].line) + 1;
-        if (used + n > sizeof(info->strings)) {
-            log_domain(d->name, "refused: its modules' lines are longer than %lu bytes in all", sizeof(info->strings));
-            return -E_INVAL;
-        }
-        info->module[i] = (struct abi_module){ .size = c->module[i].size, .line = (u32)used };
-        memcpy(info->strings + used, c->module[i].line, n);
-        used += n;
-    }
-    return 0;
+    memcpy(info->clock, plan.clock, sizeof(info->clock));
+    memcpy(info->module, c->module, sizeof(info->module));
+    memcpy(info->strings, c->strings, sizeof(info->strings));
+    if (!c->too_long)
+        return 0;
+    log_domain(d->name, "refused: its modules' lines are longer than %lu bytes in all", sizeof(info->strings));
+    return -E_INVAL;
 }
 
 /* ---- Build ----------------------------------------------------------------------------------------------------------------- */
@@ -114,14 +108,14 @@ static void domain_free(struct domain *d)
     __atomic_and_fetch(&ids, ~BIT(id), __ATOMIC_SEQ_CST); /* last: its stacks' addresses and its PCID are the next one's from here */
 }
 
-static struct domain *domain_new(const struct domain_config *c)
+static struct domain *domain_new(const struct abi_domain *c)
 {
     struct domain *d = pool_alloc(DOMAIN_PAGES);
     if (!d)
         return NULL;
     d->id = d->asid = (u32)__builtin_ctz(~READ_ONCE(ids) & ~1u);
     __atomic_or_fetch(&ids, BIT(d->id), __ATOMIC_SEQ_CST);
-    str_copy(d->name, c->name, sizeof(d->name));
+    memcpy(d->name, c->name, sizeof(d->name));
     d->vcpus = c->vcpus;
     d->method = c->depriv;
     d->emulate = c->emulate;
@@ -131,7 +125,7 @@ static struct domain *domain_new(const struct domain_config *c)
     return d;
 }
 
-static int domain_build(struct domain *d, const struct domain_config *c)
+static int domain_build(struct domain *d, const struct abi_domain *c)
 {
     int rc = memory_alloc(d, c->mem);
     d->nested_root = pool_alloc(1);
@@ -147,7 +141,7 @@ static int domain_build(struct domain *d, const struct domain_config *c)
     return rc;
 }
 
-static int domain_refuse(const struct domain_config *c, struct domain *d, int rc)
+static int domain_refuse(const struct abi_domain *c, struct domain *d, int rc)
 {
     log_domain(c->name, "refused: %s", rc == -E_NOMEM ? "too little memory (hypervisor's pool: option pool=MiB)" : "see above");
     if (d) {
@@ -168,7 +162,7 @@ static void domain_audit(const struct domain *d)
         log_domain(d->name, "audit: ring 3's table has %lu pages of the kernel, all of its trampoline", n);
 }
 
-int domain_create(const struct domain_config *c)
+int domain_create(const struct abi_domain *c)
 {
     static u32 turn;
     struct domain *d = domain_new(c);

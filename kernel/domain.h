@@ -5,17 +5,12 @@
 #include "kernel/base.h"
 #include "kernel/spinlock.h"
 
-#define DOMAINS_MAX 16u
-#define DOMAIN_NAME 32u
-
-/* Which instructions ring 3 emulates: those of exits; behind a forced-emulation prefix too; every one. */
-enum domain_emulate { EMULATE_EXITS, EMULATE_FORCED, EMULATE_ALL };
+#define DOMAINS_MAX ABI_DOMAINS_MAX
+#define DOMAIN_NAME ABI_NAME_BYTES
 
 enum domain_end { DOMAIN_RUNS, DOMAIN_POWEROFF, DOMAIN_REBOOT, DOMAIN_KILLED };
 
 struct console_ring { u8 bytes[4096]; u32 head, tail; };
-
-struct module_range { u64 start, size; const char *line; }; /* physical; the boot loader's line */
 
 struct domain {
     u32 id;                     /* 1..DOMAINS_MAX */
@@ -39,10 +34,10 @@ struct domain {
     u32 data_pages;
     u64 entry;                  /* of its component, in ring 3 */
     u32 method;                 /* depriv=0..3: how an operation reaches its component */
-    u32 emulate;                /* enum domain_emulate */
+    u32 emulate;                /* enum abi_emulate */
     u32 asid;                   /* ASID or VPID tag base, = id */
 
-    const struct domain_config *config; /* stays while the machine runs */
+    const struct abi_domain *config; /* in the plan */
     struct console_ring input;  /* bytes for CONSOLE_READ, under console.c's lock */
     char line[256];             /* of its console, not yet out; console.c */
     u32 line_length;
@@ -54,7 +49,6 @@ struct domain {
     u64 booted;                 /* TSC when its vcpu 0 was first entered */
 };
 
-struct domain_config;           /* options.h */
 extern struct domain *domains[DOMAINS_MAX + 1]; /* by id; NULL: none */
 
 /* Where its frame i is for the guest: RAM goes on at 4 GiB. */
@@ -73,7 +67,7 @@ static inline u64 domain_frame_at(const struct domain *d, u64 gpa)
 }
 
 /* Builds a domain and makes its vcpus ready. A bad configuration or too little memory is one line naming it and an error; nothing is left behind. */
-int domain_create(const struct domain_config *config);
+int domain_create(const struct abi_domain *config);
 /* Ring 3 did wrong, or the guest asked for what cannot be given: the domain ends at its next safe point. First reason wins. */
 void domain_kill(struct domain *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void domain_kill_text(struct vcpu *v, const char *prefix); /* with the reason that ring 3 left in the frame's text */

@@ -8,10 +8,9 @@
 /* Each CPU's share of ENTRY_BASE. Behind the GDT nothing is mapped, and it is read-only: a VM exit sets its limit to FFFFh (SDM 3C 27.5.2),
  * and ring 3 may load any selector. */
 #define ENTRY_SHIFT      17
-#define ENTRY_CPU(id)    (ENTRY_BASE + ((u64)(id) << ENTRY_SHIFT))
 #define ENTRY_SLOT_SHIFT 9 /* stack n of a CPU is for the RSP that is in place n of a TSS from RSP0 on */
-enum { ENTRY_TSS = 0, ENTRY_STACKS = 0x1000, ENTRY_GDT = 0x10000 };
-enum { ENTRY_TSS_PAGE, ENTRY_STACKS_PAGE, ENTRY_GDT_PAGE, ENTRY_PAGES }; /* in cpu.entry */
+enum { ENTRY_TSS, ENTRY_STACKS, ENTRY_GDT, ENTRY_PAGES }; /* the pages of cpu.entry and their order in its share */
+static inline u64 entry_page(u32 cpu, u32 page) { return ENTRY_BASE + ((u64)cpu << ENTRY_SHIFT) + page * PAGE_SIZE; }
 
 #define ENTRY_DATA __attribute__((section(".entry.data")))
 
@@ -25,8 +24,7 @@ void isolate_cpu_init(struct cpu *cpu); /* each CPU: its pages of the trampoline
 /* The table entry by which ring 3 may have va, of the kernel's half, or 0. */
 u64 entry_leaf(u64 va);
 
-static inline u64 entry_gdt(const struct cpu *cpu) { return ENTRY_CPU(cpu->id) + ENTRY_GDT; }
-static inline u64 entry_tss(const struct cpu *cpu) { return features.isolated ? ENTRY_CPU(cpu->id) + ENTRY_TSS : (u64)&cpu->tss; }
+static inline u64 entry_tss(const struct cpu *cpu) { return features.isolated ? entry_page(cpu->id, ENTRY_TSS) : (u64)&cpu->tss; }
 
 /* With depriv=0 ring 0 runs the component, on one table. */
 static inline bool domain_isolated(const struct domain *d) { return features.isolated && d->method; }

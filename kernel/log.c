@@ -4,7 +4,6 @@
 #include "kernel/apic.h"
 #include "kernel/console.h"
 #include "kernel/cpu.h"
-#include "kernel/options.h"
 
 #define LINE_MAX 320u
 

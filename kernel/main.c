@@ -1,14 +1,12 @@
 /* Bring-up in order. Ring 0, boot stack, interrupts off. */
 #include "depriv/component.h"
-#include "kernel/acpi.h"
 #include "kernel/apic.h"
-#include "kernel/boot.h"
 #include "kernel/console.h"
 #include "kernel/frames.h"
 #include "kernel/isolate.h"
 #include "kernel/log.h"
-#include "kernel/options.h"
 #include "kernel/paging.h"
+#include "kernel/plan.h"
 #include "kernel/policy.h"
 #include "kernel/screen.h"
 #include "kernel/smp.h"
@@ -20,20 +18,23 @@ const struct hvm_ops *hvm;
 u64 counts[COUNTS];
 extern u8 image_start[], image_end[]; /* linker.ld; image_end is physical */
 
-void boot_main(u32 magic, u32 info);
+void boot_main(u32 magic, u32 info) __attribute__((noreturn));
 
 /* The pool holds ring 0's data, all page tables and what is shared with ring 3: 16 MiB, and a 32nd of a larger memory. */
 static void memory_init(void)
 {
     u64 total = 0;
-    for (u32 i = 0; i < boot.ranges; i++) {
-        frames_add(boot.range[i].start, boot.range[i].end);
-        total += boot.range[i].end - boot.range[i].start;
+    for (u32 i = 0; i < plan.ranges; i++) {
+        frames_add(plan.range[i].start, plan.range[i].end);
+        total += plan.range[i].end - plan.range[i].start;
     }
     frames_reserve((u64)image_start, (u64)image_end);
-    for (u32 i = 0; i < boot.modules; i++)
-        frames_reserve(boot.module[i].start, boot.module[i].end);
-    frames_init(options.pool ? options.pool : min_u64(max_u64(16 * MIB, total / 32), 256 * MIB));
+    for (const struct abi_domain *c = plan.domain; c < plan.domain + plan.domains; c++) {
+        frames_reserve(c->component.start, c->component.end);
+        for (u32 i = 0; i < c->modules; i++)
+            frames_reserve(c->range[i].start, c->range[i].end);
+    }
+    frames_init(plan.pool ? plan.pool * MIB : min_u64(max_u64(16 * MIB, total / 32), 256 * MIB));
     log_info("memory: %lu MiB, %lu MiB for guests", total / MIB, guest_frames.left * 2);
 }
 
@@ -51,8 +52,8 @@ static void hvm_init(void)
 
 static void domains_init(void)
 {
-    for (u32 i = 0; i < domain_config_count; i++)
-        domain_create(&domain_configs[i]);
+    for (u32 i = 0; i < plan.domains; i++)
+        domain_create(&plan.domain[i]);
     log_info("audit: %lu kernel mappings: none writable and executable, none of guest memory", paging_audit());
     domains_built();
 }
@@ -61,23 +62,24 @@ void boot_main(u32 magic, u32 info)
 {
     stack_head()->cpu = &cpus[0];
     console_early_init();
-    boot_parse(magic, info);
-    screen_init(false);
-    options_parse();
-    log_info("build %s, %s", RUNG_BUILD, boot.loader);
+    idt_init();
+    cpu_tables(&cpus[0]);
+    plan_make(magic, info); /* goes on in boot_planned() */
+}
+
+void boot_planned(const struct trap_frame *f)
+{
+    plan_take(f);
+    log_info("build %s, %s", RUNG_BUILD, plan.loader);
     cpu_features_init();
     memory_init();
-    smp_reserve();
     isolate_choose();
     paging_init();
     isolate_init();
     screen_init(true);
-    idt_init();
     cpu_init(&cpus[0]);
     component_init();
-    acpi_init(boot.has_rsdp ? boot.rsdp_copy : NULL);
-    time_init();
-    apic_init(acpi.lapic);
+    apic_init();
     apic_enable();
     ioapic_init();
     cpus[0].apic_id = apic_id();

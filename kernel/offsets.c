@@ -41,10 +41,9 @@ void offsets(void)
     DEFINE(TRAP_FRAME, sizeof(struct trap_frame));
     DEFINE(GATE_SYSCALL_STRIDE, GATE_SYSCALL_STRIDE);
     DEFINE(VCPU_CR3, offsetof(struct vcpu, cr3));
-    DEFINE(HEAD_VCPU, offsetof(struct stack_head, vcpu));
-    DEFINE(KSTACK_STRIDE, KSTACK_STRIDE);
     DEFINE(ENTRY_SHIFT, ENTRY_SHIFT);
     DEFINE(ENTRY_SLOT_SHIFT, ENTRY_SLOT_SHIFT);
     DEFINE(COUNT_CR3, COUNT_CR3);
+    DEFINE(ABI_PLAN_AREA, ABI_PLAN_AREA);
     DEFINE(STACK_HEAD, sizeof(struct stack_head));
 }

@@ -1,36 +1,20 @@
 /* Starts the CPUs of the MADT one after another (SDM 3A 8.4.4). */
 #include "kernel/smp.h"
-#include "kernel/acpi.h"
 #include "kernel/apic.h"
-#include "kernel/boot.h"
 #include "kernel/frames.h"
 #include "kernel/hvm.h"
 #include "kernel/log.h"
-#include "kernel/options.h"
 #include "kernel/paging.h"
+#include "kernel/plan.h"
 #include "kernel/time.h"
 #include "kernel/trap.h"
 
 #define XAPIC_BROADCAST 0xffu /* xAPIC IDs have 8 bits (SDM 3A 10.6.2.1) */
-enum { LOW_START = 0x1000, LOW_END = 0x9f000 };
 #define ANSWER_MS  500u
 
 extern const u8 ap_trampoline[], ap_trampoline_end[];
 
 u64 smp_ap_cr3, smp_ap_stack;
-static u64 trampoline_page;
-
-/* The last usable page below 640 KiB: what the boot loader left is mostly at the other end. */
-void smp_reserve(void)
-{
-    for (u32 i = 0; i < boot.ranges; i++) {
-        u64 end = ALIGN_DOWN(min_u64(boot.range[i].end, LOW_END), PAGE_SIZE);
-        if (end > LOW_START && end - PAGE_SIZE >= max_u64(boot.range[i].start, LOW_START))
-            trampoline_page = max_u64(trampoline_page, end - PAGE_SIZE);
-    }
-    if (trampoline_page)
-        memcpy((void *)trampoline_page, ap_trampoline, (size_t)(ap_trampoline_end - ap_trampoline));
-}
 
 /* INIT, SIPI, SIPI (SDM 3A 8.4.4.1). */
 static bool start_one(struct cpu *cpu)
@@ -41,7 +25,7 @@ static bool start_one(struct cpu *cpu)
     apic_ipi(cpu->apic_id, IPI_INIT);
     time_delay_us(10000);
     for (u32 i = 0; i < 2; i++) {
-        apic_ipi(cpu->apic_id, IPI_STARTUP | (u32)(trampoline_page >> 12));
+        apic_ipi(cpu->apic_id, IPI_STARTUP | (u32)(plan.trampoline >> 12));
         time_delay_us(200);
     }
     for (u32 ms = 0; ms < ANSWER_MS && !READ_ONCE(cpu->online); ms++)
@@ -53,22 +37,26 @@ static bool start_one(struct cpu *cpu)
 
 void smp_start(void)
 {
-    u32 limit = options.cpus ? (u32)min_u64(options.cpus, CPUS_MAX) : CPUS_MAX;
-    for (u32 i = 0; i < acpi.cpu_count && cpus_online < limit && trampoline_page; i++) {
+    u32 limit = plan.cpus ? (u32)min_u64(plan.cpus, CPUS_MAX) : CPUS_MAX;
+    if (plan.trampoline)
+        memcpy(paging_map_device(plan.trampoline, PAGE_SIZE), ap_trampoline, (size_t)(ap_trampoline_end - ap_trampoline));
+    for (u32 i = 0; i < plan.cpu_count && cpus_online < limit && plan.trampoline; i++) {
         struct cpu *cpu = &cpus[cpus_online];
-        if (acpi.cpu_apic_id[i] == cpus[0].apic_id)
+        if (plan.cpu_apic_id[i] == cpus[0].apic_id)
             continue;
-        if (!features.x2apic && acpi.cpu_apic_id[i] >= XAPIC_BROADCAST)
+        if (!features.x2apic && plan.cpu_apic_id[i] >= XAPIC_BROADCAST)
             continue;
-        *cpu = (struct cpu){ .id = cpus_online, .apic_id = acpi.cpu_apic_id[i] };
+        *cpu = (struct cpu){ .id = cpus_online, .apic_id = plan.cpu_apic_id[i] };
         if (start_one(cpu))
             cpus_online++;
         else
-            log_line("CPU with APIC ID %u did not start, going on without it", acpi.cpu_apic_id[i]);
+            log_line("CPU with APIC ID %u did not start, going on without it", plan.cpu_apic_id[i]);
     }
-    if (!trampoline_page)
+    if (!plan.trampoline)
         log_line("no usable page below 640 KiB: the other CPUs stay off");
-    log_info("%u of %u CPUs", cpus_online, acpi.cpu_count);
+    if (plan.no_madt)
+        log_line("no ACPI MADT: one CPU, no I/O APIC");
+    log_info("%u of %u CPUs", cpus_online, plan.cpu_count);
 }
 
 void smp_ap_main(struct cpu *cpu)

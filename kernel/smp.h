@@ -3,7 +3,6 @@
 
 #include "kernel/cpu.h"
 
-void smp_reserve(void);         /* on the boot tables: puts the start code of the other CPUs below 1 MiB */
 void smp_start(void);           /* starts the CPUs of the MADT, one by one; one that does not answer is a line in the log */
 void smp_ap_main(struct cpu *cpu) __attribute__((noreturn)); /* boot/ap.asm */
 

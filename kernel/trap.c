@@ -117,6 +117,8 @@ static bool trap_step_into_entry(struct trap_frame *f)
 void trap_handle(struct trap_frame *f)
 {
     count_event(COUNT_IRET);
+    if (f->cs & 3 && !this_cpu()->current) /* no thread yet: the setup program */
+        boot_planned(f);
     if (f->vector >= 32) {
         interrupt_handle((u32)f->vector);
         if (f->cs & 3 && f->vector == VECTOR_TIMER)

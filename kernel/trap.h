@@ -17,4 +17,5 @@ void idt_init(void);                 /* boot CPU: fills the table */
 void idt_load(void);                 /* each CPU */
 const char *trap_name(u64 vector);
 void trap_handle(struct trap_frame *f);   /* from trap.asm */
+void boot_planned(const struct trap_frame *f) __attribute__((noreturn)); /* main.c: the setup program has ended */
 void interrupt_handle(u32 vector);   /* external interrupt, also called by VMX with the acknowledged vector; does the EOI */

@@ -2,7 +2,6 @@
 #include "kernel/vcpu.h"
 #include "depriv/component.h"
 #include "depriv/gate.h"
-#include "depriv/guestaccess.h"
 #include "kernel/console.h"
 #include "kernel/exit.h"
 #include "kernel/frames.h"
@@ -195,9 +194,7 @@ bool vcpu_ready(struct vcpu *v)
         u32 h = READ_ONCE(v->hazards);
         if (h & HAZARD_KILL)
             return false;
-        if (h & HAZARD_MAPPED) {
-            windows_end(v);
-        } else if (v->commit_groups) { /* first: the others look at the state */
+        if (v->commit_groups || h & HAZARD_MAPPED) { /* first: the others look at the state */
             depriv_commit(v);
         } else if (h & HAZARD_YIELD) {
             hazard_clear(v, HAZARD_YIELD);

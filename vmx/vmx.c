@@ -215,7 +215,7 @@ static void write_host_cpu(struct cpu *cpu)
     struct { u16 limit; u64 base; } __attribute__((packed)) idtr;
     __asm__ volatile("sidt %0" : "=m"(idtr));
     vmcs_write(VMCS_HOST_TR_BASE, entry_tss(cpu));
-    vmcs_write(VMCS_HOST_GDTR_BASE, entry_gdt(cpu));
+    vmcs_write(VMCS_HOST_GDTR_BASE, entry_page(cpu->id, ENTRY_GDT));
     vmcs_write(VMCS_HOST_IDTR_BASE, idtr.base);
 }
 

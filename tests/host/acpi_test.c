@@ -1,33 +1,22 @@
 /* The firmware's ACPI tables: right ones are read whole; a wrong signature, length, checksum or address costs its table
  * alone. Each table lies in memory of exactly its size, so that a read beyond it is seen.
  *
- * gcc -std=gnu11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=all -I. -DACPI_PHYSICAL -o acpi_test \
- *     tests/host/acpi_test.c kernel/acpi.c -lcmocka
+ * gcc -std=gnu11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=all -I. -DSETUP_HOST -o acpi_test \
+ *     tests/host/acpi_test.c depriv/setup/acpi.c -lcmocka
  */
-// sources: -DACPI_PHYSICAL kernel/acpi.c
+// sources: -DSETUP_HOST depriv/setup/acpi.c
 #include "tests/host/boot_stub.h"
-#include "kernel/acpi.h"
 
 #define PIECES_MAX 16u
 enum { RSDT = 0x1000, XSDT = 0x2000, MADT = 0x3000, FADT = 0x4000, DSDT = 0x5000, XDSDT = 0x6000, OTHER = 0x7000, BIOS = 0xe0000 };
 #define BIOS_BYTES 0x20000u
 
-const u8 *physical(u64 pa, u64 bytes);
-
 static struct { u64 pa; u8 *bytes; u32 size; } pieces[PIECES_MAX];
 static u32 piece_count;
-static u8 rsdp[40];
+static struct setup boot;
+#define rsdp boot.rsdp
 static u8 table[4096];         /* under construction */
 static u32 size;
-
-void log_domain(const char *domain, const char *format, ...)
-{
-    va_list args;
-    (void)domain;
-    va_start(args, format);
-    vsnprintf(stub_text, sizeof(stub_text), format, args);
-    va_end(args);
-}
 
 /* Memory that is not there cannot be mapped; a length that the piece has not is a piece that the caller must not touch. */
 const u8 *physical(u64 pa, u64 bytes)
@@ -156,7 +145,6 @@ static void make_none(void)
 {
     while (piece_count)
         free(pieces[--piece_count].bytes);
-    stub_text[0] = 0;
 }
 
 static void make_all(void)
@@ -172,30 +160,37 @@ static void make_all(void)
     finish(OTHER);
 }
 
+static void parse(bool has_rsdp)
+{
+    memset(&plan, 0, sizeof(plan));
+    boot.has_rsdp = has_rsdp;
+    acpi_parse(&boot);
+}
+
 static void expect_madt(bool found)
 {
-    assert_int_equal(acpi.cpu_count, found ? 2 : 1);
-    assert_int_equal(acpi.ioapic_count, found);
-    assert_int_equal(acpi.lapic, found ? 0xfee01000 : 0xfee00000);
-    assert_int_equal(stub_text[0] == 0, found);
+    assert_int_equal(plan.cpu_count, found ? 2 : 1);
+    assert_int_equal(plan.ioapics, found);
+    assert_int_equal(plan.lapic, found ? 0xfee01000 : 0xfee00000);
+    assert_int_equal(plan.no_madt, !found);
 }
 
 static void test_good(void **state)
 {
     (void)state;
     make_all();
-    acpi_init(rsdp);
+    parse(true);
     expect_madt(true);
-    assert_int_equal(acpi.cpu_apic_id[0], 4);
-    assert_int_equal(acpi.cpu_apic_id[1], 256);
-    assert_int_equal(acpi.ioapic[0].address, 0xfec00000);
-    assert_int_equal(acpi.ioapic[0].gsi, 24);
-    assert_true(acpi.irq[0].valid);
-    assert_int_equal(acpi.irq[0].gsi, 2);
-    assert_int_equal(acpi.irq[0].flags, 0x0d);
-    assert_false(acpi.irq[1].valid);
-    assert_int_equal(acpi.pm1a_cnt, 0x604);
-    assert_int_equal(acpi.slp_typ_s5, 5);
+    assert_int_equal(plan.cpu_apic_id[0], 4);
+    assert_int_equal(plan.cpu_apic_id[1], 256);
+    assert_int_equal(plan.ioapic[0].address, 0xfec00000);
+    assert_int_equal(plan.ioapic[0].gsi, 24);
+        assert_int_equal(plan.irq[0].gsi, 2);
+    assert_int_equal(plan.irq[0].flags, 0x0d);
+    assert_int_equal(plan.irq[1].gsi, 1);
+    assert_int_equal(plan.irq[15].gsi, 15);
+    assert_int_equal(plan.pm1a_cnt, 0x604);
+    assert_int_equal(plan.slp_typ_s5, 5);
 }
 
 /* Which of the two root tables is taken; both lead to the MADT unless one is damaged. */
@@ -206,34 +201,34 @@ static void test_rsdp(void **state)
     (void)state;
     make_all();
     piece_at(RSDT, &n)[10] ^= 1; /* must not be needed */
-    acpi_init(rsdp);
+    parse(true);
     expect_madt(true);
     make_all();
     piece_at(XSDT, &n)[10] ^= 1;
-    acpi_init(rsdp);
+    parse(true);
     expect_madt(false);
     make_all();
     piece_at(XSDT, &n)[10] ^= 1;
     rsdp[15] = 0; /* ACPI 1.0 */
     make_sum(rsdp, 20, 8);
-    acpi_init(rsdp);
+    parse(true);
     expect_madt(true);
     make_all();
     piece_at(XSDT, &n)[10] ^= 1;
     rsdp[33] ^= 1; /* the extended checksum is wrong: what it covers does not count */
-    acpi_init(rsdp);
+    parse(true);
     expect_madt(true);
     make_all();
     rsdp[9] ^= 1; /* the checksum is wrong, and the BIOS area is not there */
-    acpi_init(rsdp);
+    parse(true);
     expect_madt(false);
     make_all();
     rsdp[0] = 'r';
     make_sum(rsdp, 20, 8);
-    acpi_init(rsdp);
+    parse(true);
     expect_madt(false);
     make_all();
-    acpi_init(NULL);
+    parse(false);
     expect_madt(false);
 }
 
@@ -250,7 +245,7 @@ static void test_search(void **state)
         memcpy(area + 256, "RSD PTR not one", 15);
         memcpy(area + rows[i].at, rsdp, BIOS_BYTES - rows[i].at < 36 ? BIOS_BYTES - rows[i].at : 36);
         piece_add(BIOS, area, sizeof(area));
-        acpi_init(NULL);
+        parse(false);
         expect_madt(rows[i].found);
     }
 }
@@ -267,12 +262,12 @@ static void test_root(void **state)
     x = piece_at(XSDT, &n);
     x[0] = 'Y';
     make_sum(x, n, 9);
-    acpi_init(rsdp);
+    parse(true);
     expect_madt(false);
     for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
         make_all();
         put(piece_at(XSDT, &n) + 4, lengths[i], 4);
-        acpi_init(rsdp);
+        parse(true);
         expect_madt(false);
     }
     make_all();
@@ -280,8 +275,7 @@ static void test_root(void **state)
     for (u32 k = 36; k < n; k++) { /* its last entry, the MADT, cut off at each byte */
         put(x + 4, k, 4);
         make_sum(x, k, 9);
-        stub_text[0] = 0;
-        acpi_init(rsdp);
+            parse(true);
         expect_madt(false);
     }
 }
@@ -296,14 +290,14 @@ static void test_madt(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
         make_all();
         put(piece_at(MADT, &n) + 4, lengths[i], 4);
-        acpi_init(rsdp);
+        parse(true);
         expect_madt(false);
-        assert_int_equal(acpi.pm1a_cnt, 0x604); /* the others count */
+        assert_int_equal(plan.pm1a_cnt, 0x604); /* the others count */
     }
     make_all();
     m = piece_at(MADT, &n);
     m[n - 1] ^= 1;
-    acpi_init(rsdp);
+    parse(true);
     expect_madt(false);
     for (u32 k = 36; k <= n; k++) { /* cut at each byte */
         make_none();
@@ -316,10 +310,10 @@ static void test_madt(void **state)
         free(m);
         size = k;
         finish(MADT);
-        acpi_init(rsdp);
-        assert_int_equal(acpi.ioapic_count, k >= 44 + 60);
-        assert_int_equal(acpi.irq[0].valid, k >= 44 + 70);
-        assert_int_equal(acpi.cpu_count, k >= 44 + 32 ? 2 : 1);
+        parse(true);
+        assert_int_equal(plan.ioapics, k >= 44 + 60);
+        assert_int_equal(plan.irq[0].gsi, k >= 44 + 70 ? 2 : 0);
+        assert_int_equal(plan.cpu_count, k >= 44 + 32 ? 2 : 1);
     }
 }
 
@@ -338,10 +332,10 @@ static void test_madt_entries(void **state)
             put(table + 36, 0xfee00000, 4);
             add(entry, length < 2 ? 2 : length);
             finish(MADT);
-            acpi_init(rsdp);
-            assert_int_equal(acpi.ioapic_count, type == 1 && length >= 12);
-            assert_int_equal(acpi.cpu_count, 1);
-            assert_int_equal(acpi.irq[0].valid, type == 2 && length >= 10);
+            parse(true);
+            assert_int_equal(plan.ioapics, type == 1 && length >= 12);
+            assert_int_equal(plan.cpu_count, 1);
+            assert_int_equal(plan.irq[0].gsi, type == 2 && length >= 10);
         }
     }
 }
@@ -360,10 +354,10 @@ static void test_madt_limits(void **state)
         add(ioapic, sizeof(ioapic));
     }
     finish(MADT);
-    acpi_init(rsdp);
-    assert_int_equal(acpi.cpu_count, CPUS_MAX);
-    assert_int_equal(acpi.ioapic_count, ARRAY_SIZE(acpi.ioapic));
-    assert_int_equal(acpi.cpu_apic_id[CPUS_MAX - 1], CPUS_MAX - 1);
+    parse(true);
+    assert_int_equal(plan.cpu_count, ABI_CPUS_MAX);
+    assert_int_equal(plan.ioapics, ARRAY_SIZE(plan.ioapic));
+    assert_int_equal(plan.cpu_apic_id[ABI_CPUS_MAX - 1], ABI_CPUS_MAX - 1);
 }
 
 static void run_fadt(u32 bytes, u64 x_dsdt)
@@ -374,7 +368,7 @@ static void run_fadt(u32 bytes, u64 x_dsdt)
     make_dsdt(DSDT, 5);
     make_dsdt(XDSDT, 6);
     make_fadt(bytes, x_dsdt);
-    acpi_init(rsdp);
+    parse(true);
 }
 
 static void test_fadt(void **state)
@@ -391,20 +385,20 @@ static void test_fadt(void **state)
         if (bytes >= 68)
             put(table + 64, 0x604, 4);
         finish(FADT);
-        acpi_init(rsdp);
-        assert_int_equal(acpi.pm1a_cnt, bytes >= 68 ? 0x604 : 0);
-        assert_int_equal(acpi.slp_typ_s5, bytes >= 68 ? 5 : 0xffff);
+        parse(true);
+        assert_int_equal(plan.pm1a_cnt, bytes >= 68 ? 0x604 : 0);
+        assert_int_equal(plan.slp_typ_s5, bytes >= 68 ? 5 : 0xffff);
     }
     run_fadt(148, XDSDT);
-    assert_int_equal(acpi.slp_typ_s5, 6);
+    assert_int_equal(plan.slp_typ_s5, 6);
     run_fadt(148, 0);
-    assert_int_equal(acpi.slp_typ_s5, 5);
+    assert_int_equal(plan.slp_typ_s5, 5);
     run_fadt(148, 0xffffffffffffffffull); /* nothing there */
-    assert_int_equal(acpi.slp_typ_s5, 0xffff);
+    assert_int_equal(plan.slp_typ_s5, 0xffff);
     run_fadt(148, MADT);
-    assert_int_equal(acpi.slp_typ_s5, 0xffff);
+    assert_int_equal(plan.slp_typ_s5, 0xffff);
     run_fadt(148, XSDT); /* a table, not a DSDT */
-    assert_int_equal(acpi.slp_typ_s5, 0xffff);
+    assert_int_equal(plan.slp_typ_s5, 0xffff);
 }
 
 static void run_dsdt(const u8 *aml, u32 n)
@@ -416,7 +410,7 @@ static void run_dsdt(const u8 *aml, u32 n)
     begin("DSDT", 36);
     add(aml, n);
     finish(DSDT);
-    acpi_init(rsdp);
+    parse(true);
 }
 
 static void test_s5(void **state)
@@ -429,17 +423,17 @@ static void test_s5(void **state)
 
     (void)state;
     run_dsdt(one, sizeof(one));
-    assert_int_equal(acpi.slp_typ_s5, 1);
+    assert_int_equal(plan.slp_typ_s5, 1);
     run_dsdt(wide, sizeof(wide));
-    assert_int_equal(acpi.slp_typ_s5, 7);
+    assert_int_equal(plan.slp_typ_s5, 7);
     run_dsdt(second, sizeof(second));
-    assert_int_equal(acpi.slp_typ_s5, 3);
+    assert_int_equal(plan.slp_typ_s5, 3);
     run_dsdt(large, sizeof(large));
-    assert_int_equal(acpi.slp_typ_s5, 6); /* three bits: the rest would reach SLP_EN and beyond */
+    assert_int_equal(plan.slp_typ_s5, 6); /* three bits: the rest would reach SLP_EN and beyond */
     for (u32 n = 0; n < sizeof(longest); n++) /* cut off at each byte */
         run_dsdt(longest, n);
     run_dsdt(longest, sizeof(longest));
-    assert_int_equal(acpi.slp_typ_s5, 2);
+    assert_int_equal(plan.slp_typ_s5, 2);
 }
 
 /* Random damage, with the checksums made right again: never a read beyond a table. */
@@ -460,9 +454,9 @@ static void test_damage(void **state)
             t[8 + (seed >> 8) % (n - 8)] = (u8)(seed >> 20);
             make_sum(t, n, 9);
         }
-        acpi_init(rsdp);
-        assert_in_range(acpi.cpu_count, 1, CPUS_MAX);
-        assert_in_range(acpi.ioapic_count, 0, ARRAY_SIZE(acpi.ioapic));
+        parse(true);
+        assert_in_range(plan.cpu_count, 1, ABI_CPUS_MAX);
+        assert_in_range(plan.ioapics, 0, ARRAY_SIZE(plan.ioapic));
     }
 }
 

@@ -14,7 +14,7 @@
 #include "kernel/frames.h"
 #include "kernel/isolate.h"
 #include "kernel/log.h"
-#include "kernel/options.h"
+#include "kernel/plan.h"
 
 #define POOL_BYTES (8 * MIB)
 #define CPUS_HERE  3u
@@ -31,7 +31,7 @@ extern u8 entry_text[], entry_text_end[], entry_data[], entry_data_end[];
 /* The kernel around them. */
 struct cpu cpus[CPUS_MAX];
 struct cpu_features features = { .isolated = true, .vmx = true };
-struct options options;
+struct abi_plan plan;
 struct frame_map pool_pages, guest_frames;
 u64 pool_start, pool_end = POOL_BYTES, counts[COUNTS];
 static u64 pool_next;
@@ -48,6 +48,7 @@ void *pool_alloc(unsigned pages)
 
 void pool_free(void *va, unsigned pages) { (void)va; (void)pages; }
 bool frames_is_guest(u64 pa, u64 size) { (void)size; return pa >= POOL_BYTES && pa < 2 * POOL_BYTES; }
+void idt_init(void) {}
 void log_domain(const char *domain, const char *format, ...) { (void)domain; (void)format; }
 
 void panic(const char *format, ...)
@@ -103,8 +104,8 @@ static void passes_the_trampoline(void **state)
 static void stops_at_another_page(void **state)
 {
     const u64 at[] = { KERNEL_IMAGE, ENTRY_TEXT - PAGE_SIZE, ENTRY_TEXT_END, ENTRY_DATA_START - PAGE_SIZE, ENTRY_DATA_END, POOL_REAL,
-                       KSTACK_BASE + KSTACK_STRIDE - PAGE_SIZE, DEVICE_BASE + 0xfee00000, ENTRY_CPU(0) + 0x2000, ENTRY_CPU(0) + ENTRY_GDT + PAGE_SIZE,
-                       ENTRY_CPU(CPUS_HERE), ENTRY_CPU(CPUS_MAX), ENTRY_BASE - PAGE_SIZE, LOWER_HALF | 0xffff000000000000ull, -PAGE_SIZE };
+                       KSTACK_BASE + KSTACK_STRIDE - PAGE_SIZE, DEVICE_BASE + 0xfee00000, entry_page(0, ENTRY_PAGES), entry_page(1, 0) - PAGE_SIZE,
+                       entry_page(CPUS_HERE, 0), entry_page(CPUS_MAX, 0), ENTRY_BASE - PAGE_SIZE, LOWER_HALF | 0xffff000000000000ull, -PAGE_SIZE };
     for (u32 i = 0; i < ARRAY_SIZE(at); i++) {
         char want[32];
         set_up(state);
@@ -131,7 +132,7 @@ static void stops_at_the_kernels_tables(void **state)
 /* Each page of the trampoline with one bit turned: present alone takes it away. */
 static void stops_at_a_wrong_bit(void **state)
 {
-    const u64 page[] = { ENTRY_TEXT, ENTRY_DATA_START, ENTRY_CPU(1) + ENTRY_TSS, ENTRY_CPU(1) + ENTRY_STACKS, ENTRY_CPU(2) + ENTRY_GDT };
+    const u64 page[] = { ENTRY_TEXT, ENTRY_DATA_START, entry_page(1, ENTRY_TSS), entry_page(1, ENTRY_STACKS), entry_page(2, ENTRY_GDT) };
     const u64 bits[] = { PTE_W, PTE_U, PTE_PWT, PTE_G, PTE_NX, BIT(12), BIT(20) };
     for (u32 i = 0; i < ARRAY_SIZE(page); i++) {
         for (u32 b = 0; b < ARRAY_SIZE(bits); b++) {

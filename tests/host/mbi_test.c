@@ -1,17 +1,18 @@
 /* What a boot loader may leave: multiboot2 tags and multiboot 1 structures, right ones taken whole and malformed ones refused
  * by name. Each lies in memory of exactly its size, so that a read beyond it is seen.
  *
- * gcc -std=gnu11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=all -I. -o mbi_test tests/host/mbi_test.c -lcmocka
+ * gcc -std=gnu11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=all -I. -DSETUP_HOST -o mbi_test tests/host/mbi_test.c -lcmocka
  */
-// sources:
+// sources: -DSETUP_HOST
 #include "tests/host/boot_stub.h"
 
-static const void *test_physical(u64 pa);
-#define BOOT_PHYSICAL(pa) test_physical(pa)
-#include "boot/mbi.c"
+#include "depriv/setup/mbi.c"
 
 #define PIECES_MAX 8u
 #define INFO_PA    0x10000ull
+#define BIT(n)     (1u << (n))
+
+static struct setup boot;
 
 static struct { u64 pa; void *bytes; } pieces[PIECES_MAX]; /* physical memory */
 static unsigned piece_count;
@@ -19,10 +20,11 @@ static u8 info[3 * 65536];     /* under construction */
 static u32 size;
 static u32 magic;
 
-static const void *test_physical(u64 pa)
+const u8 *physical(u64 pa, u64 bytes)
 {
     static const u8 nothing[16];
 
+    (void)bytes;
     for (unsigned i = 0; i < piece_count; i++)
         if (pieces[i].pa == pa)
             return pieces[i].bytes;
@@ -42,6 +44,7 @@ static void start(void)
     while (piece_count)
         free(pieces[--piece_count].bytes);
     memset(&boot, 0, sizeof(boot));
+    memset(&plan, 0, sizeof(plan));
     memset(info, 0, sizeof(info));
     size = 8;
 }
@@ -94,7 +97,7 @@ static u32 module_tag(u32 from, u32 to, const char *line)
 
 static void parse(void)
 {
-    boot_parse(magic, INFO_PA);
+    boot_parse(&boot, magic, INFO_PA);
 }
 
 static void parse_mb2(void)
@@ -137,17 +140,17 @@ static void test_good(void **state)
     end_tag();
     accept();
     assert_string_equal(boot.line, "end=halt x");
-    assert_string_equal(boot.loader, "GRUB 2.06");
+    assert_string_equal(plan.loader, "GRUB 2.06");
     assert_int_equal(boot.modules, 2);
     assert_int_equal(boot.module[0].start, 0x200000);
     assert_int_equal(boot.module[0].end, 0x200001);
     assert_string_equal(boot.module[0].line, "domain=a");
     assert_string_equal(boot.module[1].line, "");
-    assert_int_equal(boot.ranges, 1);
-    assert_int_equal(boot.range[0].start, 0x100000);
-    assert_int_equal(boot.range[0].end, 0x8000000);
+    assert_int_equal(plan.ranges, 1);
+    assert_int_equal(plan.range[0].start, 0x100000);
+    assert_int_equal(plan.range[0].end, 0x8000000);
     assert_true(boot.has_rsdp);
-    assert_memory_equal(boot.rsdp_copy, "RSD PTR 123456789abcdefghijklmnopqrs", 36);
+    assert_memory_equal(boot.rsdp, "RSD PTR 123456789abcdefghijklmnopqrs", 36);
     assert_true(boot.screen.present);
     assert_false(boot.screen.text);
     assert_int_equal(boot.screen.address, 0xe0000000);
@@ -229,7 +232,7 @@ static void test_sizes(void **state)
 
 static void test_lines(void **state)
 {
-    static char longest[BOOT_LINE_MAX + 2];
+    static char longest[SETUP_LINE_MAX + 2];
 
     (void)state;
     memset(longest, 'x', sizeof(longest) - 1);
@@ -244,19 +247,19 @@ static void test_lines(void **state)
     end_tag();
     refuse("a module's line is longer");
     start();
-    tag(1, longest, BOOT_LINE_MAX + 1);
+    tag(1, longest, SETUP_LINE_MAX + 1);
     memory_tag();
     end_tag();
     refuse("the command line is longer");
-    longest[BOOT_LINE_MAX - 1] = 0;
+    longest[SETUP_LINE_MAX - 1] = 0;
     start();
-    tag(1, longest, BOOT_LINE_MAX);
+    tag(1, longest, SETUP_LINE_MAX);
     tag(2, longest, 100); /* cut */
     memory_tag();
     end_tag();
     accept();
-    assert_int_equal(strlen(boot.line), BOOT_LINE_MAX - 1);
-    assert_int_equal(strlen(boot.loader), sizeof(boot.loader) - 1);
+    assert_int_equal(strlen(boot.line), SETUP_LINE_MAX - 1);
+    assert_int_equal(strlen(plan.loader), sizeof(plan.loader) - 1);
 }
 
 static void test_modules(void **state)
@@ -272,13 +275,13 @@ static void test_modules(void **state)
         end_tag();
         refuse("module 0 is at");
     }
-    for (u32 n = BOOT_MODULES_MAX; n <= BOOT_MODULES_MAX + 1; n++) {
+    for (u32 n = SETUP_MODULES_MAX; n <= SETUP_MODULES_MAX + 1; n++) {
         start();
         memory_tag();
         for (u32 i = 0; i < n; i++)
             module_tag(0x200000 + 0x1000 * i, 0x200800 + 0x1000 * i, "m");
         end_tag();
-        if (n <= BOOT_MODULES_MAX)
+        if (n <= SETUP_MODULES_MAX)
             accept();
         else
             refuse("more than 32 modules");
@@ -302,14 +305,14 @@ static void test_memory(void **state)
     put32(at, 32); /* larger entries of a later version: the one that is whole counts */
     end_tag();
     accept();
-    assert_int_equal(boot.ranges, 1);
+    assert_int_equal(plan.ranges, 1);
     start();
     at = memory_tag();
     put32(at - 4, 16 + 24 + 23); /* the second is cut off */
     put32(at + 48, 1);
     end_tag();
     accept();
-    assert_int_equal(boot.ranges, 1);
+    assert_int_equal(plan.ranges, 1);
     start();
     at = memory_tag();
     put64(at + 16, 0xffffffffffffff00ull); /* wraps */
@@ -326,7 +329,7 @@ static void test_memory(void **state)
 
 static void test_many_ranges(void **state)
 {
-    u32 n = BOOT_RANGES_MAX + 10, at;
+    u32 n = ABI_RANGES_MAX + 10, at;
 
     (void)state;
     start();
@@ -339,7 +342,7 @@ static void test_many_ranges(void **state)
     }
     end_tag();
     accept();
-    assert_int_equal(boot.ranges, BOOT_RANGES_MAX);
+    assert_int_equal(plan.ranges, ABI_RANGES_MAX);
 }
 
 /* Random damage to a good structure: taken or refused, never a read outside of it. */
@@ -420,8 +423,8 @@ static void test_mb1_good(void **state)
     assert_string_equal(boot.module[0].line, " domain=a -- x");
     assert_string_equal(boot.module[1].line, "");
     assert_int_equal(boot.module[1].end, 0x301000);
-    assert_int_equal(boot.ranges, 1);
-    assert_int_equal(boot.range[0].end, 0x8000000);
+    assert_int_equal(plan.ranges, 1);
+    assert_int_equal(plan.range[0].end, 0x8000000);
     assert_false(boot.has_rsdp);
     assert_true(boot.screen.present && boot.screen.text);
     assert_int_equal(boot.screen.address, 0xb8000);
@@ -434,7 +437,7 @@ static void test_mb1_refusals(void **state)
 {
     static const u32 list[4] = { 0x200000, 0x200000, 0x50000, 0 };
     static const u32 entries[] = { 0, 19, 128 * 1024 + 1, 0xfffffffc, 0xffffffff };
-    static char longest[BOOT_LINE_MAX + 2];
+    static char longest[SETUP_LINE_MAX + 2];
 
     (void)state;
     mb1_start(0);

@@ -1,30 +1,35 @@
 /* The command line and the module lines: each word's values and limits, what belongs together, and every refusal by its text.
  *
- * gcc -std=gnu11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=all -I. -o options_test \
- *     tests/host/options_test.c kernel/options.c depriv/words.c -lcmocka
+ * gcc -std=gnu11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=all -I. -DSETUP_HOST -o options_test \
+ *     tests/host/options_test.c depriv/setup/plan.c depriv/words.c -lcmocka
  */
-// sources: kernel/options.c depriv/words.c
+// sources: -DSETUP_HOST depriv/setup/plan.c depriv/words.c
 #include "tests/host/boot_stub.h"
-#include "kernel/options.h"
 
 #define MODULE_PAGES 16ul
 
-struct boot_info boot;
-static struct options defaults;
+#define PAGE_SIZE 4096ul
+
+static struct setup boot;
+
+static void parse(void)
+{
+    options_first(&boot);
+    options_parse(&boot);
+}
 
 static void parse_again(const char *line, const char *const *modules)
 {
     memset(&boot, 0, sizeof(boot));
-    memset(domain_configs, 0, sizeof(domain_configs));
-    options = defaults;
-    domain_config_count = 0;
-    snprintf(boot.line, sizeof(boot.line), "%s", line);
+    memset(&plan, 0, sizeof(plan));
+    plan.log_port = 1;
+    boot.line = line;
     for (; *modules; modules++) {
-        struct boot_module *m = &boot.module[boot.modules];
+        struct setup_module *m = &boot.module[boot.modules];
 
         m->start = (1 + boot.modules) * MODULE_PAGES * PAGE_SIZE;
         m->end = m->start + 100 + boot.modules;
-        snprintf(m->line, sizeof(m->line), "%s", *modules);
+        m->line = *modules;
         boot.modules++;
     }
 }
@@ -35,7 +40,7 @@ static void parse_again(const char *line, const char *const *modules)
 static void accept(const char *line, const char *const *modules)
 {
     parse_again(line, modules);
-    if (stops(options_parse))
+    if (stops(parse))
         fail_msg("\"%s\", \"%s\": %s", line, modules[0] ? modules[0] : "", stub_text);
 }
 
@@ -43,7 +48,7 @@ static void accept(const char *line, const char *const *modules)
 static void refuse(const char *line, const char *const *modules, const char *text)
 {
     parse_again(line, modules);
-    if (!stops(options_parse))
+    if (!stops(parse))
         fail_msg("\"%s\", \"%s\" was taken", line, modules[0] ? modules[0] : "");
     if (strncmp(stub_text, text, strlen(text)))
         fail_msg("\"%s\", \"%s\": %s", line, modules[0] ? modules[0] : "", stub_text);
@@ -52,32 +57,32 @@ static void refuse(const char *line, const char *const *modules, const char *tex
 static void test_options(void **state)
 {
     static const struct { const char *word; u32 end; } ends[] = {
-        { "end=poweroff", END_POWEROFF }, { "end=halt", END_HALT }, { "end=reboot", END_REBOOT },
-        { "end=isa-debug", END_ISA_DEBUG }, { "end=bochs", END_BOCHS } };
+        { "end=poweroff", ABI_END_POWEROFF }, { "end=halt", ABI_END_HALT }, { "end=reboot", ABI_END_REBOOT },
+        { "end=isa-debug", ABI_END_ISA_DEBUG }, { "end=bochs", ABI_END_BOCHS } };
 
     (void)state;
     accept("", LINES(FLAT));
-    assert_int_equal(options.log_port, 1);
-    assert_int_equal(options.cpus, 0);
-    assert_int_equal(options.pool, 0);
-    assert_int_equal(options.end, END_POWEROFF);
-    assert_false(options.quiet);
+    assert_int_equal(plan.log_port, 1);
+    assert_int_equal(plan.cpus, 0);
+    assert_int_equal(plan.pool, 0);
+    assert_int_equal(plan.end, ABI_END_POWEROFF);
+    assert_false(plan.quiet);
     accept(" \tquiet  cpus=64 pool=256\tlog=com2 ", LINES(FLAT));
-    assert_int_equal(options.log_port, 2);
-    assert_int_equal(options.cpus, 64);
-    assert_int_equal(options.pool, 256 * MIB);
-    assert_true(options.quiet);
+    assert_int_equal(plan.log_port, 2);
+    assert_int_equal(plan.cpus, 64);
+    assert_int_equal(plan.pool, 256);
+    assert_true(plan.quiet);
     accept("/boot/rung.elf cpus=1 pool=4 log=com1 cpus=2", LINES(FLAT));
-    assert_int_equal(options.cpus, 2);
-    assert_int_equal(options.pool, 4 * MIB);
-    assert_int_equal(options.log_port, 1);
-    assert_int_equal(domain_configs[0].depriv, 3);
+    assert_int_equal(plan.cpus, 2);
+    assert_int_equal(plan.pool, 4);
+    assert_int_equal(plan.log_port, 1);
+    assert_int_equal(plan.domain[0].depriv, 3);
     accept("depriv=1", LINES(FLAT, "domain=b kind=flat depriv=0"));
-    assert_int_equal(domain_configs[0].depriv, 1);
-    assert_int_equal(domain_configs[1].depriv, 0);
+    assert_int_equal(plan.domain[0].depriv, 1);
+    assert_int_equal(plan.domain[1].depriv, 0);
     for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
         accept(ends[i].word, LINES(FLAT));
-        assert_int_equal(options.end, ends[i].end);
+        assert_int_equal(plan.end, ends[i].end);
     }
 }
 
@@ -116,26 +121,26 @@ static void test_option_refusals(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         refuse(rows[i].line, LINES(FLAT), rows[i].text);
     refuse("bogus end=bochs log=com2", LINES(FLAT), "unknown option bogus:");
-    assert_int_equal(options.end, END_BOCHS);
-    assert_int_equal(options.log_port, 2);
+    assert_int_equal(plan.end, ABI_END_BOCHS);
+    assert_int_equal(plan.log_port, 2);
 }
 
 static void test_module_words(void **state)
 {
-    const struct domain_config *c = domain_configs;
+    const struct abi_domain *c = plan.domain;
 
     (void)state;
     accept("", LINES(FLAT));
-    assert_int_equal(domain_config_count, 1);
+    assert_int_equal(plan.domains, 1);
     assert_string_equal(c->name, "a");
     assert_int_equal(c->mem, 256 * MIB);
     assert_int_equal(c->vcpus, 1);
     assert_int_equal(c->cpu, ~0u);
     assert_int_equal(c->modules, 1);
-    assert_int_equal(c->module[0].start, MODULE_PAGES * PAGE_SIZE);
+    assert_int_equal(c->range[0].start, MODULE_PAGES * PAGE_SIZE);
     assert_int_equal(c->module[0].size, 100);
     accept("", LINES("/x.bin role=image mem=3 bits=16 load=0x8000 cpu=63 vcpus=1 kind=flat domain=0123456789012345678901234567890"));
-    assert_int_equal(strlen(c->name), DOMAIN_NAME - 1);
+    assert_int_equal(strlen(c->name), ABI_NAME_BYTES - 1);
     assert_int_equal(c->mem, 4 * MIB); /* rounded up */
     assert_int_equal(c->cpu, 63);
     accept("", LINES(FLAT "bits=32 mem=16384 load=ffffffff entry=0 cpu=0"));
@@ -143,44 +148,49 @@ static void test_module_words(void **state)
     assert_int_equal(c->cpu, 0);
 }
 
+/* As the domain sees it, in the strings of its information page. */
+static const char *line_of(const struct abi_domain *c, u32 module)
+{
+    return c->strings + c->module[module].line;
+}
+
 static void test_lines(void **state)
 {
     (void)state;
     accept("", LINES(FLAT "-- mem=5 role=module"));
-    assert_int_equal(domain_configs[0].mem, 256 * MIB);
+    assert_int_equal(plan.domain[0].mem, 256 * MIB);
     accept("", LINES(FLAT "\"mem=\"4 lo\\ad=5 -- x"));
-    assert_int_equal(domain_configs[0].mem, 4 * MIB);
-    assert_ptr_equal(domain_configs[0].module[0].line, boot.module[0].line);
-    assert_string_equal(domain_configs[0].module[0].line, FLAT "\"mem=\"4 lo\\ad=5 -- x");
+    assert_int_equal(plan.domain[0].mem, 4 * MIB);
+    assert_string_equal(line_of(plan.domain, 0), FLAT "\"mem=\"4 lo\\ad=5 -- x");
     accept("", LINES("kind=flat domain=a\\\"b -- y"));
-    assert_string_equal(domain_configs[0].name, "a\"b");
+    assert_string_equal(plan.domain[0].name, "a\"b");
     accept("mem=8 emulate=all", LINES(FLAT, "domain=b mem=4"));
-    assert_int_equal(domain_configs[0].mem, 8 * MIB);
-    assert_int_equal(domain_configs[1].mem, 4 * MIB);
-    assert_int_equal(domain_configs[1].emulate, EMULATE_ALL);
+    assert_int_equal(plan.domain[0].mem, 8 * MIB);
+    assert_int_equal(plan.domain[1].mem, 4 * MIB);
+    assert_int_equal(plan.domain[1].emulate, EMULATE_ALL);
 }
 
 static void test_attached(void **state)
 {
-    const struct domain_config *c = domain_configs;
+    const struct abi_domain *c = plan.domain;
 
     (void)state;
     accept("", LINES("domain=b role=initrd", "domain=a role=module -- m1", "domain=b role=component", "domain=a role=initrd -- i", FLAT,
                      "domain=b kind=linux -- x", "domain=a role=module -- m2"));
-    assert_int_equal(domain_config_count, 2);
+    assert_int_equal(plan.domains, 2);
     assert_int_equal(c[0].modules, 4);
-    assert_int_equal(c[0].module[0].start, boot.module[4].start);
-    assert_int_equal(c[0].module[1].start, boot.module[1].start);
-    assert_int_equal(c[0].module[2].start, boot.module[3].start);
-    assert_int_equal(c[0].module[3].start, boot.module[6].start);
+    assert_int_equal(c[0].range[0].start, boot.module[4].start);
+    assert_int_equal(c[0].range[1].start, boot.module[1].start);
+    assert_int_equal(c[0].range[2].start, boot.module[3].start);
+    assert_int_equal(c[0].range[3].start, boot.module[6].start);
     assert_int_equal(c[0].module[3].size, 106);
-    assert_string_equal(c[0].module[3].line, "domain=a role=module -- m2");
-    assert_int_equal(c[0].component_size, 0);
+    assert_string_equal(line_of(c, 3), "domain=a role=module -- m2");
+    assert_int_equal(c[0].component.end, 0);
     assert_string_equal(c[1].name, "b");
     assert_int_equal(c[1].modules, 2);
-    assert_int_equal(c[1].module[1].start, boot.module[0].start);
-    assert_int_equal(c[1].component_pa, boot.module[2].start);
-    assert_int_equal(c[1].component_size, 102);
+    assert_int_equal(c[1].range[1].start, boot.module[0].start);
+    assert_int_equal(c[1].component.start, boot.module[2].start);
+    assert_int_equal(c[1].component.end - c[1].component.start, 102);
 }
 
 static void test_module_refusals(void **state)
@@ -230,19 +240,23 @@ static void test_attach_refusals(void **state)
 
 static void test_limits(void **state)
 {
-    static char lines[BOOT_MODULES_MAX][48];
-    const char *list[BOOT_MODULES_MAX + 1] = { NULL };
-    static char longest[BOOT_LINE_MAX];
+    static char lines[SETUP_MODULES_MAX][48];
+    const char *list[SETUP_MODULES_MAX + 1] = { NULL };
+    static char longest[SETUP_LINE_MAX], longest_module[SETUP_LINE_MAX], second[ABI_STRINGS_BYTES - SETUP_LINE_MAX];
 
     (void)state;
-    for (unsigned i = 0; i < DOMAINS_MAX + 1; i++) {
+    memset(second, 'x', sizeof(second) - 1);
+    memcpy(second, "domain=a role=module -- ", strlen("domain=a role=module -- "));
+    memset(longest_module, 'x', sizeof(longest_module) - 1);
+    memcpy(longest_module, second, strlen("domain=a role=module -- "));
+    for (unsigned i = 0; i < ABI_DOMAINS_MAX + 1; i++) {
         snprintf(lines[i], sizeof(lines[i]), "domain=d%u kind=flat", i);
         list[i] = lines[i];
     }
     refuse("", list, "domain=d16: more than 16 domains");
-    list[DOMAINS_MAX] = NULL;
+    list[ABI_DOMAINS_MAX] = NULL;
     accept("", list);
-    assert_int_equal(domain_config_count, DOMAINS_MAX);
+    assert_int_equal(plan.domains, ABI_DOMAINS_MAX);
     memset(list, 0, sizeof(list));
     list[0] = FLAT;
     for (unsigned i = 1; i < ABI_MODULES_MAX; i++)
@@ -253,7 +267,17 @@ static void test_limits(void **state)
     memset(longest, 'x', sizeof(longest) - 1);
     memcpy(longest, FLAT "-- ", strlen(FLAT "-- "));
     accept("", LINES(longest));
-    assert_int_equal(strlen(domain_configs[0].module[0].line), BOOT_LINE_MAX - 1);
+    assert_int_equal(strlen(line_of(plan.domain, 0)), SETUP_LINE_MAX - 1);
+    assert_false(plan.domain[0].too_long);
+    accept("", LINES(longest, "domain=a role=module")); /* what fills the strings, and what does not fit any more */
+    assert_false(plan.domain[0].too_long);
+    assert_string_equal(line_of(plan.domain, 1), "domain=a role=module");
+    accept("", LINES(longest, second));
+    assert_false(plan.domain[0].too_long);
+    assert_int_equal(line_of(plan.domain, 1) + strlen(second) + 1 - plan.domain[0].strings, ABI_STRINGS_BYTES);
+    accept("", LINES(longest, second, "domain=a role=module", longest_module));
+    assert_true(plan.domain[0].too_long);
+    assert_int_equal(plan.domain[0].modules, 4);
     memset(longest, 'x', sizeof(longest) - 1);
     refuse(longest, LINES(FLAT), "unknown option xxx");
 }
@@ -266,6 +290,5 @@ int main(void)
         cmocka_unit_test(test_module_refusals), cmocka_unit_test(test_attach_refusals), cmocka_unit_test(test_limits),
     };
 
-    defaults = options;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

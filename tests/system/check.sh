@@ -21,8 +21,9 @@ layer emul '^[a-z_]+\.h$|^emul/'
 layer devices '^(devices/|depriv/abi\.h$)'
 layer vmx '^(vmx/|kernel/|depriv/(abi|gate)\.h$)'
 layer svm '^(svm/|kernel/|depriv/(abi|gate)\.h$)'
-layer kernel '^(kernel/|depriv/(abi|gate|component|format|words)\.h$)'
+layer kernel '^(kernel/|depriv/(abi|gate|component|format)\.h$)'
 layer boot '^(boot/|kernel/)'
+layer depriv/setup '^depriv/'
 layer depriv/load '^depriv/|^devices/acpipm\.h$|^dsdt\.hex$' # the tables name the ports of the ACPI device
 for f in $(sources kernel boot depriv devices emul); do
     grep -nE '\b(VMCS_|vmread\(|vmwrite\(|struct vmcb\b)' "$f" | sed "s|^|$f:|" | while read -r l; do fail "vendor detail outside vmx/ and svm/: $l"; done
@@ -51,8 +52,12 @@ if [ -f "$B/component.elf" ]; then
     nm -u "$B/component.elf" | grep -q . && fail "the ring-3 component has undefined symbols: $(nm -u "$B/component.elf" | tr -s ' \n' ' ')"
 fi
 
+if [ -f "$B/setup.o" ]; then
+    nm -u "$B/setup.o" | grep -q . && fail "the setup program has undefined symbols: $(nm -u "$B/setup.o" | tr -s ' \n' ' ')"
+fi
+
 # Ring 0 stays small. The goal is not reached yet: until it is, the size may only fall.
-ring0_goal=6000 ring0_limit=7035
+ring0_goal=6000 ring0_limit=6686
 ring0=$(tests/system/loc.sh | awk '$1 == "ring0" { print $2 }')
 [ "$ring0" -le $ring0_limit ] || fail "ring 0 has $ring0 lines, more than $ring0_limit"
 [ "$ring0" -le $ring0_goal ] || echo "check: note: ring 0 has $ring0 lines, $((ring0 - ring0_goal)) over the goal of $ring0_goal"

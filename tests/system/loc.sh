@@ -14,8 +14,8 @@ code_lines() { # files...: strip comments of C and NASM, count what is left
 }
 
 files() { find "$@" -maxdepth 1 -name '*.c' -o -maxdepth 1 -name '*.h' -o -maxdepth 1 -name '*.asm' -o -maxdepth 1 -name '*.inc' | sort; }
-ring0_depriv="depriv/abi.h depriv/gate.asm depriv/gate.c depriv/gate.h depriv/calls.c depriv/format.c depriv/format.h depriv/string.c depriv/words.c depriv/words.h depriv/component.c depriv/component.h depriv/component_image.asm depriv/guestaccess.c depriv/guestaccess.h depriv/copier.asm depriv/method0.c depriv/method1.c depriv/method2.asm"
-ring3_depriv=$(files depriv depriv/load | grep -vxF -e "$(tr ' ' '\n' <<<"$ring0_depriv")" || true)
+ring0_depriv="depriv/abi.h depriv/gate.asm depriv/gate.c depriv/gate.h depriv/calls.c depriv/format.c depriv/format.h depriv/string.c depriv/component.c depriv/component.h depriv/component_image.asm depriv/guestaccess.c depriv/guestaccess.h depriv/copier.asm depriv/method0.c depriv/method1.c depriv/method2.asm"
+ring3_depriv=$(files depriv depriv/load depriv/setup | grep -vxF -e "$(tr ' ' '\n' <<<"$ring0_depriv")" || true)
 
 # shellcheck disable=SC2046,SC2086
 {

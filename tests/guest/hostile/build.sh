@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Assembles the hostile components: one image for each row of `list`, into build/guest/hostile/. usage: build.sh [NAME...]
+# And hypervisors with a hostile setup program: build/guest/setup-ATTACK/rung32.elf for each of setup.c.
 set -euo pipefail
 cd "$(dirname "$0")"
 root=../../..
@@ -105,14 +106,36 @@ make_offsets() {
     cmp -s "$out/abi.new" "$out/abi.inc" || mv "$out/abi.new" "$out/abi.inc"
 }
 
+symbol() { nm "$root/${B:-build}/rung.elf" | sed -n "s/^\([0-9a-f]*\) . $1\$/0x\1/p"; }
+
 make_offsets
+image="KERNEL_TEXT=$(symbol trap_handle),KERNEL_DATA=$(symbol cpus),ENTRY_TEXT=$(symbol entry_text)"
 while read -r name _ _ defines _; do
     case $name in '#'* | '') continue ;; esac
     [ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
     file=$out/$name.bin
+    case $defines in *=m_kernel_*|*=m_entry_*) defines=$defines,$image && rm -f "$file" ;; esac
     [ "$file" -nt hostile.asm ] && [ "$file" -nt hostile.inc ] && [ "$file" -nt list ] && [ "$file" -nt "$out/abi.inc" ] &&
         continue
     # shellcheck disable=SC2086 # the words are words
     nasm -Werror -f bin -I ./ -I "$out/" $(printf -- '-D%s ' ${defines//,/ }) -o "$file.new" hostile.asm
     mv "$file.new" "$file"
 done <list
+
+# As the Makefile links the kernel, but for the setup program.
+setup_build() { # attack
+    local dir=$root/build/guest/setup-$1
+    [ "$dir/rung32.elf" -nt "$root/build/rung.elf" ] && [ "$dir/rung32.elf" -nt setup.c ] && return
+    mkdir -p "$dir"
+    gcc -std=gnu11 -O2 -Wall -ffreestanding -mgeneral-regs-only -mno-red-zone -fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables \
+        -I"$root" -DATTACK="$1" -Wno-unused-function -c -o "$dir/hostile.o" setup.c
+    ld -r -o "$dir/setup.o" "$dir/hostile.o"
+    local objects=() o
+    while read -r o; do # an old build's are there too
+        o=${o#"$root/build/k/"}
+        [ ! -e "$root/${o%.o}" ] || objects+=("$root/build/k/$o")
+    done < <(find "$root/build/k" -name '*.o')
+    ld -nostdlib -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments -T "$root/linker.ld" -o "$dir/rung.elf" "${objects[@]}" "$dir/setup.o"
+    objcopy -O elf32-i386 "$dir/rung.elf" "$dir/rung32.elf"
+}
+[ $# -gt 0 ] || for attack in $(sed -n 's/^static void \([a-z_]*\)(void).*/\1/p' setup.c); do setup_build "$attack"; done

@@ -581,16 +581,16 @@ o_moved:                                ; the next port says where the guest wen
 o_before:                               ; the event that ends HLT
     note    NOTE_INTR
     jmp     o_move
-o_call:                                 ; the same by STATE_SET, with another group in the reply
+o_call:                                 ; the same by STATE_SET, with another group in the reply: what the frame holds in the end counts
     mov     esi, RIP_ | CR_
     call_ring0 CALL_STATE
     expect  0
-    lie64   0, S_RIP, G_CODE + g_good - GUEST
+    mov     qword [rbp + S_RIP], 0
     mov     esi, RIP_
     call_ring0 CALL_STATE_SET
     expect  0
     or      dword [rbp + F_STATE_OUT], CR_
-    mov     qword [rbp + S_RIP], 0
+    lie64   0, S_RIP, G_CODE + g_good - GUEST
     ret
 o_after_call:
     cmp     dword [ops_done], 1

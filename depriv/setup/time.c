@@ -1,7 +1,5 @@
 /* TSC frequency against the 8254's channel 2, and the registers of the MC146818's clock, both read once at boot. */
-#include "kernel/time.h"
-#include "kernel/cpu.h"
-#include "kernel/log.h"
+#include "depriv/setup/setup.h"
 
 #define PIT_HZ        1193182u
 enum { PIT_CH2 = 0x42, PIT_CONTROL = 0x43, PORT_61 = 0x61, CMOS_INDEX = 0x70, CMOS_DATA = 0x71 }; /* ports */
@@ -11,8 +9,9 @@ enum { PIT_LATCH2 = 0x80, PIT_MODE0_2 = 0xb0 }; /* channel 2; both bytes, mode 0
 enum { MEASURE_POLLS = 100000, MEASURE_TRIES = 16, SAMPLE_TRIES = 8, CMOS_TRIES = 100000 };
 enum { CMOS_A = 0x0a, CMOS_A_UPDATE = 0x80 };
 
-u64 time_clock_tsc;
-u8 time_clock[ABI_CLOCK_BYTES];
+static u8 in8(u16 port) { u8 v; __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port)); return v; }
+static void out8(u16 port, u8 v) { __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port)); }
+static u64 rdtsc(void) { u32 a, d; __asm__ volatile("rdtsc" : "=a"(a), "=d"(d)); return (u64)d << 32 | a; }
 
 struct sample { u64 tsc, width; u32 count; }; /* width: how long it took */
 
@@ -58,7 +57,7 @@ static u8 cmos(u8 index)
     return in8(CMOS_DATA);
 }
 
-/* What tells time and date, until it is the same twice outside an update (MC146818 data sheet, "update cycle"). Ring 3 makes sense of it. */
+/* What tells time and date, until it is the same twice outside an update (MC146818 data sheet, "update cycle"). The domains' devices make sense of it. */
 static void clock_read(void)
 {
     static const u8 from[ABI_CLOCK_BYTES] = ABI_CLOCK_REGISTERS;
@@ -67,25 +66,18 @@ static void clock_read(void)
         if (cmos(CMOS_A) & CMOS_A_UPDATE)
             continue;
         for (u32 k = 0; k < ABI_CLOCK_BYTES; k++)
-            time_clock[k] = cmos(from[k]);
-        if (!memcmp(time_clock, before, sizeof(before)))
+            plan.clock[k] = cmos(from[k]);
+        if (!memcmp(plan.clock, before, sizeof(before)))
             break;
-        memcpy(before, time_clock, sizeof(before));
+        memcpy(before, plan.clock, sizeof(before));
     }
-    time_clock_tsc = rdtsc();
+    plan.clock_tsc = rdtsc();
 }
 
-void time_init(void)
+void time_measure(void)
 {
-    features.tsc_khz = measure_tsc_khz();
-    if (features.tsc_khz < 1000)
-        stop("the TSC runs at %lu kHz by the 8254 timer: no usable clock", features.tsc_khz);
+    plan.tsc_khz = measure_tsc_khz();
+    if (plan.tsc_khz < 1000)
+        stop("the TSC runs at %lu kHz by the 8254 timer: no usable clock", plan.tsc_khz);
     clock_read();
-}
-
-void time_delay_us(u32 us)
-{
-    u64 end = rdtsc() + time_us_to_tsc(us, features.tsc_khz);
-    while (rdtsc() < end)
-        cpu_relax();
 }

@@ -1,19 +1,9 @@
-/* Reads the firmware's ACPI tables (ACPI 6.4, 5.2): MADT for CPUs and I/O APICs, FADT and \_S5 for power off. */
-#include "kernel/acpi.h"
-#include "kernel/log.h"
-#include "kernel/paging.h"
-
-struct acpi_machine acpi;
+/* Reads the firmware's ACPI tables (ACPI 6.4, 5.2), every length and checksum checked: MADT for CPUs and I/O APICs, FADT and \_S5 for power off. */
+#include "depriv/setup/setup.h"
 
 struct header { char signature[4]; u32 length; u8 revision, checksum; char rest[26]; };
 _Static_assert(sizeof(struct header) == 36, "ACPI 6.4 table 5.4");
 enum { TABLE_MAX = MIB, BIOS_START = 0xe0000, BIOS_BYTES = 0x20000, RSDP1_BYTES = 20, RSDP2_BYTES = 36 };
-
-#ifndef ACPI_PHYSICAL
-#define physical(pa, bytes) ((const u8 *)paging_map_boot(pa, bytes))
-#else
-const u8 *physical(u64 pa, u64 bytes); /* a test's memory */
-#endif
 
 static bool sums_to_zero(const u8 *bytes, u32 n)
 {
@@ -49,14 +39,15 @@ static bool is(const struct header *h, const char *signature)
 
 enum { MADT_LAPIC, MADT_IOAPIC, MADT_OVERRIDE, MADT_LAPIC_ADDRESS = 5, MADT_X2APIC = 9 };
 #define LAPIC_ENABLED 1u
+#define LAPIC_DEFAULT 0xfee00000u
 
 static void add_cpu(u32 apic_id, u32 flags)
 {
     bool known = false;
-    for (u32 i = 0; i < acpi.cpu_count; i++) /* a CPU may be listed as local APIC and as x2APIC */
-        known |= acpi.cpu_apic_id[i] == apic_id;
-    if (flags & LAPIC_ENABLED && !known && acpi.cpu_count < CPUS_MAX)
-        acpi.cpu_apic_id[acpi.cpu_count++] = apic_id;
+    for (u32 i = 0; i < plan.cpu_count; i++) /* a CPU may be listed as local APIC and as x2APIC */
+        known |= plan.cpu_apic_id[i] == apic_id;
+    if (flags & LAPIC_ENABLED && !known && plan.cpu_count < ABI_CPUS_MAX)
+        plan.cpu_apic_id[plan.cpu_count++] = apic_id;
 }
 
 static void madt_entry(const u8 *e, u32 length)
@@ -67,11 +58,13 @@ static void madt_entry(const u8 *e, u32 length)
     } else if (type == MADT_X2APIC && length >= 16) {
         add_cpu((u32)field(e + 4, 4), (u32)field(e + 8, 4));
     } else if (type == MADT_LAPIC_ADDRESS && length >= 12) {
-        acpi.lapic = field(e + 4, 8);
-    } else if (type == MADT_IOAPIC && length >= 12 && acpi.ioapic_count < ARRAY_SIZE(acpi.ioapic)) {
-        acpi.ioapic[acpi.ioapic_count++] = (struct acpi_ioapic){ field(e + 4, 4), (u32)field(e + 8, 4) };
-    } else if (type == MADT_OVERRIDE && length >= 10 && e[3] < ARRAY_SIZE(acpi.irq)) {
-        acpi.irq[e[3]] = (struct acpi_override){ (u32)field(e + 4, 4), (u16)field(e + 8, 2), true };
+        plan.lapic = field(e + 4, 8);
+    } else if (type == MADT_IOAPIC && length >= 12 && plan.ioapics < ARRAY_SIZE(plan.ioapic)) {
+        plan.ioapic[plan.ioapics].address = (u32)field(e + 4, 4);
+        plan.ioapic[plan.ioapics++].gsi = (u32)field(e + 8, 4);
+    } else if (type == MADT_OVERRIDE && length >= 10 && e[3] < ARRAY_SIZE(plan.irq)) {
+        plan.irq[e[3]].gsi = (u32)field(e + 4, 4);
+        plan.irq[e[3]].flags = (u32)field(e + 8, 2);
     }
 }
 
@@ -80,7 +73,7 @@ static void madt_parse(const struct header *h)
     const u8 *bytes = (const u8 *)h;
     if (h->length < 44)
         return;
-    acpi.lapic = field(bytes + 36, 4);
+    plan.lapic = field(bytes + 36, 4);
     for (u32 at = 44; at + 2 <= h->length && bytes[at + 1] >= 2 && bytes[at + 1] <= h->length - at; at += bytes[at + 1])
         madt_entry(bytes + at, bytes[at + 1]);
 }
@@ -100,7 +93,7 @@ static void s5_find(const struct header *dsdt)
             continue;
         at += 1 + (b[at + 1] >> 6) + 1 + 1; /* package length bytes, element count */
         if (at + 1 < dsdt->length)
-            acpi.slp_typ_s5 = (b[at] == AML_BYTE ? b[at + 1] : b[at]) & SLP_TYP_MASK;
+            plan.slp_typ_s5 = (b[at] == AML_BYTE ? b[at + 1] : b[at]) & SLP_TYP_MASK;
         return;
     }
 }
@@ -112,7 +105,7 @@ static void fadt_parse(const struct header *h)
     u64 x_dsdt = h->length >= FADT_X_DSDT + 8 ? field(bytes + FADT_X_DSDT, 8) : 0;
     if (h->length < FADT_PM1A_CNT + 4)
         return;
-    acpi.pm1a_cnt = (u16)field(bytes + FADT_PM1A_CNT, 4);
+    plan.pm1a_cnt = (u16)field(bytes + FADT_PM1A_CNT, 4);
     dsdt = table(x_dsdt ? x_dsdt : field(bytes + FADT_DSDT, 4));
     if (dsdt && is(dsdt, "DSDT"))
         s5_find(dsdt);
@@ -145,21 +138,31 @@ static void root_parse(const struct header *root, u32 entry)
     }
 }
 
-void acpi_init(const u8 *rsdp)
+static u32 own_apic_id(void)
+{
+    u32 a = 1, b, c, d;
+    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
+    return b >> 24;
+}
+
+/* The RSDP is the boot loader's, or searched for in the BIOS area (also when that is none). */
+void acpi_parse(const struct setup *s)
 {
     const struct header *root = NULL;
+    const u8 *rsdp = s->has_rsdp && is_rsdp(s->rsdp) ? s->rsdp : rsdp_search();
     bool xsdt;
-    acpi = (struct acpi_machine){ .slp_typ_s5 = 0xffff, .lapic = 0xfee00000 };
-    if (!rsdp || !is_rsdp(rsdp))
-        rsdp = rsdp_search();
+    plan.slp_typ_s5 = 0xffff;
+    plan.lapic = LAPIC_DEFAULT;
+    for (u32 i = 0; i < ARRAY_SIZE(plan.irq); i++)
+        plan.irq[i].gsi = i;
     xsdt = rsdp && rsdp[15] >= 2 && field(rsdp + 24, 8) && sums_to_zero(rsdp, RSDP2_BYTES);
     if (rsdp)
         root = table(xsdt ? field(rsdp + 24, 8) : field(rsdp + 16, 4));
     if (root && is(root, xsdt ? "XSDT" : "RSDT"))
         root_parse(root, xsdt ? 8 : 4);
-    if (!acpi.cpu_count) {
-        log_line("no ACPI MADT: one CPU, no I/O APIC");
-        acpi.cpu_count = 1;
-        acpi.cpu_apic_id[0] = cpuid(1, 0).ebx >> 24;
+    if (!plan.cpu_count) {
+        plan.no_madt = 1;
+        plan.cpu_count = 1;
+        plan.cpu_apic_id[0] = own_apic_id();
     }
 }

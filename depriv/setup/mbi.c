@@ -1,18 +1,13 @@
-/* Reads what the boot loader left, multiboot2 tags or a multiboot 1 structure, with every length checked. Runs on the boot tables. */
-#include "kernel/boot.h"
-#include "kernel/log.h"
+/* Reads what the boot loader left, multiboot2 tags or a multiboot 1 structure, with every length checked. */
+#include "depriv/setup/setup.h"
 
 enum { MB1_LOADER_MAGIC = 0x2badb002, MB2_LOADER_MAGIC = 0x36d76289 }; /* what eax holds on entry */
 enum { VGA_TEXT = 0xb8000, VGA_COLUMNS = 80, VGA_ROWS = 25, VGA_CELL = 2 };
 #define MBI_MAX (128u * 1024)
-#define REACH   (4 * GIB) /* what the boot tables map */
+#define REACH   (4 * GIB) /* of modules */
+#define PAGE    4096ul
 
-struct boot_info boot;
-
-/* A byte of physical memory below 4 GiB: the boot tables map it there. Tests put their own memory behind it. */
-#ifndef BOOT_PHYSICAL
-#define BOOT_PHYSICAL(pa) ((const void *)(u64)(pa))
-#endif
+static const void *at_physical(u64 pa) { return physical(pa, 0); } /* below 4 GiB */
 
 /* Multiboot 1 has the file's name before the words that the user wrote. */
 static const char *behind_name(const char *line, u64 max)
@@ -23,33 +18,29 @@ static const char *behind_name(const char *line, u64 max)
     return line + n;
 }
 
-static void copy_line(char *to, const char *from, u64 max, const char *what)
+static const char *whole_line(const char *line, u64 max, const char *what)
 {
     u64 n = 0;
-    while (n < max && from[n])
+    while (n < max && line[n])
         n++;
-    if (n == max || n >= BOOT_LINE_MAX)
-        stop("boot information: %s is longer than %u bytes or has no end", what, BOOT_LINE_MAX - 1);
-    memcpy(to, from, n + 1);
+    if (n == max || n >= SETUP_LINE_MAX)
+        stop("boot information: %s is longer than %u bytes or has no end", what, SETUP_LINE_MAX - 1);
+    return line;
 }
 
-static void add_module(u64 start, u64 end, const char *line, u64 line_max)
+static void add_module(struct setup *s, u64 start, u64 end, const char *line, u64 line_max)
 {
-    struct boot_module *m = &boot.module[boot.modules];
-    if (boot.modules == BOOT_MODULES_MAX)
-        stop("boot information: more than %u modules", BOOT_MODULES_MAX);
-    if (start >= end || end > REACH || start % PAGE_SIZE)
-        stop("boot information: module %u is at %lx to %lx: empty, above 4 GiB or not on a page boundary", boot.modules, start, end);
-    m->start = start;
-    m->end = end;
-    copy_line(m->line, line, line_max, "a module's line");
-    boot.modules++;
+    if (s->modules == SETUP_MODULES_MAX)
+        stop("boot information: more than %u modules", SETUP_MODULES_MAX);
+    if (start >= end || end > REACH || start % PAGE)
+        stop("boot information: module %u is at %lx to %lx: empty, above 4 GiB or not on a page boundary", s->modules, start, end);
+    s->module[s->modules++] = (struct setup_module){ start, end, whole_line(line, line_max, "a module's line") };
 }
 
 static void add_range(u64 start, u64 length, u32 type)
 {
-    if (type == 1 && boot.ranges < BOOT_RANGES_MAX && start + length > start)
-        boot.range[boot.ranges++] = (struct boot_range){ start, start + length };
+    if (type == 1 && plan.ranges < ABI_RANGES_MAX && start + length > start)
+        plan.range[plan.ranges++] = (struct abi_range){ start, start + length };
 }
 
 /* ---- multiboot2 (specification 2.0, 3.6) ------------------------------------------------------------------------------------- */
@@ -61,27 +52,29 @@ struct mb2_entry { u64 start, length; u32 type, reserved; };
 struct mb2_screen { struct mb2_tag tag; u64 address; u32 pitch, width, height; u8 bpp, kind; u16 reserved; };
 enum { SCREEN_RGB = 1, SCREEN_TEXT = 2 }; /* mb2_screen.kind */
 
-static void mb2_line(const struct mb2_tag *t)
+static void mb2_line(struct setup *s, const struct mb2_tag *t)
 {
-    copy_line(boot.line, (const char *)(t + 1), t->size - sizeof(*t), "the command line");
+    s->line = whole_line((const char *)(t + 1), t->size - sizeof(*t), "the command line");
 }
 
-static void mb2_loader(const struct mb2_tag *t)
+static void mb2_loader(struct setup *s, const struct mb2_tag *t)
 {
-    u64 n = min_u64(t->size - sizeof(*t), sizeof(boot.loader) - 1);
-    memcpy(boot.loader, t + 1, n);
-    boot.loader[n] = 0;
+    u64 n = min_u64(t->size - sizeof(*t), sizeof(plan.loader) - 1);
+    (void)s;
+    memcpy(plan.loader, t + 1, n);
+    plan.loader[n] = 0;
 }
 
-static void mb2_module(const struct mb2_tag *t)
+static void mb2_module(struct setup *s, const struct mb2_tag *t)
 {
     const struct mb2_module *m = (const void *)t;
-    add_module(m->start, m->end, m->line, t->size - sizeof(*m));
+    add_module(s, m->start, m->end, m->line, t->size - sizeof(*m));
 }
 
-static void mb2_mmap(const struct mb2_tag *t)
+static void mb2_mmap(struct setup *s, const struct mb2_tag *t)
 {
     const struct mb2_mmap *m = (const void *)t;
+    (void)s;
     if (m->entry_size < sizeof(struct mb2_entry) || m->entry_size > t->size || m->entry_size % 8) /* specification 2.0, 3.6.8 */
         stop("boot information: multiboot2 tag 6 (memory map) has entries of %u bytes", m->entry_size);
     for (u32 at = sizeof(*m); at + m->entry_size <= t->size; at += m->entry_size) {
@@ -90,24 +83,24 @@ static void mb2_mmap(const struct mb2_tag *t)
     }
 }
 
-static void mb2_screen(const struct mb2_tag *t)
+static void mb2_screen(struct setup *s, const struct mb2_tag *t)
 {
-    const struct mb2_screen *s = (const void *)t;
-    boot.screen = (struct boot_screen){ s->address, s->pitch, s->width, s->height, s->bpp, s->kind == SCREEN_RGB || s->kind == SCREEN_TEXT,
-                                        s->kind == SCREEN_TEXT };
+    const struct mb2_screen *f = (const void *)t;
+    s->screen = (__typeof__(s->screen)){ f->address, f->pitch, f->width, f->height, f->bpp, f->kind == SCREEN_RGB || f->kind == SCREEN_TEXT,
+                                         f->kind == SCREEN_TEXT };
 }
 
-static void mb2_rsdp(const struct mb2_tag *t)
+static void mb2_rsdp(struct setup *s, const struct mb2_tag *t)
 {
-    memcpy(boot.rsdp_copy, t + 1, min_u64(t->size - sizeof(*t), sizeof(boot.rsdp_copy)));
-    boot.has_rsdp = true;
+    memcpy(s->rsdp, t + 1, min_u64(t->size - sizeof(*t), sizeof(s->rsdp)));
+    s->has_rsdp = true;
 }
 
 /* The tags that Rung uses; least is the smallest size that holds what is read of it. Others are passed over. */
 static const struct mb2_row {
     u32 type, least;
     const char *name;
-    void (*take)(const struct mb2_tag *t);
+    void (*take)(struct setup *s, const struct mb2_tag *t);
 } mb2_rows[] = {
     { 1,  sizeof(struct mb2_tag) + 1,    "command line", mb2_line },
     { 2,  sizeof(struct mb2_tag) + 1,    "loader name",  mb2_loader },
@@ -119,7 +112,7 @@ static const struct mb2_row {
 };
 #define MB2_END 0u
 
-static void mb2_tag(const struct mb2_tag *t, u32 at, u32 left)
+static void mb2_tag(struct setup *s, const struct mb2_tag *t, u32 at, u32 left)
 {
     const struct mb2_row *row = NULL;
     for (u32 i = 0; i < ARRAY_SIZE(mb2_rows) && !row; i++)
@@ -129,10 +122,10 @@ static void mb2_tag(const struct mb2_tag *t, u32 at, u32 left)
         stop("boot information: multiboot2 tag %u (%s) at byte %u has size %u; %lu to %u are possible", t->type,
              row ? row->name : "not used by Rung", at, t->size, row ? row->least : sizeof(*t), left);
     if (row)
-        row->take(t);
+        row->take(s, t);
 }
 
-static void mb2_parse(const u8 *info)
+static void mb2_parse(struct setup *s, const u8 *info)
 {
     u32 total = *(const u32 *)info;
     u32 at = 8;
@@ -142,7 +135,7 @@ static void mb2_parse(const u8 *info)
         const struct mb2_tag *t = (const void *)(info + at);
         if (t->type == MB2_END)
             return;
-        mb2_tag(t, at, total - at);
+        mb2_tag(s, t, at, total - at);
         at += (u32)ALIGN_UP(t->size, 8ul);
     }
     stop("boot information: multiboot2 structure of %u bytes has no end tag", total);
@@ -153,22 +146,22 @@ static void mb2_parse(const u8 *info)
 struct mb1_info { u32 flags, lower, upper, device, line, modules, module_list, symbols[4], mmap_length, mmap; };
 struct mb1_module { u32 start, end, line, reserved; };
 struct mb1_entry { u32 size; u64 start, length; u32 type; } __attribute__((packed));
-enum { MB1_LINE = BIT(2), MB1_MODULES = BIT(3), MB1_MMAP = BIT(6) }; /* mb1_info.flags: what is valid */
+enum { MB1_LINE = 1 << 2, MB1_MODULES = 1 << 3, MB1_MMAP = 1 << 6 }; /* mb1_info.flags: what is valid */
 
-static void mb1_parse(const struct mb1_info *i)
+static void mb1_parse(struct setup *s, const struct mb1_info *i)
 {
-    const struct mb1_module *m = BOOT_PHYSICAL(i->module_list);
-    str_copy(boot.loader, "multiboot 1", sizeof(boot.loader));
+    const struct mb1_module *m = at_physical(i->module_list);
+    str_copy(plan.loader, "multiboot 1", sizeof(plan.loader));
     /* Who starts Rung this way leaves the BIOS's text mode. */
-    boot.screen = (struct boot_screen){ VGA_TEXT, VGA_CELL * VGA_COLUMNS, VGA_COLUMNS, VGA_ROWS, 8 * VGA_CELL, true, true };
+    s->screen = (__typeof__(s->screen)){ VGA_TEXT, VGA_CELL * VGA_COLUMNS, VGA_COLUMNS, VGA_ROWS, 8 * VGA_CELL, true, true };
     if (i->flags & MB1_LINE)
-        copy_line(boot.line, behind_name(BOOT_PHYSICAL(i->line), BOOT_LINE_MAX), BOOT_LINE_MAX, "the command line");
+        s->line = whole_line(behind_name(at_physical(i->line), SETUP_LINE_MAX), SETUP_LINE_MAX, "the command line");
     for (u32 k = 0; i->flags & MB1_MODULES && k < i->modules; k++)
-        add_module(m[k].start, m[k].end, behind_name(BOOT_PHYSICAL(m[k].line), BOOT_LINE_MAX), BOOT_LINE_MAX);
+        add_module(s, m[k].start, m[k].end, behind_name(at_physical(m[k].line), SETUP_LINE_MAX), SETUP_LINE_MAX);
     if (!(i->flags & MB1_MMAP) || i->mmap_length > MBI_MAX)
         stop("boot information: multiboot flags %x, memory map of %u bytes: a memory map (flag 6) is needed", i->flags, i->mmap_length);
     for (u32 at = 0; at + sizeof(struct mb1_entry) <= i->mmap_length;) {
-        const struct mb1_entry *e = BOOT_PHYSICAL(i->mmap + at);
+        const struct mb1_entry *e = at_physical(i->mmap + at);
         add_range(e->start, e->length, e->type);
         if (e->size < sizeof(*e) - 4 || e->size > MBI_MAX)
             stop("boot information: multiboot memory map has an entry of %u bytes", e->size);
@@ -176,14 +169,14 @@ static void mb1_parse(const struct mb1_info *i)
     }
 }
 
-void boot_parse(u32 magic, u64 info)
+void boot_parse(struct setup *s, u32 magic, u64 info)
 {
     if (magic == MB2_LOADER_MAGIC)
-        mb2_parse(BOOT_PHYSICAL(info));
+        mb2_parse(s, at_physical(info));
     else if (magic == MB1_LOADER_MAGIC)
-        mb1_parse(BOOT_PHYSICAL(info));
+        mb1_parse(s, at_physical(info));
     else
         stop("started with magic %x: boot with GRUB's multiboot2 command, or QEMU -kernel", magic);
-    if (!boot.ranges)
+    if (!plan.ranges)
         stop("boot information: the memory map has no usable memory");
 }

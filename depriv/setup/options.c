@@ -1,17 +1,12 @@
 /* The hypervisor's command line and the modules' lines, by tables. An unknown word of the command line stops; those of an image's line are
  * the loader's, in ring 3, which knows them or refuses the image. */
-#include "kernel/options.h"
+#include "depriv/setup/setup.h"
 #include "depriv/words.h"
-#include "kernel/log.h"
-
-struct options options = { .log_port = 1, .quanta = 100 };
-struct domain_config domain_configs[DOMAINS_MAX];
-u32 domain_config_count;
 
 enum role { ROLE_IMAGE, ROLE_INITRD, ROLE_MODULE, ROLE_COMPONENT };
 
 struct module_words { /* what one module line says */
-    struct domain_config config;
+    struct abi_domain config;
     u32 role;
     const char *image_word;     /* the last of the words that only an image may have */
 };
@@ -23,28 +18,28 @@ struct word_row {
     u64 low, high;
     u32 offset, bytes;          /* of the field */
 };
+#define NUMBER_END (1ul << 40) /* more than any limit */
 #define FIELD(type, member) offsetof(struct type, member), sizeof(((struct type *)0)->member)
 
 static const struct word_row option_words[] = {
-    { "log", "com1 com2", 1, 0, FIELD(options, log_port) },
-    { "end", "poweroff halt reboot isa-debug bochs", END_POWEROFF, 0, FIELD(options, end) },
-    { "cpus", NULL, 1, CPUS_MAX_OPTION, FIELD(options, cpus) },
-    { "pool", NULL, 4, 256, FIELD(options, pool) },
-    { "depriv.quanta", NULL, 1, 1000000, FIELD(options, quanta) },
-    { "aspace", "shared isolated", ASPACE_SHARED, 0, FIELD(options, aspace) },
+    { "log", "com1 com2", 1, 0, FIELD(abi_plan, log_port) },
+    { "end", "poweroff halt reboot isa-debug bochs", ABI_END_POWEROFF, 0, FIELD(abi_plan, end) },
+    { "cpus", NULL, 1, ABI_CPUS_MAX, FIELD(abi_plan, cpus) },
+    { "pool", NULL, 4, 256, FIELD(abi_plan, pool) },
+    { "depriv.quanta", NULL, 1, 1000000, FIELD(abi_plan, quanta) },
+    { "aspace", "shared isolated", ABI_ASPACE_SHARED, 0, FIELD(abi_plan, aspace) },
 };
-#define OPTIONS_FIRST 2u /* log and end: they say where a complaint about the others goes, and how it ends */
+#define OPTIONS_FIRST 2u /* log and end */
 
 static const struct word_row role_word[] = { { "role", "image initrd module component", ROLE_IMAGE, 0, FIELD(module_words, role) } };
 static const struct word_row image_words[] = { /* of a domain, and, on the command line, of those that do not say */
     { "mem", NULL, 2, 16384, FIELD(module_words, config.mem) },
     { "vcpus", NULL, 1, ABI_VCPUS_MAX, FIELD(module_words, config.vcpus) },
-    { "cpu", NULL, 0, CPUS_MAX_OPTION - 1, FIELD(module_words, config.cpu) },
+    { "cpu", NULL, 0, ABI_CPUS_MAX - 1, FIELD(module_words, config.cpu) },
     { "depriv", NULL, 0, 3, FIELD(module_words, config.depriv) },
     { "emulate", "exits forced all", EMULATE_EXITS, 0, FIELD(module_words, config.emulate) },
     { "guestmem", "map window copy", ABI_GUESTMEM_MAP, 0, FIELD(module_words, config.guestmem) },
 };
-static struct module_words defaults;
 
 static char *next_word(char **at, const char *line)
 {
@@ -57,7 +52,7 @@ static char *next_word(char **at, const char *line)
 static u64 number(const char *word, const char *digits, const struct word_row *row)
 {
     u64 v = 0;
-    for (const char *d = digits; *d && v < BIT(40); d++) {
+    for (const char *d = digits; *d && v < NUMBER_END; d++) {
         if (*d < '0' || *d > '9')
             stop("%s: not a decimal number", word);
         v = v * 10 + (u64)(*d - '0');
@@ -95,44 +90,47 @@ static bool word_take(const char *word, const struct word_row *rows, u32 count, 
     return false;
 }
 
-/* Takes the words that the first `rows` rows know, and unless all of them are asked for leaves the others alone. */
-static void options_words(u32 rows)
+/* Takes the words that the first `rows` rows know, and with `defaults` all: those that are left must be of an image. */
+static void options_words(const struct setup *s, u32 rows, struct module_words *defaults)
 {
-    static char line[BOOT_LINE_MAX];
-    char *at = line, *word;
-    str_copy(line, boot.line, sizeof(line));
+    char line[SETUP_LINE_MAX], *at = line, *word;
+    str_copy(line, s->line, sizeof(line));
     while ((word = next_word(&at, line)) != NULL) {
         if (str_equal(word, "quiet"))
-            options.quiet = true;
-        else if (!word_take(word, option_words, rows, &options) && rows == ARRAY_SIZE(option_words) &&
-                 !word_take(word, image_words, ARRAY_SIZE(image_words), &defaults))
+            plan.quiet = true;
+        else if (!word_take(word, option_words, rows, &plan) && defaults &&
+                 !word_take(word, image_words, ARRAY_SIZE(image_words), defaults))
             stop("unknown option %s: log= end= cpus= pool= depriv.quanta= aspace= quiet, and mem= vcpus= cpu= depriv= emulate= guestmem= are known", word);
     }
 }
 
-static struct domain_config *find_config(const char *name)
+void options_first(const struct setup *s)
 {
-    for (u32 i = 0; i < domain_config_count; i++)
-        if (str_equal(domain_configs[i].name, name))
-            return &domain_configs[i];
+    options_words(s, OPTIONS_FIRST, NULL);
+}
+
+static struct abi_domain *find_domain(const char *name)
+{
+    for (u32 i = 0; i < plan.domains; i++)
+        if (str_equal(plan.domain[i].name, name))
+            return &plan.domain[i];
     return NULL;
 }
 
-static void module_name(struct domain_config *c, const char *word, const char *name)
+static void module_name(struct abi_domain *c, const char *word, const char *name)
 {
-    if (!*name || strlen(name) >= DOMAIN_NAME)
-        stop("%s: a name of 1 to %u characters is needed", word, DOMAIN_NAME - 1);
+    if (!*name || strlen(name) >= ABI_NAME_BYTES)
+        stop("%s: a name of 1 to %u characters is needed", word, ABI_NAME_BYTES - 1);
     for (const char *n = name; *n; n++)
         if (*n <= ' ' || *n > '~')
             stop("%s: a name of letters, digits and punctuation is needed", word);
-    str_copy(c->name, name, DOMAIN_NAME);
+    str_copy(c->name, name, ABI_NAME_BYTES);
 }
 
 /* Cuts the words of a line, up to "--" or its end. */
 static void module_line(char *line, struct module_words *m)
 {
     char *at = line, *word;
-    *m = defaults;
     while ((word = next_word(&at, line)) != NULL && !str_equal(word, "--")) {
         const char *name = word_value(word, "domain");
         if (name)
@@ -143,71 +141,76 @@ static void module_line(char *line, struct module_words *m)
     }
 }
 
-static void add_range(struct domain_config *c, const struct boot_module *b)
+/* The domain's loader gets the lines as they are. */
+static void add_module(struct abi_domain *c, const struct setup_module *b)
 {
-    if (c->modules == ABI_MODULES_MAX)
+    u32 n = c->modules, used = n ? c->module[n - 1].line + (u32)strlen(c->strings + c->module[n - 1].line) + 1 : 0;
+    if (n == ABI_MODULES_MAX)
         stop("domain=%s: more than %u modules", c->name, ABI_MODULES_MAX);
-    c->module[c->modules++] = (struct module_range){ b->start, b->end - b->start, b->line };
+    c->modules++;
+    c->range[n] = (struct abi_range){ b->start, b->end };
+    c->too_long |= used + strlen(b->line) >= sizeof(c->strings);
+    c->module[n] = (struct abi_module){ .size = b->end - b->start, .line = c->too_long ? 0 : used };
+    if (!c->too_long)
+        str_copy(c->strings + used, b->line, sizeof(c->strings) - used);
 }
 
-static void add_image(const struct module_words *m, const struct boot_module *b)
+static void add_image(const struct module_words *m, const struct setup_module *b)
 {
-    struct domain_config *c = &domain_configs[domain_config_count];
-    if (find_config(m->config.name))
+    struct abi_domain *c = &plan.domain[plan.domains];
+    if (find_domain(m->config.name))
         stop("domain=%s: two images have this name", m->config.name);
-    if (domain_config_count == DOMAINS_MAX)
-        stop("domain=%s: more than %u domains", m->config.name, DOMAINS_MAX);
+    if (plan.domains == ABI_DOMAINS_MAX)
+        stop("domain=%s: more than %u domains", m->config.name, ABI_DOMAINS_MAX);
     if (m->config.vcpus != 1)
         stop("vcpus=%u: guests with several vcpus are not supported yet, use vcpus=1", m->config.vcpus);
     if (m->config.depriv == 0 && m->config.guestmem != ABI_GUESTMEM_MAP)
         stop("domain=%s: depriv=0 has guestmem=map", m->config.name);
-    domain_config_count++;
+    plan.domains++;
     *c = m->config;
     c->mem = ALIGN_UP(c->mem * MIB, PAGE_2M);
-    add_range(c, b);
+    add_module(c, b);
 }
 
-static void attach(const struct module_words *m, const struct boot_module *b)
+static void attach(const struct module_words *m, const struct setup_module *b)
 {
-    struct domain_config *c = find_config(m->config.name);
+    struct abi_domain *c = find_domain(m->config.name);
     if (!c)
         stop("domain=%s: no module with role=image has this name", m->config.name);
     if (m->image_word)
         stop("%s: domain %s has it in the line of a module without role=image, where it has no meaning", m->image_word, c->name);
     if (m->role != ROLE_COMPONENT) {
-        add_range(c, b);
+        add_module(c, b);
         return;
     }
-    if (c->component_size)
+    if (c->component.end)
         stop("domain=%s: two modules with role=component", c->name);
     if (c->depriv == 0)
         stop("domain=%s: depriv=0 would run its own component in ring 0", c->name);
-    c->component_pa = b->start;
-    c->component_size = b->end - b->start;
+    c->component = (struct abi_range){ b->start, b->end };
 }
 
 /* Images first, so that what belongs to them may come in any order. */
-void options_parse(void)
+static void modules_pass(const struct setup *s, const struct module_words *defaults, bool images)
 {
-    static char line[BOOT_LINE_MAX];
-    static struct module_words m;
-    defaults = (struct module_words){ .config = { .mem = 256, .vcpus = 1, .cpu = ~0u, .depriv = 3 } };
-    options_words(OPTIONS_FIRST);
-    options_words(ARRAY_SIZE(option_words));
-    options.pool *= MIB;
-    for (u32 pass = 0; pass < 2; pass++) {
-        for (u32 i = 0; i < boot.modules; i++) {
-            struct boot_module *b = &boot.module[i];
-            str_copy(line, b->line, sizeof(line));
-            module_line(line, &m);
-            if (!m.config.name[0])
-                stop("module %u: domain=NAME is missing in its line: %s", i, b->line);
-            if (pass == 0 && m.role == ROLE_IMAGE)
-                add_image(&m, b);
-            else if (pass == 1 && m.role != ROLE_IMAGE)
-                attach(&m, b);
-        }
+    for (u32 i = 0; i < s->modules; i++) {
+        char line[SETUP_LINE_MAX];
+        struct module_words m = *defaults;
+        str_copy(line, s->module[i].line, sizeof(line));
+        module_line(line, &m);
+        if (!m.config.name[0])
+            stop("module %u: domain=NAME is missing in its line: %s", i, s->module[i].line);
+        if ((m.role == ROLE_IMAGE) == images)
+            (images ? add_image : attach)(&m, &s->module[i]);
     }
-    if (!domain_config_count)
+}
+
+void options_parse(const struct setup *s)
+{
+    struct module_words defaults = { .config = { .mem = 256, .vcpus = 1, .cpu = ~0u, .depriv = 3 } };
+    options_words(s, ARRAY_SIZE(option_words), &defaults);
+    modules_pass(s, &defaults, true);
+    modules_pass(s, &defaults, false);
+    if (!plan.domains)
         stop("no domain: give GRUB a module2 line such as: module2 /vmlinuz domain=linux kind=linux mem=256 -- console=ttyS0");
 }

@@ -1,0 +1,62 @@
+/* The setup program: ring 3 at boot, from what boot loader and firmware left to the plan that ring 0 checks. What its parts share. */
+#ifndef DEPRIV_SETUP_SETUP_H
+#define DEPRIV_SETUP_SETUP_H
+
+#include "depriv/abi.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef uint64_t u64;
+
+#define ARRAY_SIZE(a)   (sizeof(a) / sizeof((a)[0]))
+#define ALIGN_UP(x, a)  (((x) + (a) - 1) & ~((a) - 1))
+#define KIB             1024ul
+#define MIB             (1024ul * 1024)
+#define GIB             (1024ul * 1024 * 1024)
+#define PAGE_2M         (2 * MIB)
+
+#define SETUP_MODULES_MAX 32u
+#define SETUP_LINE_MAX    2048u
+
+/* What the boot loader handed over, in one form whichever protocol it spoke; what the plan takes as it is is there already. */
+struct setup {
+    const char *line;           /* hypervisor options; lines end within SETUP_LINE_MAX bytes */
+    u32 modules;
+    struct setup_module { u64 start, end; const char *line; } module[SETUP_MODULES_MAX];
+    struct { u64 address; u32 pitch, width, height, bpp; bool present, text; } screen;
+    bool has_rsdp;              /* rsdp is what the boot loader passed on (UEFI) */
+    u8 rsdp[40];
+};
+
+/* The program has no variable but the plan: the rest of its memory is read-only. */
+#ifdef SETUP_HOST               /* tests bring both */
+extern struct abi_plan plan;
+const u8 *physical(u64 pa, u64 bytes);
+#else
+#define plan (*(struct abi_plan *)ABI_PLAN_BASE)
+const u8 *physical(u64 pa, u64 bytes); /* NULL: out of the boot tables' reach */
+#endif
+
+/* The machine or the configuration cannot be used: ring 0 prints this line and ends the machine. */
+void stop(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+void boot_parse(struct setup *s, u32 magic, u64 info); /* fills s, plan.loader and plan.range */
+void options_first(const struct setup *s);   /* where a complaint goes, and how it ends */
+void options_parse(const struct setup *s);   /* the others, and plan.domain; behind boot_parse() */
+void acpi_parse(const struct setup *s);      /* plan.lapic to plan.slp_typ_s5; without tables one CPU and no I/O APIC */
+void time_measure(void);                     /* plan.tsc_khz, plan.clock */
+
+void *memcpy(void *restrict to, const void *restrict from, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+size_t strlen(const char *s);
+bool str_equal(const char *a, const char *b);
+void str_copy(char *to, const char *from, size_t size); /* always ends with NUL */
+
+static inline u64 min_u64(u64 a, u64 b) { return a < b ? a : b; }
+static inline u64 max_u64(u64 a, u64 b) { return a > b ? a : b; }
+
+#endif

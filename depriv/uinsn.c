@@ -193,10 +193,12 @@ static struct operation operation;
 
 static __attribute__((noinline)) void prepare(struct abi_frame *f, const struct abi_info *info, struct platform *platform, struct guestmem *mem)
 {
+    bool mapped = mem->policy == ABI_GUESTMEM_MAP;
     operation = (struct operation){ .frame = f, .info = info, .platform = platform, .mem = mem, .ctx = {
         .gpr = f->gpr, .state = (struct emul_state *)&f->state, .cr4_valid = info->cr4, .efer_valid = EFER_VALID, .bytes = f->insn,
         .ops = &ops[mem->policy][0], .opaque = &operation, .decoded = &decoded,
-        .walks = mem->policy == ABI_GUESTMEM_MAP ? &walks : NULL, .touched = mem->count } }; /* walks: what phys_map gives must stay */
+        .walks = mapped ? &walks : NULL, .touched = mem->count, .ram = mem->base, .ram_start = ABI_HOLE_END, /* most of it */
+        .ram_size = mapped && mem->ram_low > ABI_HOLE_END ? mem->ram_low - ABI_HOLE_END : 0 } };
     cpu_limits(&operation.ctx);
 }
 

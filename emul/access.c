@@ -114,7 +114,7 @@ static unsigned device_piece(uint64_t gpa, unsigned size)
     return piece;
 }
 
-int emul_load_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t *value, unsigned cause)
+static int load_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t *value, unsigned cause)
 {
     const struct emul_ops *ops = ctx->ops;
 
@@ -139,16 +139,15 @@ int emul_load_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, ui
 
 static inline int load_part(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t *value, unsigned cause)
 {
-    const struct emul_ops *ops = ctx->ops;
-    void *p = ops->phys_map ? ops->phys_map(ctx->opaque, gpa, 0, cause) : 0;
+    const void *p = emul_pointer(ctx, gpa, 0, cause);
 
     if (!p)
-        return emul_load_device(ctx, gpa, size, value, cause);
+        return load_device(ctx, gpa, size, value, cause);
     *value = emul_load_direct(p, size);
     return 0;
 }
 
-int emul_store_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t value, unsigned cause)
+static int store_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t value, unsigned cause)
 {
     const struct emul_ops *ops = ctx->ops;
 
@@ -171,38 +170,37 @@ int emul_store_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, u
 
 static inline int store_part(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t value, unsigned cause)
 {
-    const struct emul_ops *ops = ctx->ops;
-    void *p = ops->phys_map ? ops->phys_map(ctx->opaque, gpa, 1, cause) : 0;
+    void *p = emul_pointer(ctx, gpa, 1, cause);
 
     if (!p)
-        return emul_store_device(ctx, gpa, size, value, cause);
+        return store_device(ctx, gpa, size, value, cause);
     emul_store_direct(p, size, value);
     return 0;
 }
 
-int emul_load_parts(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause)
+int emul_load_far(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause)
 {
     uint64_t high;
     int status;
 
-    if (!place->size[1])
-        return emul_load_device(ctx, place->gpa[0], place->size[0], value, cause); /* the short way has asked for RAM */
+    if (place->host == EMUL_DEVICE)
+        return load_device(ctx, place->gpa[0], place->size[0], value, cause);
     status = load_part(ctx, place->gpa[0], place->size[0], value, cause);
-    if (status)
+    if (status || !place->size[1])
         return status;
     status = load_part(ctx, place->gpa[1], place->size[1], &high, cause);
     *value |= high << place->size[0] * 8;
     return status;
 }
 
-int emul_store_parts(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause)
+int emul_store_far(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause)
 {
     int status;
 
-    if (!place->size[1])
-        return emul_store_device(ctx, place->gpa[0], place->size[0], value, cause);
+    if (place->host == EMUL_DEVICE)
+        return store_device(ctx, place->gpa[0], place->size[0], value, cause);
     status = store_part(ctx, place->gpa[0], place->size[0], value, cause);
-    if (status)
+    if (status || !place->size[1])
         return status;
     return store_part(ctx, place->gpa[1], place->size[1], value >> place->size[0] * 8, cause);
 }

@@ -43,10 +43,10 @@ static inline uint64_t emul_load_direct(const volatile void *p, unsigned size)
     const volatile uint8_t *bytes = p;
     uint64_t value = 0;
 
-    if (size == 8)
-        return *(const emul_loose64 *)p;
     if (size == 4)
         return *(const emul_loose32 *)p;
+    if (size == 8)
+        return *(const emul_loose64 *)p;
     if (size == 1)
         return *bytes;
     if (size == 2)
@@ -60,10 +60,10 @@ static inline void emul_store_direct(volatile void *p, unsigned size, uint64_t v
 {
     volatile uint8_t *bytes = p;
 
-    if (size == 8) {
-        *(emul_loose64 *)p = value;
-    } else if (size == 4) {
+    if (size == 4) {
         *(emul_loose32 *)p = value;
+    } else if (size == 8) {
+        *(emul_loose64 *)p = value;
     } else if (size == 2) {
         *(emul_loose16 *)p = value;
     } else {
@@ -74,46 +74,28 @@ static inline void emul_store_direct(volatile void *p, unsigned size, uint64_t v
 
 /* Move a resolved operand of up to 8 bytes; 0, or EMUL_UNHANDLED when a callback is missing (nothing was moved). Bytes outside RAM
  * go to the device callbacks in naturally aligned pieces, in rising order. */
-int emul_load_parts(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause);
-int emul_store_parts(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause);
-int emul_load_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t *value, unsigned cause); /* not, or not by pointer, RAM */
-int emul_store_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t value, unsigned cause);
+int emul_load_far(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause);
+int emul_store_far(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause);
 
 static inline int emul_load(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause)
 {
-    const void *p = place->host;
-
-    if (!p && !place->size[1] && ctx->ops->phys_map)
-        p = ctx->ops->phys_map(ctx->opaque, place->gpa[0], 0, cause);
-    if (p == EMUL_DEVICE)
-        return emul_load_device(ctx, place->gpa[0], place->size[0], value, cause);
-    if (!p)
-        return emul_load_parts(ctx, place, value, cause);
-    *value = emul_load_direct(p, place->size[0]);
+    if ((uintptr_t)place->host <= (uintptr_t)EMUL_DEVICE)
+        return emul_load_far(ctx, place, value, cause);
+    *value = emul_load_direct(place->host, place->size[0]);
     return EMUL_DONE;
 }
 
 static inline int emul_store(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause)
 {
-    void *p = place->host;
-
-    if (!p && !place->size[1] && ctx->ops->phys_map)
-        p = ctx->ops->phys_map(ctx->opaque, place->gpa[0], 1, cause);
-    if (p == EMUL_DEVICE)
-        return emul_store_device(ctx, place->gpa[0], place->size[0], value, cause);
-    if (!p)
-        return emul_store_parts(ctx, place, value, cause);
-    emul_store_direct(p, place->size[0], value);
+    if ((uintptr_t)place->host <= (uintptr_t)EMUL_DEVICE)
+        return emul_store_far(ctx, place, value, cause);
+    emul_store_direct(place->host, place->size[0], value);
     return EMUL_DONE;
 }
 
 /* The same of up to 64 bytes. */
 int emul_load_bytes(const struct emul_ctx *ctx, const struct emul_place *place, void *data, unsigned cause);
 int emul_store_bytes(const struct emul_ctx *ctx, const struct emul_place *place, const void *data, unsigned cause);
-
-/* Fetches at CS:RIP and decodes: result->insn, ->bytes. EMUL_DONE; EMUL_FAULT: the fetch faults; EMUL_RETRY: the bytes are
- * no valid instruction; result->vector is then the fault that they are (#UD, #GP). */
-int emul_fetch(struct emul_ctx *ctx, struct emul_result *result);
 
 /* EMUL_PF_U at CPL 3, else 0: emul_cpl() in fewer steps. */
 static inline unsigned emul_user(const struct emul_ctx *ctx)

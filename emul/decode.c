@@ -106,6 +106,7 @@ static unsigned take_immediate(struct emul_insn *insn, const uint8_t *p, uint32_
 
     if (attr & A_MOFFS) {
         size = insn->addrsize;
+        insn->mod = 0; /* memory, though without ModRM */
         insn->disp_size = size;
         insn->disp = emul_read_signed(p, size);
         if (size < 8)
@@ -229,7 +230,7 @@ static int decode_legacy(struct emul_insn *insn, const uint8_t *p, int at, const
 /* Opcodes that are none: escapes to other maps, vector prefixes, and 63, which 64-bit mode means otherwise. */
 static int decode_escape(struct emul_insn *insn, const uint8_t *p, unsigned kind, unsigned mode)
 {
-    static const struct emul_cell movsxd = { EMUL_MOVSXD, FORM_Gv_Ed, SIZE_V, 0, ATTR_Gv_Ed };
+    static const struct emul_cell movsxd = { { { EMUL_MOVSXD, FORM_Gv_Ed } }, SIZE_V, PLAIN_NOT, ATTR_Gv_Ed };
     const struct emul_cell *cell = &emul_legacy[EMUL_MAP_1][p[0]];
     int at = 1;
 
@@ -296,35 +297,31 @@ static __attribute__((noinline)) int decode_any(struct emul_insn *insn, const ui
     return taken > 0 ? (int)pos : EMUL_INVALID;
 }
 
-/* An opcode at bytes[at], without prefixes but REX, which needs no more than its cell says. All else is decode_any()'s. */
+/* The opcode before bytes[at], without prefixes but REX, which needs no more than its cell says; the fields are set by groups. */
 static inline __attribute__((always_inline)) int decode_plain(struct emul_insn *insn, const uint8_t *bytes, unsigned at, unsigned map,
-                                                              unsigned rex, unsigned mode)
+                                                              unsigned rex, unsigned mode, const struct emul_cell *cell)
 {
-    const struct emul_cell *cell = &emul_legacy[map][bytes[at]];
-    unsigned size = mode & 3;
-    uint32_t attr;
+    unsigned plain = cell->plain, size = mode & 3, prefix = rex ? EMUL_PFX_REX : 0;
 
-    emul_preset(insn, size, size * 4);
-    insn->map = map;
-    insn->opcode = bytes[at++];
-    if (rex) {
-        insn->rex = rex & 0xf;
-        insn->prefix = EMUL_PFX_REX;
-    }
-    if (cell->attr & A_BY_REG)
-        cell = &emul_by_reg[cell->op][bytes[at] >> 3 & 7];
-    attr = cell->attr;
-    insn->op = cell->op;
-    insn->form = cell->form;
-    if (cell->op == EMUL_BAD || (attr & (A_SPLIT | A_EARLY | A_LATE | (A_IMM & ~(A_IB | A_IZ)))))
-        return decode_any(insn, bytes, EMUL_INSN_MAX, mode);
-    insn->opsize = emul_opsize[cell->size][size][rex >> 2 & 2];
-    if (attr & A_MODRM) {
+    insn->opcode_group = cell->op_form | size << 24 | (uint64_t)(map | (unsigned)bytes[at - 1] << 8 | prefix << 24) << 32;
+    insn->size_group = EMUL_DS | size << 10 | (unsigned)emul_opsize[cell->size][size][rex >> 2 & 2] << 16 | (rex & 0xf) << 24;
+    insn->vector_group = 0;
+    insn->disp = 0;
+    insn->imm = 0;
+    insn->imm2 = 0;
+    if (plain & PLAIN_MODRM) {
+        unsigned tail = emul_modrm_tail[bytes[at]];
+
         emul_set_modrm(insn, bytes[at++], rex);
-        at += take_memory32(insn, bytes + at, rex);
+        if (tail == 1)
+            insn->disp = (int8_t)bytes[at++];
+        else if (tail)
+            at += take_memory32(insn, bytes + at, rex);
+    } else {
+        insn->modrm_group = (struct emul_modrm){ .mod = 3, .base = EMUL_REG_NONE, .index = EMUL_REG_NONE };
     }
-    if (attr & A_IMM) {
-        insn->imm_size = attr & A_IB ? 1 : 4; /* no 66 */
+    if (plain & (PLAIN_IB | PLAIN_IZ)) {
+        insn->imm_size = plain & PLAIN_IB ? 1 : 4; /* no 66 */
         insn->imm = emul_read_signed(bytes + at, insn->imm_size);
         at += insn->imm_size;
     }
@@ -332,31 +329,43 @@ static inline __attribute__((always_inline)) int decode_plain(struct emul_insn *
     return at;
 }
 
-static __attribute__((noinline)) int decode_prefixed(struct emul_insn *insn, const uint8_t *bytes, unsigned kind, unsigned mode)
+/* What is not plain at once: behind REX, or by ModRM.reg. */
+static __attribute__((noinline)) int decode_prefixed(struct emul_insn *insn, const uint8_t *bytes, unsigned mode)
 {
-    unsigned rex = 0, at = 0;
+    unsigned rex = 0, map = EMUL_MAP_1, at = 0, kind = emul_prefix[bytes[0]];
+    const struct emul_cell *cell;
 
     if (kind == PK_REX && (mode & 3) == EMUL_MODE64) {
         rex = bytes[at++];
         kind = emul_prefix[bytes[at]];
     }
-    if (kind == PK_NONE)
-        return decode_plain(insn, bytes, at, EMUL_MAP_1, rex, mode);
-    if (kind == PK_ESCAPE)
-        return decode_plain(insn, bytes, at + 1, EMUL_MAP_0F, rex, mode);
-    return decode_any(insn, bytes, EMUL_INSN_MAX, mode);
+    if (kind == PK_ESCAPE) {
+        map = EMUL_MAP_0F;
+        at++;
+    } else if (kind != PK_NONE) {
+        return decode_any(insn, bytes, EMUL_INSN_MAX, mode);
+    }
+    cell = &emul_legacy[map][bytes[at++]];
+    if (cell->plain == PLAIN_GROUP)
+        cell = &emul_by_reg[cell->op][bytes[at] >> 3 & 7];
+    if (cell->plain < PLAIN_YES)
+        return decode_any(insn, bytes, EMUL_INSN_MAX, mode);
+    return decode_plain(insn, bytes, at, map, rex, mode, cell);
 }
 
 /* The common case is done in half of the instructions: 32- and 64-bit code, all bytes at hand, no prefix but REX, maps 1 and 0F, no
  * rules of its own, one plain immediate. decode_any() would answer the same. */
 int emul_decode(struct emul_insn *insn, const uint8_t *bytes, unsigned avail, unsigned mode)
 {
-    unsigned kind;
+    const struct emul_cell *cell;
 
     if (avail < EMUL_INSN_MAX || (mode & 3) == EMUL_MODE16)
         return decode_any(insn, bytes, avail, mode);
-    kind = emul_prefix[bytes[0]];
-    if (kind == PK_NONE)
-        return decode_plain(insn, bytes, 0, EMUL_MAP_1, 0, mode);
-    return decode_prefixed(insn, bytes, kind, mode);
+    cell = &emul_legacy[EMUL_MAP_1][bytes[0]];
+    if (cell->plain >= PLAIN_YES)
+        return decode_plain(insn, bytes, 1, EMUL_MAP_1, 0, mode, cell);
+    cell = &emul_legacy[EMUL_MAP_0F][bytes[1]];
+    if (bytes[0] == 0x0f && cell->plain >= PLAIN_YES)
+        return decode_plain(insn, bytes, 2, EMUL_MAP_0F, 0, mode, cell);
+    return decode_prefixed(insn, bytes, mode);
 }

@@ -71,7 +71,7 @@ enum { EMUL_ES, EMUL_CS, EMUL_SS, EMUL_DS, EMUL_FS, EMUL_GS, EMUL_SEGS, EMUL_SEG
 struct emul_modrm {
     uint8_t has_modrm;
     uint8_t modrm;               /* raw, 0 if there is none */
-    uint8_t mod, reg, rm;        /* reg and rm extended by REX.R and REX.B; mod is 3 without ModRM */
+    uint8_t mod, reg, rm;        /* reg and rm extended by REX.R and REX.B; mod is 3 without ModRM, but 0 with a direct offset */
     uint8_t base, index;         /* general register, EMUL_REG_RIP, EMUL_REG_NONE; index of VSIB: vector register 0-31 */
     uint8_t disp_size;           /* bytes in the instruction */
 };

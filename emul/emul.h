@@ -71,7 +71,7 @@ struct emul_ops {
      * negative: not RAM. 16 bytes are aligned. */
     int (*phys_cmpxchg)(void *opaque, uint64_t gpa, unsigned size, const void *old, const void *new_value, unsigned cause);
     /* Optional: the byte at gpa, directly addressable up to the end of its page; NULL: not RAM. With it the copies above are used for
-     * instruction bytes and tables only. */
+     * instruction bytes and tables only. `write`: 0, or not. */
     void *(*phys_map)(void *opaque, uint64_t gpa, int write, unsigned cause);
 
     uint32_t (*port_in)(void *opaque, uint16_t port, unsigned size);
@@ -104,21 +104,20 @@ struct emul_ops {
 #define EMUL_IS_AMD    0x2u /* 66 on near branches, SYSENTER and SYSCALL by mode, null selectors in SYSRET (APM3) */
 
 /* Work that is kept from one call to the next, for whoever has many; all bytes 0: empty. Decoded instructions are compared with the
- * bytes that they came from, so they are always right. Translations are right until the guest would have to invalidate them: the
+ * bytes that they came from, so they are always right while features stay. Translations are right until the guest would have to invalidate them: the
  * library drops them on MOV CR and INVLPG, the caller (emul_cache_flush) on whatever else it does to the vcpu. */
 #define EMUL_CACHE_PAGES 16u
 #define EMUL_CACHE_INSNS 64u
 struct emul_cache {
     struct { uint64_t tag, gpa; } page[2][EMUL_CACHE_PAGES]; /* reads and fetches, writes */
 };
-/* What the executor makes of a decoded instruction before it looks at the vcpu; its own business (exec.c). */
-struct emul_plan {
-    const void *row;
-    uint16_t may;
-    uint8_t flags, memory, dst, src, third, src_size;
+struct emul_known {
+    struct emul_insn insn;
+    uint64_t low, high, mask_low, mask_high; /* it is the same if these bits of the 16 bytes are */
+    uint64_t mode;                     /* enum emul_mode, plus 1 */
 };
 struct emul_decoded {
-    struct { uint64_t low, high, mask_low, mask_high; uint32_t mode; struct emul_insn insn; struct emul_plan plan; } entry[EMUL_CACHE_INSNS];
+    struct emul_known entry[EMUL_CACHE_INSNS];
 };
 void emul_cache_flush(struct emul_cache *cache);
 
@@ -126,7 +125,7 @@ void emul_cache_flush(struct emul_cache *cache);
  * registers, is repeated by comparing them. Always right, as long as the pointers of phys_map stay what they are. */
 #define EMUL_WALKS 8u
 struct emul_walk {
-    uint64_t tag, cr0, cr3, cr4, efer, gpa;
+    uint64_t tag, cr3, cr4, efer, gpa;
     struct { const volatile uint64_t *at; uint64_t entry; } level[4];
 };
 struct emul_walks {
@@ -153,7 +152,12 @@ struct emul_ctx {
     struct emul_cache *cache;          /* or NULL */
     struct emul_decoded *decoded;      /* or NULL */
     struct emul_walks *walks;          /* or NULL: used without a cache */
-    uint64_t *touched;                 /* or NULL: [EMUL_FOR_WALK] counts the reads that a repeated walk makes */
+    /* RAM that is always directly addressable: gpa is at ram + gpa, if it is in [ram_start, ram_start + ram_size), whole pages, and is
+     * counted in touched[cause]. For other RAM phys_map is asked. */
+    uint8_t *ram;
+    uint64_t ram_start, ram_size;
+    uint64_t *touched;                 /* [EMUL_CAUSES]; with ram_size or walks */
+    const struct emul_port_exit *port_exit; /* the library's own: of emul_string_io() */
 };
 
 enum emul_status {
@@ -202,10 +206,15 @@ enum emul_class { EMUL_CLASS_CPUID, EMUL_CLASS_RDMSR, EMUL_CLASS_WRMSR, EMUL_CLA
 struct emul_result {
     uint32_t status;                   /* enum emul_status */
     uint32_t iterations;               /* elements moved by a string instruction */
-    uint8_t step;                      /* with EMUL_DONE: RFLAGS.TF was set, a single-step #DB is due behind the instruction */
-    uint8_t halted;                    /* with EMUL_DONE: it was HLT */
-    uint8_t have;                      /* bytes fetched, of which insn->length count */
-    uint8_t class;                     /* of emul_length(): enum emul_class of what is there */
+    union {
+        struct {
+            uint8_t step;              /* with EMUL_DONE: RFLAGS.TF was set, a single-step #DB is due behind the instruction */
+            uint8_t halted;            /* with EMUL_DONE: it was HLT */
+            uint8_t class;             /* of emul_length(): enum emul_class of what is there */
+            uint8_t have;              /* bytes fetched, of which insn->length count */
+        };
+        uint32_t marks;                /* all four */
+    };
     uint8_t vector;                    /* with EMUL_FAULT */
     uint8_t has_error;
     uint8_t pad[2];
@@ -215,9 +224,7 @@ struct emul_result {
     uint64_t dr6;                      /* with #DB: bits to set in DR6 */
     const struct emul_insn *insn;      /* decoded: here or in ctx->decoded; valid until the next call */
     uint8_t bytes[16];                 /* as fetched */
-    const struct emul_plan *plan;
     struct emul_insn store;
-    struct emul_plan store_plan;
 };
 
 /* What an I/O exit said of an INS or OUTS: another instruction by now is answered with EMUL_RETRY. */

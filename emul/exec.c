@@ -5,57 +5,61 @@
 
 #define LOCK_TRIES 64u             /* lost races for a locked operand before the guest is entered again (E22) */
 
-/* Where an operand that is no memory is: the offset in struct emul_insn of a register's number, or one of these. */
-enum operand_at { AT_NONE, AT_OPCODE, AT_AX, AT_IMM, AT_ONE, AT_CL, AT_REG = offsetof(struct emul_insn, reg), AT_RM = offsetof(struct emul_insn, rm),
-                  AT_VVVV = offsetof(struct emul_insn, vvvv) };
-_Static_assert(offsetof(struct emul_insn, reg) > AT_CL && offsetof(struct emul_insn, rm) > AT_CL && offsetof(struct emul_insn, vvvv) > AT_CL,
-               "register numbers lie behind the codes");
+/* Where an operand that is no memory is: the offset in struct emul_insn of a register's number, or one of the codes below. Of an opcode
+ * byte the register is a part; `encoding` of legacy instructions is 0, as is RAX. */
+enum operand_at { AT_NONE, AT_IMM, AT_ONE, AT_CL, AT_CODES, AT_OPCODE = offsetof(struct emul_insn, opcode),
+                  AT_AX = offsetof(struct emul_insn, encoding), AT_REG = offsetof(struct emul_insn, reg),
+                  AT_RM = offsetof(struct emul_insn, rm), AT_VVVV = offsetof(struct emul_insn, vvvv) };
+_Static_assert(AT_OPCODE >= AT_CODES && (int)EMUL_LEGACY == (int)EMUL_RAX, "offsets lie behind the codes");
 
-/* The same in a plan: the offset of the register in gpr[], AH and its like one byte up, or one of these. */
-enum { PLAN_REGISTERS = 0x80, PLAN_NONE = PLAN_REGISTERS, PLAN_IMM, PLAN_ONE };
-
-/* Which operand is memory unless ModRM names a register; ROLE_ALWAYS: it has no ModRM. */
-#define ROLE_DST    1u
-#define ROLE_SRC    2u
-#define ROLE_ALWAYS 4u
+/* Which operand is memory where ModRM, or the offset instead of it, names some. */
+#define MEMORY_DST 1u
+#define MEMORY_SRC 2u
 
 /* The operands of a form that are fetched and committed here; forms without a row are their handlers' own. size: bytes of the
- * source if it is not the operand size. */
-struct operand_row { uint8_t role, dst, src, third, size; };
-#define E1             { ROLE_DST, AT_RM, 0, 0, 0 }
-#define E2(source)     { ROLE_DST, AT_RM, AT_##source, 0, 0 }
-#define E3(source, third) { ROLE_DST, AT_RM, AT_##source, AT_##third, 0 }
-#define G2(size)       { ROLE_SRC, AT_REG, AT_RM, 0, size }
-#define G3(third)      { ROLE_SRC, AT_REG, AT_RM, AT_##third, 0 }
-#define PLAIN(dst, src) { 0, AT_##dst, AT_##src, 0, 0 }
+ * source if they are fewer than the operand size. */
+struct operand_row { uint8_t memory, dst, src, third, size, pad[3]; };
+#define SIZE_ANY 8
+#define E1             E2(NONE)
+#define E2(source)     E3(source, NONE)
+#define E3(source, third) { MEMORY_DST, AT_RM, AT_##source, AT_##third, SIZE_ANY, { 0 } }
+#define G2(size)       { MEMORY_SRC, AT_REG, AT_RM, AT_NONE, size, { 0 } }
+#define G3(third)      { MEMORY_SRC, AT_REG, AT_RM, AT_##third, SIZE_ANY, { 0 } }
+#define PLAIN(dst, src) { 0, AT_##dst, AT_##src, AT_NONE, SIZE_ANY, { 0 } }
+#define OFFSET(memory) { MEMORY_##memory, AT_AX, AT_AX, AT_NONE, SIZE_ANY, { 0 } }
 static const struct operand_row operands[FORMS_END] = {
-    [FORM_Eb_Gb] = E2(REG), [FORM_Ev_Gv] = E2(REG), [FORM_Gb_Eb] = G2(0), [FORM_Gv_Ev] = G2(0), [FORM_AL_Ib] = PLAIN(AX, IMM),
+    [FORM_Eb_Gb] = E2(REG), [FORM_Ev_Gv] = E2(REG), [FORM_Gb_Eb] = G2(SIZE_ANY), [FORM_Gv_Ev] = G2(SIZE_ANY), [FORM_AL_Ib] = PLAIN(AX, IMM),
     [FORM_rAX_Iz] = PLAIN(AX, IMM), [FORM_Zv] = PLAIN(OPCODE, NONE), [FORM_Zq] = PLAIN(OPCODE, NONE), [FORM_Zb_Ib] = PLAIN(OPCODE, IMM),
     [FORM_Zv_Iv] = PLAIN(OPCODE, IMM), [FORM_Zv_rAX] = PLAIN(OPCODE, AX), [FORM_Eb_Ib] = E2(IMM), [FORM_Ev_Iz] = E2(IMM),
     [FORM_Ev_Ib] = E2(IMM), [FORM_Ev] = E1, [FORM_Eb] = E1, [FORM_Eq] = E1, [FORM_En] = E1, [FORM_Ew] = E1, [FORM_Eb_1] = E2(ONE),
     [FORM_Ev_1] = E2(ONE), [FORM_Eb_CL] = E2(CL), [FORM_Ev_CL] = E2(CL), [FORM_Ev_Gv_Ib] = E3(REG, IMM), [FORM_Ev_Gv_CL] = E3(REG, CL),
     [FORM_Gv_Ev_Iz] = G3(IMM), [FORM_Gv_Ev_Ib] = G3(IMM), [FORM_Gv_Eb] = G2(1), [FORM_Gv_Ew] = G2(2), [FORM_Gv_Ed] = G2(4),
-    [FORM_Gd_Eb] = G2(1), [FORM_Gd_Ev] = G2(0), [FORM_Gy_Ey] = G2(0), [FORM_My_Gy] = E2(REG), [FORM_Gv_Mv] = G2(0), [FORM_Mv_Gv] = E2(REG),
+    [FORM_Gd_Eb] = G2(1), [FORM_Gd_Ev] = G2(SIZE_ANY), [FORM_Gy_Ey] = G2(SIZE_ANY), [FORM_My_Gy] = E2(REG), [FORM_Gv_Mv] = G2(SIZE_ANY), [FORM_Mv_Gv] = E2(REG),
     [FORM_Ew_Gw] = E2(REG), [FORM_Rv] = E1, [FORM_Gy_By_Ey] = G3(VVVV), [FORM_Gy_Ey_By] = G3(VVVV),
-    [FORM_By_Ey] = { ROLE_SRC, AT_VVVV, AT_RM, 0, 0 }, [FORM_Gy_Ey_Ib] = G3(IMM),
-    [FORM_AL_Ob] = { ROLE_SRC | ROLE_ALWAYS, AT_AX, AT_AX, 0, 0 }, [FORM_rAX_Ov] = { ROLE_SRC | ROLE_ALWAYS, AT_AX, AT_AX, 0, 0 },
-    [FORM_Ob_AL] = { ROLE_DST | ROLE_ALWAYS, AT_AX, AT_AX, 0, 0 }, [FORM_Ov_rAX] = { ROLE_DST | ROLE_ALWAYS, AT_AX, AT_AX, 0, 0 },
+    [FORM_By_Ey] = { MEMORY_SRC, AT_VVVV, AT_RM, AT_NONE, SIZE_ANY, { 0 } }, [FORM_Gy_Ey_Ib] = G3(IMM),
+    [FORM_AL_Ob] = OFFSET(SRC), [FORM_rAX_Ov] = OFFSET(SRC), [FORM_Ob_AL] = OFFSET(DST), [FORM_Ov_rAX] = OFFSET(DST),
 };
 
-int exec_resolve_long(struct exec *x, uint64_t offset, unsigned size, unsigned access, struct emul_place *place)
+int exec_resolve_at(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access, struct emul_place *place)
 {
-    const struct emul_insn *insn = x->insn;
     uint64_t linear;
     int status;
 
-    if (insn->addrsize < 8)
-        offset &= insn->mode == EMUL_MODE64 ? ~0ull : emul_size_mask(insn->addrsize);
     if (!x->ctx->exit_known || (x->s->rflags & RFLAGS_AC))
-        return emul_resolve(x->ctx, x->mode, insn->seg, offset, size, access, place, x->result);
-    status = emul_linear(x->ctx, x->mode, insn->seg, offset, size, access, &linear, x->result);
+        return emul_resolve(x->ctx, x->mode, seg, offset, size, access, place, x->result);
+    status = emul_linear(x->ctx, x->mode, seg, offset, size, access, &linear, x->result);
     if (status || exec_exit_access(x, linear, size, access, place))
         return status;
     return emul_translate(x->ctx, x->mode, linear, size, access | emul_user(x->ctx), place, x->result);
+}
+
+int exec_resolve(struct exec *x, uint64_t skip, unsigned size, unsigned access, struct emul_place *place)
+{
+    uint64_t offset = exec_offset(x) + skip;
+
+    if (x->mode != EMUL_MODE64)
+        offset &= emul_size_mask(x->insn->addrsize);
+    return exec_resolve_at(x, x->insn->seg, offset, size, access, place);
 }
 
 int exec_load(struct exec *x, uint64_t skip, unsigned size, uint64_t *value)
@@ -74,87 +78,28 @@ int exec_store(struct exec *x, uint64_t skip, unsigned size, uint64_t value)
     return status ? status : emul_store(x->ctx, &place, value, EMUL_FOR_OPERAND);
 }
 
-static unsigned plan_register(const struct emul_insn *insn, unsigned reg, unsigned size)
+/* A register operand where it lies. */
+static inline uint8_t *operand_register(struct exec *x, unsigned at, unsigned size)
 {
-    if (size == 1 && !(insn->prefix & EMUL_PFX_REX) && (reg & ~3u) == 4)
-        return (reg - 4) * 8 + 1;
-    return (reg & (EMUL_GPRS - 1)) * 8;
-}
-
-static unsigned plan_operand(const struct emul_insn *insn, unsigned at, unsigned size)
-{
-    switch (at) {
-    case AT_NONE:
-        return PLAN_NONE;
-    case AT_OPCODE:
-        return plan_register(insn, (insn->opcode & 7) | (insn->rex & EMUL_REX_B ? 8 : 0), size);
-    case AT_AX:
-        return EMUL_RAX * 8;
-    case AT_IMM:
-        return PLAN_IMM;
-    case AT_ONE:
-        return PLAN_ONE;
-    case AT_CL:
-        return EMUL_RCX * 8;
-    default:
-        return plan_register(insn, ((const uint8_t *)insn)[at], size);
-    }
-}
-
-/* All that follows from the instruction alone. */
-void emul_plan(const struct emul_insn *insn, struct emul_plan *plan)
-{
-    const struct exec_row *row = &emul_exec[insn->op];
-    const struct operand_row *o = &operands[insn->form];
-    int memory = insn->mod != 3 || (o->role & ROLE_ALWAYS);
-
-    plan->row = row;
-    plan->flags = row->flags;
-    plan->may = row->may;
-    if ((row->flags & X_MEMORY) || (memory && !(row->flags & X_ADDRESS)))
-        plan->may |= EMUL_MAY_MEMORY;
-    plan->memory = memory ? o->role : 0;
-    plan->src_size = o->size && o->size < insn->opsize ? o->size : insn->opsize;
-    plan->dst = plan_operand(insn, o->dst, insn->opsize);
-    plan->src = plan_operand(insn, o->src, o->src == AT_CL ? 4 : plan->src_size);
-    plan->third = plan_operand(insn, o->third, o->third == AT_CL ? 4 : insn->opsize);
+    return exec_reg(x, at == AT_OPCODE ? exec_opcode_reg(x->insn) : ((const uint8_t *)x->insn)[at], size);
 }
 
 /* A source that is no memory. */
-static inline uint64_t plain_source(struct exec *x, unsigned at, unsigned size)
+static inline uint64_t plain_source(struct exec *x, unsigned at)
 {
-    if (at < PLAN_REGISTERS) {
-        x->src_reg = (uint8_t *)x->gpr + at;
-        return exec_reg_read(x->src_reg, size);
+    if (at >= AT_CODES) {
+        x->src_reg = operand_register(x, at, x->src_size);
+        return exec_reg_read(x->src_reg, x->src_size);
     }
-    return at == PLAN_IMM ? (uint64_t)x->insn->imm & emul_size_mask(size) : 1;
+    return at == AT_IMM ? (uint64_t)x->insn->imm : at == AT_CL ? x->gpr[EMUL_RCX] : 1;
 }
 
-static inline int fetch_operands(struct exec *x, const struct emul_plan *plan)
+/* The third operand, a source. */
+static inline uint64_t third_source(struct exec *x, unsigned at)
 {
-    unsigned flags = plan->flags;
-    int status;
-
-    if (plan->memory & ROLE_DST) {
-        status = exec_resolve(x, 0, x->opsize, flags & X_WRITE ? EMUL_PF_W : 0, &x->place);
-        if (status || ((flags & X_READ) && (status = emul_load(x->ctx, &x->place, &x->dst, EMUL_FOR_OPERAND))))
-            return status;
-    } else {
-        x->dst_reg = (uint8_t *)x->gpr + (plan->dst & (PLAN_REGISTERS - 1));
-        if (flags & X_READ)
-            x->dst = exec_reg_read(x->dst_reg, x->opsize);
-    }
-    x->src_size = plan->src_size;
-    if (plan->memory & ROLE_SRC) {
-        status = exec_resolve(x, 0, plan->src_size, 0, &x->place);
-        if (status || (status = emul_load(x->ctx, &x->place, &x->src, EMUL_FOR_OPERAND)))
-            return status;
-    } else if (plan->src != PLAN_NONE) {
-        x->src = plain_source(x, plan->src, plan->src_size);
-    }
-    if (plan->third != PLAN_NONE)
-        x->src2 = plan->third == PLAN_IMM ? (uint64_t)x->insn->imm : exec_reg_read((uint8_t *)x->gpr + plan->third, x->opsize);
-    return EMUL_DONE;
+    if (at == AT_IMM)
+        return x->insn->imm;
+    return at == AT_CL ? x->gpr[EMUL_RCX] : exec_reg_read(exec_reg(x, x->insn->vvvv, x->opsize), x->opsize);
 }
 
 /* LOCK on RAM: compute and compare-exchange until nobody came between. On a device there is nothing to lock. */
@@ -205,27 +150,74 @@ static inline int is_locked(const struct exec *x)
     return (x->insn->prefix & EMUL_PFX_LOCK) || x->insn->op == EMUL_XCHG;
 }
 
-static inline int run_operands(struct exec *x, const struct emul_plan *plan, const struct exec_row *row)
+/* A destination in memory that is locked, or not to be had by pointer. */
+static __attribute__((noinline)) int run_place(struct exec *x, void (*compute)(struct exec *x), unsigned flags)
 {
-    unsigned flags = plan->flags, memory = plan->memory & ROLE_DST;
-    int status = fetch_operands(x, plan);
+    int status = exec_resolve(x, 0, x->opsize, flags & X_WRITE ? EMUL_PF_W : 0, &x->place);
 
+    if (!status && (flags & X_READ))
+        status = emul_load(x->ctx, &x->place, &x->dst, EMUL_FOR_OPERAND);
     if (status)
         return status;
-    if (memory && (flags & (X_READ | X_WRITE)) == (X_READ | X_WRITE) && is_locked(x)) {
-        status = run_locked(x, row->compute);
-    } else {
-        row->compute(x);
-        if (memory && (flags & X_WRITE))
-            status = emul_store(x->ctx, &x->place, x->dst, EMUL_FOR_OPERAND);
-    }
-    if (status || !(flags & X_WRITE))
-        return status;
-    if (flags & X_SWAP)
+    if ((flags & X_READ) && is_locked(x))
+        return run_locked(x, compute);
+    compute(x);
+    return flags & X_WRITE ? emul_store(x->ctx, &x->place, x->dst, EMUL_FOR_OPERAND) : EMUL_DONE;
+}
+
+static inline __attribute__((always_inline)) int run_to_memory(struct exec *x, const struct exec_row *row)
+{
+    unsigned flags = row->flags;
+    void *p = is_locked(x) ? 0 : exec_reach(x, x->insn->seg, exec_offset(x), x->opsize, flags & X_WRITE ? EMUL_PF_W : 0);
+
+    if (!p)
+        return run_place(x, row->compute, flags);
+    if (flags & X_READ)
+        x->dst = emul_load_direct(p, x->opsize);
+    row->compute(x);
+    if (flags & X_WRITE)
+        emul_store_direct(p, x->opsize, x->dst);
+    return EMUL_DONE;
+}
+
+static inline __attribute__((always_inline)) int run_to_register(struct exec *x, const struct exec_row *row, const struct operand_row *o)
+{
+    x->dst_reg = operand_register(x, o->dst, x->opsize);
+    if (row->flags & X_READ)
+        x->dst = exec_reg_read(x->dst_reg, x->opsize);
+    row->compute(x);
+    if (row->flags & X_SWAP)
         exec_reg_write(x->src_reg, x->opsize, x->src);
-    if (!memory)
+    if (row->flags & X_WRITE)
         exec_reg_write(x->dst_reg, x->opsize, x->dst);
     return EMUL_DONE;
+}
+
+static inline int run_operands(struct exec *x, const struct exec_row *row)
+{
+    const struct operand_row *o = &operands[x->insn->form];
+    unsigned memory = x->insn->mod == 3 ? 0 : o->memory;
+    int status;
+
+    x->src_size = o->size < x->opsize ? o->size : x->opsize;
+    if (o->third)
+        x->src2 = third_source(x, o->third);
+    if (memory == MEMORY_SRC) {
+        const void *p = exec_reach(x, x->insn->seg, exec_offset(x), x->src_size, 0);
+
+        if (p)
+            x->src = emul_load_direct(p, x->src_size);
+        else if ((status = exec_load(x, 0, x->src_size, &x->src)))
+            return status;
+        return run_to_register(x, row, o);
+    }
+    x->src = plain_source(x, o->src);
+    if (!memory)
+        return run_to_register(x, row, o);
+    status = run_to_memory(x, row);
+    if (!status && (row->flags & X_SWAP))
+        exec_reg_write(x->src_reg, x->opsize, x->src);
+    return status;
 }
 
 int exec_branch(struct exec *x, uint64_t target)
@@ -238,11 +230,50 @@ int exec_branch(struct exec *x, uint64_t target)
     return EMUL_DONE;
 }
 
-static inline void exec_begin(struct exec *x, struct emul_ctx *ctx, struct emul_result *result)
+/* Everything took effect: RIP, RSP, RFLAGS, and what is due behind the instruction. TF counts as it was before (POPF sets a trap for
+ * the instruction behind it), but for what loads all of RFLAGS. */
+static inline void exec_commit(struct exec *x, struct emul_ctx *ctx, struct emul_state *s, struct emul_result *result)
 {
-    struct emul_state *s = ctx->state;
-    const struct emul_insn *insn = result->insn;
+    if (x->special) {
+        result->step = x->step;
+        if (x->stay)
+            x->next_rip = s->rip;
+    }
+    s->rip = x->next_rip;
+    s->rsp = x->gpr[EMUL_RSP];
+    s->rflags = x->flags;
+    s->shadow = x->shadow;
+    ctx->changed |= EMUL_STATE_RIP;
+}
 
+/* Is the instruction of a class in `may`? */
+static inline int is_allowed(const struct emul_insn *insn, const struct exec_row *row, uint32_t may)
+{
+    if (may & (row->may | ~0xffffu))
+        return 1;
+    return (may & EMUL_MAY_MEMORY) && ((row->flags & X_MEMORY) || (insn->mod != 3 && !(row->flags & X_ADDRESS)));
+}
+
+/* X_PROTECTED and X_PRIV; no mode has a CPL other than 0 without one of these bits. */
+static inline int check_mode(struct exec *x, const struct emul_state *s, unsigned flags)
+{
+    if ((flags & X_PROTECTED) && !emul_protected(s))
+        return exec_ud(x);
+    if (!(s->seg[EMUL_SS].attr & 3u << SEG_DPL) && !(s->rflags & RFLAGS_VM))
+        return EMUL_DONE;
+    return (flags & X_PRIV) && emul_cpl(s) ? exec_gp0(x) : EMUL_DONE;
+}
+
+/* What was fetched; the validate rule first: another vcpu may have put another instruction here since the exit (E3). RF goes off
+ * behind it (SDM 3B 17.3.1.1), but in the middle of a REP. */
+static inline int exec_run(struct exec *x, struct emul_ctx *ctx, struct emul_state *s, uint32_t may, struct emul_result *result)
+{
+    const struct emul_insn *insn = result->insn;
+    const struct exec_row *row = &emul_exec[insn->op];
+    int status;
+
+    if (!is_allowed(insn, row, may))
+        return EMUL_RETRY;
     x->ctx = ctx;
     x->s = s;
     x->result = result;
@@ -251,87 +282,44 @@ static inline void exec_begin(struct exec *x, struct emul_ctx *ctx, struct emul_
     x->gpr[EMUL_RSP] = s->rsp;
     x->next_rip = s->rip + insn->length;
     if (insn->mode != EMUL_MODE64)
-        x->next_rip &= 0xffffffff;
-    x->flags = s->rflags;
+        x->next_rip = (uint32_t)x->next_rip;
+    x->flags = s->rflags & ~RFLAGS_RF;
+    x->special = s->rflags & RFLAGS_TF;
     x->mode = insn->mode;
     x->opsize = insn->opsize;
-    x->plain = insn->mode == EMUL_MODE64 && x->context == EMUL_TAG_VALID;
-    x->shadow = 0;
-    x->no_step = 0;
-    x->stay = 0;
-}
-
-/* Everything took effect: RIP, RSP, RFLAGS, and what is due behind the instruction. RF goes off (SDM 3B 17.3.1.1), but in the
- * middle of a REP. TF counts as it was before (POPF sets a trap for the instruction behind it), but for what loads all of RFLAGS. */
-static inline void exec_commit(struct exec *x)
-{
-    struct emul_state *s = x->s;
-
-    x->result->step = (s->rflags & RFLAGS_TF) && !x->no_step;
-    if (!x->stay)
-        s->rip = x->next_rip;
-    s->rsp = x->gpr[EMUL_RSP];
-    s->rflags = x->flags;
-    s->shadow = x->shadow;
-    x->ctx->changed |= EMUL_STATE_RIP;
-}
-
-static int check_mode(struct exec *x, const struct exec_row *row)
-{
-    if ((row->flags & X_PROTECTED) && !emul_protected(x->s))
-        return exec_ud(x);
-    return (row->flags & X_PRIV) && emul_cpl(x->s) ? exec_gp0(x) : EMUL_DONE;
-}
-
-/* The validate rule first: another vcpu may have put another instruction here since the exit (E3). */
-static inline int exec_run(struct exec *x)
-{
-    const struct emul_plan *plan = x->result->plan;
-    const struct exec_row *row = plan->row;
-    int status;
-
-    if (!(x->may & (plan->may | ~0xffffu)))
-        return EMUL_RETRY;
-    if (!row->run)
-        return EMUL_UNHANDLED;
-    if ((plan->flags & (X_PROTECTED | X_PRIV)) && (status = check_mode(x, row)))
+    if ((row->flags & (X_PROTECTED | X_PRIV)) && (status = check_mode(x, s, row->flags)))
         return status;
-    x->flags &= ~RFLAGS_RF;
-    status = plan->flags & X_OPERANDS ? run_operands(x, plan, row) : row->run(x);
+    if (row->flags & X_OPERANDS)
+        status = run_operands(x, row);
+    else
+        status = row->run ? row->run(x) : EMUL_UNHANDLED;
     if (!status)
-        exec_commit(x);
-    return status;
-}
-
-static inline int execute(struct emul_ctx *ctx, uint32_t may, const struct emul_port_exit *want, struct emul_result *result)
-{
-    struct exec x;
-    int status;
-
-    result->step = 0;
-    result->halted = 0;
-    result->iterations = 0;
-    x.user = emul_user(ctx);
-    x.context = emul_walk_context(ctx);
-    status = emul_fetch_inline(ctx, x.user, x.context, result);
-    if (!status) {
-        exec_begin(&x, ctx, result);
-        x.may = may;
-        x.want = want;
-        status = exec_run(&x);
-    } else if (status == EMUL_RETRY && may == EMUL_MAY_ANY) {
-        status = EMUL_FAULT; /* not an exit that the CPU would take again: the fault of the invalid bytes */
-    }
-    result->status = status;
+        exec_commit(x, ctx, s, result);
     return status;
 }
 
 int emul_execute(struct emul_ctx *ctx, uint32_t may, struct emul_result *result)
 {
-    return execute(ctx, may, 0, result);
+    struct emul_state *s = ctx->state;
+    struct exec x;
+    int status;
+
+    result->iterations = 0;
+    result->marks = EMUL_MARKS;
+    x.rights = s->cr0 & CR0_PG ? emul_rights(ctx, emul_user(ctx)) : 0;
+    status = emul_fetch(ctx, x.rights, result);
+    if (!status)
+        status = exec_run(&x, ctx, s, may, result);
+    else if (status == EMUL_RETRY && may == EMUL_MAY_ANY)
+        status = EMUL_FAULT; /* not an exit that the CPU would take again: the fault of the invalid bytes */
+    result->status = status;
+    return status;
 }
 
 int emul_string_io(struct emul_ctx *ctx, const struct emul_port_exit *want, struct emul_result *result)
 {
-    return execute(ctx, EMUL_MAY_PORT, want, result);
+    ctx->port_exit = want;
+    emul_execute(ctx, EMUL_MAY_PORT, result);
+    ctx->port_exit = 0;
+    return result->status;
 }

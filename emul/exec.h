@@ -27,15 +27,18 @@ struct exec {
     uint64_t next_rip;             /* where execution goes on; already cut to the mode; a branch sets it with exec_branch() */
     uint64_t flags;                /* RFLAGS after the instruction */
     uint64_t dst, src, src2;
-    unsigned user, context;        /* emul_user(), emul_walk_context() as the instruction began */
+    unsigned rights;               /* emul_rights() as the instruction began; 0 without paging */
     uint8_t mode, opsize;          /* of insn */
-    uint8_t plain;                 /* operands in 64-bit code without alignment checks, of no exit: exec_resolve()'s short way */
     uint8_t src_size;              /* bytes of the source */
-    uint8_t shadow;                /* EMUL_SHADOW_* that hold behind the instruction */
-    uint8_t no_step;               /* no single-step trap behind it (MOV SS) */
-    uint8_t stay;                  /* REP with iterations left: RIP does not move */
-    uint32_t may;                  /* of emul_execute() */
-    const struct emul_port_exit *want; /* of emul_string_io(), else NULL */
+    union {
+        struct {
+            uint8_t shadow;        /* EMUL_SHADOW_* that hold behind the instruction */
+            uint8_t step;          /* a single-step trap is due behind it */
+            uint8_t stay;          /* REP with iterations left: RIP does not move */
+            uint8_t pad;
+        };
+        uint32_t special;          /* any of them; RFLAGS.TF is where step is */
+    };
     uint8_t *dst_reg, *src_reg;    /* register operands, where they are (AH and its like one byte up) */
     struct emul_place place;       /* the memory operand */
     const struct exec_event *event; /* while raising code runs: what it is for */
@@ -84,6 +87,12 @@ static inline int exec_ud(struct exec *x)
 static inline int exec_need(struct exec *x, uint32_t groups)
 {
     return emul_need(x->ctx, groups);
+}
+
+/* The register in the opcode byte. */
+static inline unsigned exec_opcode_reg(const struct emul_insn *insn)
+{
+    return (insn->opcode & 7) | (insn->rex & EMUL_REX_B ? 8 : 0);
 }
 
 /* A register where it lies. size 1 without REX: 4 to 7 are AH CH DH BH. */
@@ -144,7 +153,9 @@ static inline uint64_t exec_offset(const struct exec *x)
         offset += x->next_rip;
     if (insn->index < EMUL_GPRS)
         offset += x->gpr[insn->index] << insn->scale;
-    return insn->addrsize == 8 ? offset : offset & emul_size_mask(insn->addrsize);
+    if (insn->addrsize == 4)
+        return (uint32_t)offset;
+    return insn->addrsize == 8 ? offset : (uint16_t)offset;
 }
 
 /* The address of an exit has been translated and permitted by the CPU, for the access that it reported. An operand at the same
@@ -164,22 +175,33 @@ static inline int exec_exit_access(const struct exec *x, uint64_t linear, unsign
     return 1;
 }
 
-int exec_resolve_long(struct exec *x, uint64_t offset, unsigned size, unsigned access, struct emul_place *place);
+/* Where `size` bytes at `offset` of a segment are, for an access of the instruction's own; access: 0 or EMUL_PF_W. */
+int exec_resolve_at(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access, struct emul_place *place);
 
-/* The memory operand of ModRM: `size` bytes at `skip` bytes behind its start. access: 0 or EMUL_PF_W. The short way: 64-bit code
- * without a segment base, within a page, no alignment check. */
-static inline int exec_resolve(struct exec *x, uint64_t skip, unsigned size, unsigned access, struct emul_place *place)
+/* The memory operand of ModRM: `size` bytes at `skip` bytes behind its start. */
+int exec_resolve(struct exec *x, uint64_t skip, unsigned size, unsigned access, struct emul_place *place);
+
+/* The bytes themselves, if they are data of RAM that can be read and written, in one page, without alignment checks and not those of
+ * an exit: the common case. NULL: exec_resolve_at() finds out. */
+static inline __attribute__((always_inline)) void *exec_reach(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access)
 {
-    uint64_t offset = exec_offset(x) + skip;
+    const struct emul_ctx *ctx = x->ctx;
+    const struct emul_segment *segment = &x->s->seg[seg];
+    uint64_t linear = offset;
 
-    if (!x->plain || x->insn->seg >= EMUL_FS || (offset & PAGE_MASK) > PAGE_SIZE - size || !emul_canonical48(offset))
-        return exec_resolve_long(x, offset, size, access, place);
-    if (exec_exit_access(x, offset, size, access, place))
-        return EMUL_DONE;
-    place->size[0] = size;
-    place->size[1] = 0;
-    place->host = 0;
-    return emul_walk_with(x->ctx, offset, x->context, access | x->user, &place->gpa[0], x->result);
+    if (ctx->exit_known || (x->s->rflags & RFLAGS_AC))
+        return 0;
+    if (x->mode != EMUL_MODE64) {
+        if ((segment->attr & (SEG_UNUSABLE | SEG_CODE | SEG_DOWN | SEG_WRITE)) != SEG_WRITE || offset + size - 1 > segment->limit ||
+            !(ctx->have & EMUL_STATE_SEGS))
+            return 0;
+        linear = (uint32_t)(segment->base + offset);
+    } else if (seg >= EMUL_FS || !emul_canonical48(offset)) {
+        return 0;
+    }
+    if ((linear & PAGE_MASK) > PAGE_SIZE - size || (x->rights && emul_walk_with(ctx, linear, x->rights | access, &linear, x->result)))
+        return 0;
+    return emul_pointer(ctx, linear, access, EMUL_FOR_OPERAND);
 }
 
 int exec_load(struct exec *x, uint64_t skip, unsigned size, uint64_t *value);

@@ -63,12 +63,9 @@ void do_scan(struct exec *x)
 
 void do_popcnt(struct exec *x)
 {
-    uint64_t v = x->src;
-
-    v -= v >> 1 & 0x5555555555555555;
-    v = (v & 0x3333333333333333) + (v >> 2 & 0x3333333333333333);
-    v = (v + (v >> 4)) & 0x0f0f0f0f0f0f0f0f;
-    x->dst = v * 0x0101010101010101 >> 56;
+    x->dst = 0;
+    for (uint64_t left = x->src; left; left &= left - 1)
+        x->dst++;
     x->flags &= ~RFLAGS_STATUS;
     exec_set_flag(x, RFLAGS_ZF, !x->src);
 }
@@ -143,56 +140,38 @@ void do_aad(struct exec *x)
 }
 
 /* SF and ZF by the result, OF clear; AF and PF are undefined and stay (SDM 2A ANDN, BLSR, BZHI), as SF does of BEXTR. */
-void do_bmi(struct exec *x)
+static void bmi_result(struct exec *x, uint64_t value, uint64_t carry)
 {
-    unsigned bits = x->opsize * 8, start = (uint8_t)x->src2, count = (uint8_t)(x->src2 >> 8);
-    uint64_t carry = 0;
+    x->dst = value & emul_size_mask(x->opsize);
+    x->flags &= ~(RFLAGS_ZF | RFLAGS_CF | RFLAGS_OF | (x->insn->op == EMUL_BEXTR ? 0 : RFLAGS_SF));
+    x->flags |= (x->dst ? 0 : RFLAGS_ZF) | (carry ? RFLAGS_CF : 0);
+    if (x->insn->op != EMUL_BEXTR && x->dst >> (x->opsize * 8 - 1))
+        x->flags |= RFLAGS_SF;
+}
 
-    switch (x->insn->op) {
-    case EMUL_ANDN:
-        x->dst = ~x->src2 & x->src;
-        break;
-    case EMUL_BLSI:
-        x->dst = x->src & -x->src;
-        carry = x->src;
-        break;
-    case EMUL_BLSR:
-        x->dst = x->src & (x->src - 1);
-        carry = !x->src;
-        break;
-    case EMUL_BLSMSK:
-        x->dst = x->src ^ (x->src - 1);
-        carry = !x->src;
-        break;
-    case EMUL_BZHI:
-        x->dst = start < bits ? x->src & ((1ull << start) - 1) : x->src;
-        carry = start >= bits;
-        break;
-    default: /* BEXTR */
-        x->dst = start < bits ? x->src >> start : 0;
-        x->dst = count < 64 ? x->dst & ((1ull << count) - 1) : x->dst;
-        break;
+static uint64_t low_bits(uint64_t value, unsigned count)
+{
+    return count < 64 ? value & ((1ull << count) - 1) : value;
+}
+
+/* a: ModRM.rm; b: vvvv, of RORX the immediate; n: a count in b. */
+#define BMI(name, does) \
+    void do_##name(struct exec *x) \
+    { \
+        uint64_t a = x->src, b = x->src2, bits = x->opsize * 8u, n = b & (bits - 1); \
+        (void)b, (void)n; \
+        does; \
     }
-    x->dst &= emul_size_mask(x->opsize);
-    if (x->insn->op != EMUL_BEXTR)
-        exec_set_flag(x, RFLAGS_SF, x->dst >> (bits - 1) & 1);
-    exec_set_flag(x, RFLAGS_ZF, !x->dst);
-    exec_set_flag(x, RFLAGS_CF, carry);
-    exec_set_flag(x, RFLAGS_OF, 0);
-}
-
-/* RORX, SARX, SHLX, SHRX: no flags. */
-void do_bmi_shift(struct exec *x)
-{
-    unsigned op = x->insn->op, bits = x->opsize * 8, count = x->src2 & (bits - 1);
-
-    if (op == EMUL_SHLX)
-        x->dst = x->src << count;
-    else if (op == EMUL_SARX)
-        x->dst = exec_signed(x->src, x->opsize) >> count;
-    else
-        x->dst = x->src >> count | (op == EMUL_RORX && count ? x->src << (bits - count) : 0);
-}
+BMI(andn, bmi_result(x, ~b & a, 0))
+BMI(blsi, bmi_result(x, a & -a, a))
+BMI(blsr, bmi_result(x, a & (a - 1), !a))
+BMI(blsmsk, bmi_result(x, a ^ (a - 1), !a))
+BMI(bzhi, bmi_result(x, low_bits(a, (uint8_t)b), (uint8_t)b >= bits))
+BMI(bextr, bmi_result(x, low_bits((uint8_t)b < bits ? a >> n : 0, (uint8_t)(b >> 8)), 0))
+BMI(rorx, x->dst = a >> n | a << (-n & (bits - 1)))
+BMI(sarx, x->dst = exec_signed(a, x->opsize) >> n)
+BMI(shlx, x->dst = a << n)
+BMI(shrx, x->dst = a >> n)
 
 /* PDEP spreads the low bits of vvvv over the mask, PEXT gathers them. */
 void do_pdep(struct exec *x)

@@ -4,7 +4,6 @@
 #define ERROR_IDT      2u          /* in an error code: the selector is an index of the IDT (SDM 3A 6.13) */
 #define STACK_ALIGN    15u         /* IA-32e mode, SDM 3A 6.14.2 */
 #define REDIRECTION    32u         /* bytes of the interrupt redirection map, below the I/O map (SDM 3B 20.3.3.4) */
-#define FLAGS_WIDE     (RFLAGS_RF | RFLAGS_AC | RFLAGS_ID) /* IRET loads them too with 32 and 64 bits */
 
 /* ---- Through a gate ---- */
 
@@ -38,31 +37,21 @@ static void push_frame(struct exec *x, struct exec_stack *st, unsigned size, int
 
 static void through_gate(struct exec *x, const struct exec_descriptor *gate, uint64_t flags)
 {
-    unsigned type = gate->low >> 40 & SEG_TYPE, cpl = emul_cpl(x->s), level;
-    int is_v86 = !!(x->s->rflags & RFLAGS_VM), is_long = exec_is_long(x);
-    unsigned size = is_long ? 8 : type & SYS_BIG ? 4 : 2, ist = is_long ? gate->low >> 32 & 7 : 0;
+    int is_v86 = !!(x->s->rflags & RFLAGS_VM), is_long = exec_is_long(x), inner;
+    unsigned size = exec_gate_size(x, gate);
     struct exec_descriptor cs, ss;
     struct exec_stack st;
 
-    exec_check_code(x, gate->low >> 16, cpl, CODE_GATE | CODE_INWARD, EMUL_VECTOR_GP, &cs);
-    level = cs.segment.selector & SELECTOR_RPL;
-    if (is_v86 && level)
-        exec_bad_selector(x, EMUL_VECTOR_GP, cs.segment.selector);
+    inner = exec_gate_enter(x, gate, CODE_INWARD, is_long ? gate->low >> 32 & 7 : 0, &cs, &ss, &st);
     if (is_v86)
         exec_require(x, EMUL_STATE_SEGS);
-    if (level < cpl || ist)
-        exec_inner_stack(x, level, ist, &ss, &st);
-    else
-        exec_stack_begin(x, &st);
-    if (is_long) {
-        st.size = 8;
+    if (is_long)
         st.rsp &= ~(uint64_t)STACK_ALIGN;
-    }
-    push_frame(x, &st, size, is_long || level < cpl, flags);
+    push_frame(x, &st, size, is_long || inner, flags);
     if (x->event->has_error)
         exec_push(x, &st, size, x->event->error);
-    exec_transfer(x, &cs, level < cpl ? &ss : 0, exec_gate_offset(gate), &st);
-    x->flags &= ~(RFLAGS_TF | RFLAGS_VM | RFLAGS_RF | RFLAGS_NT | (type & 1 ? 0 : RFLAGS_IF));
+    exec_transfer(x, &cs, inner ? &ss : 0, exec_gate_offset(gate), &st);
+    x->flags &= ~(RFLAGS_TF | RFLAGS_VM | RFLAGS_RF | RFLAGS_NT | (gate->low >> 40 & SYS_IS_TRAP ? 0 : RFLAGS_IF));
     for (unsigned i = 0; is_v86 && i < sizeof(exec_data_segments); i++) {
         exec_null_segment(&x->s->seg[exec_data_segments[i]], 0, 0);
         x->ctx->changed |= EMUL_STATE_SEGS;
@@ -79,8 +68,7 @@ static void through_table(struct exec *x, uint64_t base, unsigned vector, uint64
 
     exec_stack_begin(x, &st);
     exec_push(x, &st, 2, flags);
-    exec_push(x, &st, 2, x->s->seg[EMUL_CS].selector);
-    exec_push(x, &st, 2, x->next_rip);
+    exec_push_return(x, &st, 2);
     place = exec_translate(x, EMUL_MODE32, (uint32_t)(base + vector * 4), 4, emul_user(x->ctx));
     target = exec_read(x, &place, EMUL_FOR_DESCRIPTOR);
     exec_stack_commit(x, &st);
@@ -134,20 +122,18 @@ static void int_v86(struct exec *x, unsigned vector)
 void do_int(struct exec *x)
 {
     static const struct exec_event int1 = { .kind = EMUL_EVENT_TRAP, .external = 1 };
-    unsigned vector = (uint8_t)x->insn->imm;
+    unsigned op = x->insn->op;
 
-    if (x->insn->op == EMUL_INTO && !(x->flags & RFLAGS_OF))
+    if (op == EMUL_INTO && !(x->flags & RFLAGS_OF))
         return;
-    x->no_step = 1;
-    if (x->insn->op == EMUL_INT && (x->s->rflags & RFLAGS_VM)) {
-        int_v86(x, vector);
-        return;
-    }
-    if (x->insn->op == EMUL_INT1)
+    x->step = 0;
+    if (op == EMUL_INT1)
         x->event = &int1;
-    if (x->insn->op != EMUL_INT)
-        vector = x->insn->op == EMUL_INT1 ? EMUL_VECTOR_DB : x->insn->op == EMUL_INTO ? EMUL_VECTOR_OF : EMUL_VECTOR_BP;
-    deliver(x, vector, x->flags);
+    if (op == EMUL_INT && (x->s->rflags & RFLAGS_VM))
+        int_v86(x, (uint8_t)x->insn->imm);
+    else
+        deliver(x, op == EMUL_INT ? (uint8_t)x->insn->imm : op == EMUL_INT1 ? EMUL_VECTOR_DB : op == EMUL_INTO ? EMUL_VECTOR_OF : EMUL_VECTOR_BP,
+                x->flags);
 }
 
 /* From CPL 0 to virtual-8086 mode: rSP and the segments follow the flags on the stack. */
@@ -171,13 +157,13 @@ static void iret_to_v86(struct exec *x, struct exec_stack *st, uint64_t rip, uin
 
 void do_iret(struct exec *x)
 {
-    unsigned cpl = emul_cpl(x->s);
-    uint64_t rip, flags, mask = EXEC_FLAGS_POPPED | (x->opsize > 2 ? FLAGS_WIDE : 0);
+    int is_protected = emul_protected(x->s), cpl = emul_cpl(x->s), wide = x->opsize > 2;
+    uint64_t rip, flags;
     uint16_t cs;
     struct exec_stack st;
 
     exec_gp0_if(x, exec_v86_denies(x) || (exec_is_long(x) && (x->flags & RFLAGS_NT)));
-    if (emul_protected(x->s) && (x->flags & RFLAGS_NT)) {
+    if (is_protected && (x->flags & RFLAGS_NT)) {
         exec_task_return(x);
         return;
     }
@@ -185,23 +171,15 @@ void do_iret(struct exec *x)
     rip = exec_pop(x, &st, x->opsize);
     cs = exec_pop(x, &st, x->opsize);
     flags = exec_pop(x, &st, x->opsize);
-    if (x->s->rflags & RFLAGS_VM) {
-        exec_v86_load_flags(x, flags, mask);
-        exec_real_transfer(x, cs, rip, &st);
-        return;
-    }
-    if (emul_protected(x->s) && !exec_is_long(x) && (flags & RFLAGS_VM) && !cpl) { /* 16 bits have no VM */
+    if (is_protected && !exec_is_long(x) && (flags & RFLAGS_VM) && !cpl) { /* 16 bits have no VM */
         iret_to_v86(x, &st, rip, cs, flags);
         return;
     }
-    mask |= (cpl <= exec_iopl(x) ? RFLAGS_IF : 0) | (cpl ? 0 : RFLAGS_IOPL); /* by the level before */
-    if (emul_protected(x->s)) {
-        mask |= x->opsize > 2 && !cpl ? RFLAGS_VIF | RFLAGS_VIP : 0;
+    exec_pop_flags(x, flags, (wide ? RFLAGS_RF : 0) | (is_protected && wide && !cpl ? RFLAGS_VIF | RFLAGS_VIP : 0));
+    if (is_protected)
         exec_return(x, &st, cs, rip, 0, x->mode == EMUL_MODE64);
-    } else {
+    else
         exec_real_transfer(x, cs, rip, &st);
-    }
-    exec_load_flags(x, flags, mask);
 }
 
 /* ---- Outside of an instruction ---- */
@@ -210,7 +188,7 @@ int exec_outside(struct emul_ctx *ctx, struct emul_result *result, const struct 
 {
     struct emul_state *s = ctx->state;
     struct exec x = { .ctx = ctx, .s = s, .result = result, .gpr = ctx->gpr, .next_rip = s->rip, .flags = s->rflags,
-                      .mode = emul_code_mode(s), .context = emul_walk_context(ctx), .user = emul_user(ctx) };
+                      .mode = emul_code_mode(s), .rights = s->cr0 & CR0_PG ? emul_rights(ctx, emul_user(ctx)) : 0 };
 
     x.gpr[EMUL_RSP] = s->rsp;
     result->insn = &result->store;

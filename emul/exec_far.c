@@ -18,15 +18,16 @@ void exec_check_code(struct exec *x, uint16_t selector, unsigned level, unsigned
     exec_descriptor_read(x, selector, vector, d);
     attr = d->segment.attr;
     dpl = exec_dpl(&d->segment);
-    conforming = exec_is_conforming(&d->segment);
-    good = (attr & SEG_S) && (attr & SEG_CODE) && (conforming || (rules & CODE_INWARD) ? dpl <= level : dpl == level);
+    conforming = exec_is_type(&d->segment, TYPES_CONFORMING);
+    good = exec_is_type(&d->segment, TYPES_CODE) && (conforming || (rules & CODE_INWARD) ? dpl <= level : dpl == level);
     if (exec_is_long(x))
         good &= attr & SEG_L ? !(attr & SEG_DB) : !(rules & CODE_GATE);
     exec_descriptor_check(x, d, good, vector, EMUL_VECTOR_NP);
     d->segment.selector = (selector & ~SELECTOR_RPL) | (conforming ? level : dpl);
 }
 
-void exec_inner_stack(struct exec *x, unsigned cpl, unsigned ist, struct exec_descriptor *ss, struct exec_stack *st)
+/* The stack that the TSS has for privilege `cpl`, or that of the interrupt stack table if ist is not 0. */
+static void inner_stack(struct exec *x, unsigned cpl, unsigned ist, struct exec_descriptor *ss, struct exec_stack *st)
 {
     const struct emul_segment *tr = &x->s->seg[EMUL_TR];
     int is_long = exec_is_long(x);
@@ -43,6 +44,24 @@ void exec_inner_stack(struct exec *x, unsigned cpl, unsigned ist, struct exec_de
         exec_check_stack(x, exec_system_read(x, tr->base + at + size, 2), cpl, EMUL_VECTOR_TS, ss);
     exec_stack_open(st, &ss->segment, rsp, is_long ? 8 : ss->segment.attr & SEG_DB ? 4 : 2, cpl == 3 ? EMUL_PF_U : 0);
     st->error = ss->segment.selector & SELECTOR_CODE;
+}
+
+int exec_gate_enter(struct exec *x, const struct exec_descriptor *gate, unsigned rules, unsigned ist, struct exec_descriptor *cs,
+                    struct exec_descriptor *ss, struct exec_stack *st)
+{
+    unsigned cpl = emul_cpl(x->s), level;
+
+    exec_check_code(x, gate->low >> 16, cpl, CODE_GATE | rules, EMUL_VECTOR_GP, cs);
+    level = cs->segment.selector & SELECTOR_RPL;
+    if (level && (x->s->rflags & RFLAGS_VM))
+        exec_bad_selector(x, EMUL_VECTOR_GP, cs->segment.selector);
+    if (level < cpl || ist)
+        inner_stack(x, level, ist, ss, st);
+    else
+        exec_stack_begin(x, st);
+    if (exec_is_long(x))
+        st->size = 8; /* pushes as 64-bit code does, also out of compatibility mode */
+    return level < cpl;
 }
 
 static int is_64(const struct exec *x, const struct emul_segment *cs)
@@ -75,7 +94,7 @@ void exec_real_transfer(struct exec *x, uint16_t selector, uint64_t rip, struct 
 
 /* ---- JMP and CALL ---- */
 
-static void push_return(struct exec *x, struct exec_stack *st, unsigned size)
+void exec_push_return(struct exec *x, struct exec_stack *st, unsigned size)
 {
     exec_push(x, st, size, x->s->seg[EMUL_CS].selector);
     exec_push(x, st, size, x->next_rip);
@@ -84,41 +103,30 @@ static void push_return(struct exec *x, struct exec_stack *st, unsigned size)
 /* CALL to an inner level: its stack gets the old one's address and the parameters in their order, at most GATE_COUNT. */
 static void push_outer(struct exec *x, struct exec_stack *st, unsigned size, unsigned count)
 {
-    uint64_t rsp = x->gpr[EMUL_RSP], mask = emul_size_mask(x->s->seg[EMUL_SS].attr & SEG_DB ? 4 : 2), parameters[GATE_COUNT];
+    uint64_t rsp = x->gpr[EMUL_RSP], mask = emul_size_mask(x->s->seg[EMUL_SS].attr & SEG_DB ? 4 : 2);
 
-    for (unsigned i = 0; i < count; i++) {
-        struct emul_place place;
-
-        exec_must(x, emul_resolve(x->ctx, x->mode, EMUL_SS, (rsp + i * size) & mask, size, 0, &place, x->result));
-        parameters[i] = exec_read(x, &place, EMUL_FOR_OPERAND);
-    }
     exec_push(x, st, size, x->s->seg[EMUL_SS].selector);
     exec_push(x, st, size, rsp);
-    while (count--)
-        exec_push(x, st, size, parameters[count]);
+    while (count--) {
+        struct emul_place place;
+
+        exec_must(x, emul_resolve(x->ctx, x->mode, EMUL_SS, (rsp + count * size) & mask, size, 0, &place, x->result));
+        exec_push(x, st, size, exec_read(x, &place, EMUL_FOR_OPERAND));
+    }
 }
 
 /* SDM 3A 5.8.3; 5.8.3.1 in IA-32e mode. DPL and presence of the gate have been checked. */
 static void call_gate(struct exec *x, const struct exec_descriptor *gate)
 {
-    unsigned cpl = emul_cpl(x->s), is_call = x->insn->op == EMUL_CALLF;
-    unsigned size = exec_is_long(x) ? 8 : gate->segment.attr & SYS_BIG ? 4 : 2;
+    unsigned size = exec_gate_size(x, gate), is_call = x->insn->op == EMUL_CALLF;
     struct exec_descriptor cs, ss;
     struct exec_stack st;
-    int inner;
+    int inner = exec_gate_enter(x, gate, is_call ? CODE_INWARD : 0, 0, &cs, &ss, &st);
 
-    exec_check_code(x, gate->low >> 16, cpl, CODE_GATE | (is_call ? CODE_INWARD : 0), EMUL_VECTOR_GP, &cs);
-    inner = (cs.segment.selector & SELECTOR_RPL) < cpl;
-    if (inner) {
-        exec_inner_stack(x, exec_dpl(&cs.segment), 0, &ss, &st);
+    if (inner)
         push_outer(x, &st, size, size == 8 ? 0 : gate->low >> 32 & GATE_COUNT);
-    } else {
-        exec_stack_begin(x, &st);
-        if (size == 8)
-            st.size = 8; /* pushes as 64-bit code does, also out of compatibility mode */
-    }
     if (is_call)
-        push_return(x, &st, size);
+        exec_push_return(x, &st, size);
     exec_transfer(x, &cs, inner ? &ss : 0, exec_gate_offset(gate), &st);
 }
 
@@ -160,13 +168,13 @@ void do_jmpf(struct exec *x)
             far_system(x, &d);
             return;
         }
-        if (!exec_is_conforming(&d.segment) && (selector & SELECTOR_RPL) > emul_cpl(x->s))
+        if (!exec_is_type(&d.segment, TYPES_CONFORMING) && (selector & SELECTOR_RPL) > emul_cpl(x->s))
             exec_bad_selector(x, EMUL_VECTOR_GP, selector);
         exec_check_code(x, selector, emul_cpl(x->s), 0, EMUL_VECTOR_GP, &d);
     }
     exec_stack_begin(x, &st);
     if (x->insn->op == EMUL_CALLF)
-        push_return(x, &st, x->opsize);
+        exec_push_return(x, &st, x->opsize);
     if (emul_protected(x->s))
         exec_transfer(x, &d, 0, offset, &st);
     else
@@ -181,7 +189,7 @@ static void drop_segments(struct exec *x, unsigned cpl)
     for (unsigned i = 0; i < sizeof(exec_data_segments); i++) {
         struct emul_segment *segment = &x->s->seg[exec_data_segments[i]];
 
-        if ((segment->attr & SEG_UNUSABLE) || exec_dpl(segment) >= cpl || exec_is_conforming(segment))
+        if ((segment->attr & SEG_UNUSABLE) || exec_dpl(segment) >= cpl || exec_is_type(segment, TYPES_CONFORMING))
             continue;
         segment->selector = 0;
         segment->attr |= SEG_UNUSABLE;

@@ -12,6 +12,7 @@
 /* System descriptors, SDM 3A table 3-2: type, with S clear. */
 enum { SYS_TSS16 = 1, SYS_LDT = 2, SYS_CALL16 = 4, SYS_TASK = 5, SYS_INT16 = 6, SYS_TRAP16 = 7, SYS_TSS = 9, SYS_CALL = 0xc,
        SYS_INT = 0xe, SYS_TRAP = 0xf };
+#define SYS_IS_TRAP 1u             /* of an interrupt gate's type: it leaves IF alone */
 #define SYS_BUSY 2u                /* of a TSS: added to its type */
 #define SYS_BIG  8u                /* of a TSS and of gates: 32 or 64 bits */
 
@@ -86,6 +87,19 @@ void exec_real_segment(struct emul_segment *segment, unsigned seg, uint16_t sele
 void exec_set_segment(struct exec *x, unsigned seg, const struct emul_segment *segment);
 unsigned exec_far_pointer(struct exec *x, uint16_t *selector, uint64_t *offset); /* in memory; returns the offset's size */
 
+/* Sets of descriptor types: bit n is type n of system descriptors, bit 16 + n of code and data. */
+#define TYPES_SYSTEM   0x0000ffffu
+#define TYPES_SEGMENT  0xffff0000u
+#define TYPES_READABLE 0xccff0000u
+#define TYPES_WRITABLE 0x00cc0000u
+#define TYPES_CODE     0xff000000u
+#define TYPES_CONFORMING 0xf0000000u /* code that outer levels may run, at theirs */
+
+static inline int exec_is_type(const struct emul_segment *segment, uint32_t types)
+{
+    return types >> (segment->attr & (SEG_S | SEG_TYPE)) & 1;
+}
+
 static inline unsigned exec_dpl(const struct emul_segment *segment)
 {
     return segment->attr >> SEG_DPL & 3;
@@ -96,16 +110,15 @@ static inline int exec_is_null(uint16_t selector)
     return !(selector & SELECTOR_CODE);
 }
 
-/* Accessible from outer levels, running at theirs. */
-static inline int exec_is_conforming(const struct emul_segment *segment)
-{
-    return (segment->attr & (SEG_S | SEG_CODE | SEG_DOWN)) == (SEG_S | SEG_CODE | SEG_DOWN);
-}
-
 /* Where a call, interrupt or trap gate leads. */
 static inline uint64_t exec_gate_offset(const struct exec_descriptor *gate)
 {
     return (gate->low & 0xffff) | (gate->low >> 40 & SYS_BIG ? gate->low >> 32 & 0xffff0000 : 0) | gate->high << 32;
+}
+
+static inline unsigned exec_gate_size(const struct exec *x, const struct exec_descriptor *gate) /* of what is pushed */
+{
+    return exec_is_long(x) ? 8 : gate->low >> 40 & SYS_BIG ? 4 : 2;
 }
 
 /* ---- Far transfers: exec_far.c ---- */
@@ -114,8 +127,11 @@ static inline uint64_t exec_gate_offset(const struct exec_descriptor *gate)
 
 /* Reads and judges a code segment that is to be entered with privilege `level`: faults are `vector`, #NP. RPL becomes level. */
 void exec_check_code(struct exec *x, uint16_t selector, unsigned level, unsigned rules, unsigned vector, struct exec_descriptor *d);
-/* The stack that the TSS has for privilege `cpl`, or that of the interrupt stack table if ist is not 0 (SDM 3A 6.12.1, 6.14.5). */
-void exec_inner_stack(struct exec *x, unsigned cpl, unsigned ist, struct exec_descriptor *ss, struct exec_stack *st);
+/* The way through a gate, but for what is pushed: judges its code segment, by CODE_INWARD or not, and opens the stack of its level, or that
+ * of the interrupt stack table if ist is not 0 (SDM 3A 6.12.1, 6.14.5). 1: the level is an inner one, with ss. */
+int exec_gate_enter(struct exec *x, const struct exec_descriptor *gate, unsigned rules, unsigned ist, struct exec_descriptor *cs,
+                    struct exec_descriptor *ss, struct exec_stack *st);
+void exec_push_return(struct exec *x, struct exec_stack *st, unsigned size); /* CS and the instruction pointer */
 /* Goes to rip in cs, with another SS unless it is NULL: the last checks, the writes of st unless that is NULL, then the state. */
 void exec_transfer(struct exec *x, struct exec_descriptor *cs, struct exec_descriptor *ss, uint64_t rip, struct exec_stack *st);
 void exec_real_transfer(struct exec *x, uint16_t selector, uint64_t rip, struct exec_stack *st); /* real and virtual-8086 mode */
@@ -162,14 +178,14 @@ static inline void exec_load_flags(struct exec *x, uint64_t value, uint64_t mask
     x->flags = (x->flags & ~mask) | (value & mask);
 }
 
-/* Loads the flags in mask, and IF or VIF, in virtual-8086 mode, or raises #GP(0). */
-void exec_v86_load_flags(struct exec *x, uint64_t value, uint64_t mask);
+/* Loads the flags that POPF loads, and those in mask. In virtual-8086 mode it may raise #GP(0). */
+void exec_pop_flags(struct exec *x, uint64_t value, uint64_t mask);
 
 /* MOV and POP of SS hold back interrupts and debug exceptions for one instruction, the first of a row of them (SDM 3A 6.8.3). */
 static inline void exec_mask_ss(struct exec *x)
 {
     x->shadow = EMUL_SHADOW_MOVSS & ~x->s->shadow;
-    x->no_step = x->shadow != 0;
+    x->step &= !x->shadow;
 }
 
 #endif

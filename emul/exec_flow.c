@@ -3,23 +3,19 @@
 
 #define LEVEL_MAX 31u              /* of ENTER's nesting: five bits of the immediate */
 
-/* The short way is that of exec_resolve(). */
-static inline int stack_place(struct exec *x, uint64_t offset, unsigned size, unsigned access, struct emul_place *place)
-{
-    if (x->plain && (offset & PAGE_MASK) <= PAGE_SIZE - size && emul_canonical48(offset)) {
-        place->size[0] = size;
-        place->size[1] = 0;
-        place->host = 0;
-        return emul_walk_with(x->ctx, offset, x->context, access | x->user, &place->gpa[0], x->result);
-    }
-    return emul_resolve(x->ctx, x->mode, EMUL_SS, offset & emul_size_mask(exec_stack_width(x)), size, access, place, x->result);
-}
-
+/* Bytes at an offset of the stack, which is cut to its width. */
 static inline int stack_read(struct exec *x, uint64_t offset, unsigned size, uint64_t *value)
 {
+    uint64_t at = x->mode == EMUL_MODE64 ? offset : offset & emul_size_mask(exec_stack_width(x));
+    const void *p = exec_reach(x, EMUL_SS, at, size, 0);
     struct emul_place place;
-    int status = stack_place(x, offset, size, 0, &place);
+    int status;
 
+    if (p) {
+        *value = emul_load_direct(p, size);
+        return EMUL_DONE;
+    }
+    status = exec_resolve_at(x, EMUL_SS, at, size, 0, &place);
     return status ? status : emul_load(x->ctx, &place, value, EMUL_FOR_OPERAND);
 }
 
@@ -28,24 +24,29 @@ static inline void stack_move(struct exec *x, uint64_t rsp)
     exec_set_gpr(x, EMUL_RSP, exec_stack_width(x), rsp);
 }
 
+static int push_far(struct exec *x, uint64_t at, unsigned size, uint64_t value)
+{
+    struct emul_place place;
+    int status = exec_resolve_at(x, EMUL_SS, at, size, EMUL_PF_W, &place);
+
+    return status ? status : emul_store(x->ctx, &place, value, EMUL_FOR_OPERAND);
+}
+
 /* The low `store` bytes of value into a slot of `size` bytes. */
 static inline int push(struct exec *x, unsigned size, unsigned store, uint64_t value)
 {
-    uint64_t rsp = x->gpr[EMUL_RSP] - size;
-    struct emul_place place;
-    int status = stack_place(x, rsp, store, EMUL_PF_W, &place);
+    unsigned width = exec_stack_width(x);
+    uint64_t rsp = x->gpr[EMUL_RSP] - size, at = width == 4 ? (uint32_t)rsp : width == 8 ? rsp : (uint16_t)rsp;
+    void *p = exec_reach(x, EMUL_SS, at, store, EMUL_PF_W);
+    int status = EMUL_DONE;
 
+    if (p)
+        emul_store_direct(p, store, value);
+    else
+        status = push_far(x, at, store, value);
     if (!status)
-        status = emul_store(x->ctx, &place, value, EMUL_FOR_OPERAND);
-    if (!status)
-        stack_move(x, rsp);
+        exec_set_gpr(x, EMUL_RSP, width, rsp);
     return status;
-}
-
-/* The register in the opcode byte. */
-static inline unsigned opcode_reg(const struct exec *x)
-{
-    return (x->insn->opcode & 7) | (x->insn->rex & EMUL_REX_B ? 8 : 0);
 }
 
 /* 06 0E 16 1E, 0F A0, 0F A8: bits 3 to 5 of the opcode. */
@@ -67,19 +68,20 @@ int do_push(struct exec *x)
     uint64_t value;
     int status;
 
-    switch (x->insn->form) {
-    case FORM_Zq:
-        return push(x, x->opsize, x->opsize, x->gpr[opcode_reg(x)]);
-    case FORM_Eq:
-        if (x->insn->mod == 3)
-            return push(x, x->opsize, x->opsize, x->gpr[x->insn->rm]);
-        status = exec_load(x, 0, x->opsize, &value);
-        return status ? status : push(x, x->opsize, x->opsize, value);
-    case FORM_Sreg:
+    if (x->insn->form == FORM_Sreg)
         return exec_guard(x, 0, push_segment);
-    default: /* FORM_Iz, FORM_Ibs */
-        return push(x, x->opsize, x->opsize, x->insn->imm);
+    if (x->insn->form == FORM_Zq) {
+        value = x->gpr[exec_opcode_reg(x->insn)];
+    } else if (x->insn->form != FORM_Eq) { /* FORM_Iz, FORM_Ibs */
+        value = x->insn->imm;
+    } else if (x->insn->mod == 3) {
+        value = x->gpr[x->insn->rm];
+    } else {
+        status = exec_load(x, 0, x->opsize, &value);
+        if (status)
+            return status;
     }
+    return push(x, x->opsize, x->opsize, value);
 }
 
 /* The selector is in src; rSP has moved, in the width of the old stack segment. */
@@ -93,7 +95,7 @@ static void load_popped(struct exec *x)
 /* rSP has moved when the register is written or the address of the destination computed (SDM 2B POP). */
 int do_pop(struct exec *x)
 {
-    unsigned reg = x->insn->form == FORM_Zq ? opcode_reg(x) : x->insn->rm;
+    unsigned reg = x->insn->form == FORM_Zq ? exec_opcode_reg(x->insn) : x->insn->rm;
     uint64_t value, rsp = x->gpr[EMUL_RSP];
     int status = stack_read(x, rsp, x->opsize, &value);
 
@@ -142,17 +144,6 @@ void do_popa(struct exec *x)
     stack_move(x, st.rsp);
 }
 
-void exec_v86_load_flags(struct exec *x, uint64_t value, uint64_t mask)
-{
-    if (exec_iopl(x) == 3) {
-        mask |= RFLAGS_IF;
-    } else {
-        exec_gp0_if(x, (value & RFLAGS_TF) || ((value & RFLAGS_IF) && (x->flags & RFLAGS_VIP)));
-        exec_set_flag(x, RFLAGS_VIF, value & RFLAGS_IF);
-    }
-    exec_load_flags(x, value, mask);
-}
-
 void do_pushf(struct exec *x)
 {
     uint64_t flags = x->s->rflags & ~(RFLAGS_RF | RFLAGS_VM);
@@ -163,21 +154,31 @@ void do_pushf(struct exec *x)
     exec_must(x, push(x, x->opsize, x->opsize, flags));
 }
 
-/* SDM 2B POPF, table 4-21: what loads in which mode. RF is cleared, VM, VIF and VIP stay. */
+/* SDM 2B POPF, table 4-21; IRET: what loads in which mode, by the privilege of before. */
+void exec_pop_flags(struct exec *x, uint64_t value, uint64_t mask)
+{
+    unsigned cpl = emul_cpl(x->s);
+
+    mask |= EXEC_FLAGS_POPPED | (x->opsize > 2 ? RFLAGS_AC | RFLAGS_ID : 0);
+    if (!(x->s->rflags & RFLAGS_VM)) {
+        mask |= (cpl <= exec_iopl(x) ? RFLAGS_IF : 0) | (cpl ? 0 : RFLAGS_IOPL);
+    } else if (exec_iopl(x) == 3) {
+        mask |= RFLAGS_IF;
+    } else {
+        exec_gp0_if(x, (value & RFLAGS_TF) || ((value & RFLAGS_IF) && (x->flags & RFLAGS_VIP)));
+        exec_set_flag(x, RFLAGS_VIF, value & RFLAGS_IF);
+    }
+    exec_load_flags(x, value, mask);
+}
+
+/* RF is cleared, VM, VIF and VIP stay. */
 void do_popf(struct exec *x)
 {
-    uint64_t mask = EXEC_FLAGS_POPPED | (x->opsize > 2 ? RFLAGS_AC | RFLAGS_ID : 0);
-    unsigned cpl = emul_cpl(x->s);
     struct exec_stack st;
-    uint64_t value;
 
     exec_gp0_if(x, exec_v86_denies(x));
     exec_stack_begin(x, &st);
-    value = exec_pop(x, &st, x->opsize);
-    if (x->s->rflags & RFLAGS_VM)
-        exec_v86_load_flags(x, value, mask);
-    else
-        exec_load_flags(x, value, mask | (cpl <= exec_iopl(x) ? RFLAGS_IF : 0) | (cpl ? 0 : RFLAGS_IOPL));
+    exec_pop_flags(x, exec_pop(x, &st, x->opsize), 0);
     stack_move(x, st.rsp);
 }
 
@@ -275,51 +276,35 @@ int do_jcc(struct exec *x)
     return exec_branch(x, x->next_rip + x->insn->imm);
 }
 
-int do_jcxz(struct exec *x)
-{
-    if (x->gpr[EMUL_RCX] & emul_size_mask(x->insn->addrsize))
-        return EMUL_DONE;
-    return exec_branch(x, x->next_rip + x->insn->imm);
-}
-
+/* JCXZ, LOOP, LOOPE, LOOPNE */
 int do_loop(struct exec *x)
 {
-    uint64_t count = (x->gpr[EMUL_RCX] - 1) & emul_size_mask(x->insn->addrsize);
-    uint64_t zero = x->flags & RFLAGS_ZF;
-    int taken = count && (x->insn->op == EMUL_LOOP || !zero == (x->insn->op == EMUL_LOOPNE));
-    int status = taken ? exec_branch(x, x->next_rip + x->insn->imm) : EMUL_DONE;
+    unsigned op = x->insn->op;
+    uint64_t count = (x->gpr[EMUL_RCX] - (op != EMUL_JCXZ)) & emul_size_mask(x->insn->addrsize);
+    int equal = op == EMUL_LOOPE || op == EMUL_LOOPNE ? !(x->flags & RFLAGS_ZF) == (op == EMUL_LOOPNE) : 1;
+    int status = op == EMUL_JCXZ ? !count : count && equal;
 
-    if (!status)
+    if (status)
+        status = exec_branch(x, x->next_rip + x->insn->imm);
+    if (!status && op != EMUL_JCXZ)
         exec_set_gpr(x, EMUL_RCX, x->insn->addrsize, count);
     return status;
 }
 
-/* Which flag CLI and STI change: IF, VIF where CR4 virtualises it (SDM 3B 20.3.3, 20.4), or none: #GP. */
-static uint64_t interrupt_flag(const struct exec *x)
-{
-    unsigned cpl = emul_cpl(x->s);
-
-    if (cpl <= exec_iopl(x))
-        return RFLAGS_IF;
-    return cpl == 3 && (x->s->cr4 & (x->s->rflags & RFLAGS_VM ? CR4_VME : CR4_PVI)) ? RFLAGS_VIF : 0;
-}
-
+/* CLI and STI change IF, VIF where CR4 virtualises it (SDM 3B 20.3.3, 20.4), or nothing: #GP. */
 void do_cli(struct exec *x)
 {
-    uint64_t flag = interrupt_flag(x);
+    uint64_t pending = x->insn->op == EMUL_STI ? x->flags & RFLAGS_VIP : 0;
+    unsigned cpl = emul_cpl(x->s);
 
-    exec_gp0_if(x, !flag);
-    x->flags &= ~flag;
-}
-
-void do_sti(struct exec *x)
-{
-    uint64_t flag = interrupt_flag(x);
-
-    exec_gp0_if(x, !flag || (flag == RFLAGS_VIF && (x->flags & RFLAGS_VIP)));
-    if (flag == RFLAGS_IF && !(x->flags & RFLAGS_IF))
-        x->shadow = EMUL_SHADOW_STI;
-    x->flags |= flag;
+    if (cpl <= exec_iopl(x)) {
+        if (x->insn->op == EMUL_STI && !(x->flags & RFLAGS_IF))
+            x->shadow = EMUL_SHADOW_STI;
+        exec_set_flag(x, RFLAGS_IF, x->insn->op == EMUL_STI);
+        return;
+    }
+    exec_gp0_if(x, cpl < 3 || !(x->s->cr4 & (x->s->rflags & RFLAGS_VM ? CR4_VME : CR4_PVI)) || pending);
+    exec_set_flag(x, RFLAGS_VIF, x->insn->op == EMUL_STI);
 }
 
 void do_bound(struct exec *x)

@@ -17,16 +17,11 @@
 static int descriptor_find(const struct exec *x, uint16_t selector, unsigned size, uint64_t *linear)
 {
     const struct emul_segment *ldt = &x->s->seg[EMUL_LDTR];
-    unsigned at = selector & SELECTOR_INDEX;
+    int local = selector & SELECTOR_TI;
 
-    if (exec_is_null(selector))
-        return 0;
-    if (!(selector & SELECTOR_TI)) {
-        *linear = x->s->gdtr.base + at;
-        return at + size - 1 <= x->s->gdtr.limit;
-    }
-    *linear = ldt->base + at;
-    return !(ldt->attr & SEG_UNUSABLE) && (ldt->attr & SEG_P) && at + size - 1 <= ldt->limit;
+    *linear = (local ? ldt->base : x->s->gdtr.base) + (selector & SELECTOR_INDEX);
+    return !exec_is_null(selector) && (!local || (ldt->attr & (SEG_UNUSABLE | SEG_P)) == SEG_P) &&
+           (selector & SELECTOR_INDEX) + size - 1 <= (local ? ldt->limit : x->s->gdtr.limit);
 }
 
 void exec_bad_selector(struct exec *x, unsigned vector, uint16_t selector)
@@ -71,9 +66,9 @@ void exec_descriptor_high(struct exec *x, unsigned vector, struct exec_descripto
 
     if (!exec_is_long(x))
         return;
-    if (!descriptor_find(x, selector, 2 * DESCRIPTOR, &linear))
-        exec_bad_selector(x, vector, selector);
-    d->high = exec_system_read(x, linear + DESCRIPTOR, DESCRIPTOR);
+    d->high = HIGH_TYPE; /* beyond the table it is as bad */
+    if (descriptor_find(x, selector, 2 * DESCRIPTOR, &linear))
+        d->high = exec_system_read(x, linear + DESCRIPTOR, DESCRIPTOR);
     if (d->high & HIGH_TYPE)
         exec_bad_selector(x, vector, selector);
     descriptor_unpack(d, selector);
@@ -111,21 +106,11 @@ void exec_accessed(struct exec *x, struct exec_descriptor *d)
 
 /* ---- What may be loaded ---- */
 
-static int is_readable(const struct emul_segment *segment)
-{
-    return (segment->attr & SEG_S) && (segment->attr & (SEG_CODE | SEG_WRITE)) != SEG_CODE;
-}
-
-static int is_writable(const struct emul_segment *segment)
-{
-    return (segment->attr & (SEG_S | SEG_CODE | SEG_WRITE)) == (SEG_S | SEG_WRITE);
-}
-
 /* SDM 2B MOV: SS; for other stacks (SDM 2A CALL, IRET) with another vector and privilege level. */
 void exec_check_stack(struct exec *x, uint16_t selector, unsigned cpl, unsigned vector, struct exec_descriptor *d)
 {
     exec_descriptor_read(x, selector, vector, d);
-    exec_descriptor_check(x, d, (selector & SELECTOR_RPL) == cpl && exec_dpl(&d->segment) == cpl && is_writable(&d->segment), vector,
+    exec_descriptor_check(x, d, (selector & SELECTOR_RPL) == cpl && exec_dpl(&d->segment) == cpl && exec_is_type(&d->segment, TYPES_WRITABLE), vector,
                           EMUL_VECTOR_SS);
 }
 
@@ -134,13 +119,13 @@ static int is_reachable(const struct emul_segment *segment, unsigned cpl)
 {
     unsigned rpl = segment->selector & SELECTOR_RPL, dpl = exec_dpl(segment);
 
-    return exec_is_conforming(segment) || (rpl <= dpl && cpl <= dpl);
+    return exec_is_type(segment, TYPES_CONFORMING) || (rpl <= dpl && cpl <= dpl);
 }
 
 void exec_check_data(struct exec *x, uint16_t selector, unsigned cpl, unsigned vector, struct exec_descriptor *d)
 {
     exec_descriptor_read(x, selector, vector, d);
-    exec_descriptor_check(x, d, is_readable(&d->segment) && is_reachable(&d->segment, cpl), vector, EMUL_VECTOR_NP);
+    exec_descriptor_check(x, d, exec_is_type(&d->segment, TYPES_READABLE) && is_reachable(&d->segment, cpl), vector, EMUL_VECTOR_NP);
 }
 
 void exec_check_system(struct exec *x, uint16_t selector, unsigned types, unsigned vector, unsigned absent, struct exec_descriptor *d)
@@ -148,7 +133,7 @@ void exec_check_system(struct exec *x, uint16_t selector, unsigned types, unsign
     if (selector & SELECTOR_TI)
         exec_bad_selector(x, vector, selector);
     exec_descriptor_read(x, selector, vector, d);
-    exec_descriptor_check(x, d, !(d->segment.attr & SEG_S) && (types >> (d->segment.attr & SEG_TYPE) & 1), vector, absent);
+    exec_descriptor_check(x, d, exec_is_type(&d->segment, types), vector, absent);
 }
 
 void exec_check_tss(struct exec *x, uint16_t selector, unsigned busy, unsigned vector, struct exec_descriptor *d)
@@ -264,34 +249,19 @@ void do_arpl(struct exec *x)
         selector_result(x, (selector & ~SELECTOR_RPL) | rpl, 2);
 }
 
-/* Is the segment of a kind that LAR, LSL, VERR or VERW has an answer for? Of system types: bit maps, also of IA-32e mode. */
-static int is_answered(const struct exec *x, const struct emul_segment *segment)
-{
-    unsigned system = segment->attr & SEG_S ? 0 : 1u << (segment->attr & SEG_TYPE);
-
-    switch (x->insn->op) {
-    case EMUL_LAR:
-        return !system || (system & (exec_is_long(x) ? 0x1a04 : 0x1a3e));
-    case EMUL_LSL:
-        return !system || (system & (exec_is_long(x) ? 0x0a04 : 0x0a0e));
-    case EMUL_VERR:
-        return is_readable(segment);
-    default: /* VERW */
-        return is_writable(segment);
-    }
-}
-
-/* LAR LSL VERR VERW: what is not there or not theirs to see only clears ZF. */
+/* LAR LSL VERR VERW: what is not there, not theirs to see, or of a type without an answer only clears ZF. Fewer system types have one in
+ * IA-32e mode. */
 void do_lar(struct exec *x)
 {
+    unsigned op = x->insn->op, is_long = exec_is_long(x);
+    uint32_t types = op == EMUL_VERR ? TYPES_READABLE : op == EMUL_VERW ? TYPES_WRITABLE : TYPES_SEGMENT |
+                     (op == EMUL_LAR ? (is_long ? 0x1a04 : 0x1a3e) : (is_long ? 0x0a04 : 0x0a0e));
     struct exec_descriptor d;
-    int visible = descriptor_peek(x, exec_get_rm(x, 2), &d) && is_reachable(&d.segment, emul_cpl(x->s)) && is_answered(x, &d.segment);
+    int visible = descriptor_peek(x, exec_get_rm(x, 2), &d) && is_reachable(&d.segment, emul_cpl(x->s)) && exec_is_type(&d.segment, types);
 
     exec_set_flag(x, RFLAGS_ZF, visible);
-    if (visible && x->insn->op == EMUL_LAR)
-        exec_set_gpr(x, x->insn->reg, x->opsize, d.low >> 32 & ACCESS_MASK);
-    else if (visible && x->insn->op == EMUL_LSL)
-        exec_set_gpr(x, x->insn->reg, x->opsize, d.segment.limit);
+    if (visible && types & TYPES_SYSTEM)
+        exec_set_gpr(x, x->insn->reg, x->opsize, op == EMUL_LAR ? d.low >> 32 & ACCESS_MASK : d.segment.limit);
 }
 
 /* LLDT, and LTR, which marks its TSS busy. */

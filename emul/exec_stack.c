@@ -21,15 +21,11 @@ __attribute__((noinline)) int exec_guard(struct exec *x, const struct exec_event
     return x->status;
 }
 
-static void run_row(struct exec *x)
-{
-    exec_require(x, emul_exec[x->insn->op].needs);
-    emul_exec[x->insn->op].raises(x);
-}
-
 int exec_raising(struct exec *x)
 {
-    return exec_guard(x, 0, run_row);
+    const struct exec_row *row = &emul_exec[x->insn->op];
+
+    return exec_need(x, row->needs) ? EMUL_UNHANDLED : exec_guard(x, 0, row->raises);
 }
 
 void exec_end(struct exec *x, int status)
@@ -89,9 +85,9 @@ struct emul_place exec_place(struct exec *x, uint64_t offset, unsigned size, uns
     uint64_t linear;
 
     exec_must(x, emul_linear(x->ctx, x->mode, x->insn->seg, offset, size, access, &linear, x->result));
-    if (exec_misaligned(x, linear, align, x->user))
+    if (exec_misaligned(x, linear, align, emul_user(x->ctx)))
         exec_raise(x, EMUL_VECTOR_AC, 0);
-    return exec_translate(x, x->mode, linear, size, (access & EMUL_PF_W) | x->user);
+    return exec_translate(x, x->mode, linear, size, (access & EMUL_PF_W) | emul_user(x->ctx));
 }
 
 struct emul_place exec_system_place(struct exec *x, uint64_t linear, unsigned size, unsigned access)
@@ -115,7 +111,7 @@ int exec_movable(const struct exec *x, const struct emul_place *place, int write
     if (write ? ops->mmio_write && (ops->phys_map || ops->phys_write) : ops->mmio_read && (ops->phys_map || ops->phys_read))
         return 1;
     for (unsigned page = 0; page < 2 && place->size[page]; page++) {
-        if (!ops->phys_map || !ops->phys_map(x->ctx->opaque, place->gpa[page], write, EMUL_FOR_OPERAND))
+        if (!emul_pointer(x->ctx, place->gpa[page], write, EMUL_FOR_OPERAND))
             return 0;
     }
     return 1;

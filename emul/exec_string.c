@@ -66,12 +66,12 @@ static int string_resolve(struct exec *x, unsigned seg, unsigned reg, unsigned a
 
     if (status)
         return status;
-    if ((x->s->rflags & RFLAGS_AC) && (linear & (x->opsize - 1)) && (x->s->cr0 & CR0_AM) && x->user)
+    if ((x->s->rflags & RFLAGS_AC) && (linear & (x->opsize - 1)) && (x->s->cr0 & CR0_AM) && emul_user(x->ctx))
         return exec_fault(x, EMUL_VECTOR_AC, 0);
     *count = batch_length(x, offset, linear, *count);
     if (*count > 1 && !batch_allowed(x, seg, offset, access, *count))
         *count = 1;
-    return emul_translate(x->ctx, x->mode, linear, x->opsize, access | x->user, place, x->result);
+    return emul_translate(x->ctx, x->mode, linear, x->opsize, access | emul_user(x->ctx), place, x->result);
 }
 
 /* n elements are done: index registers go on in the direction of DF, the count goes down, all in the address size. */
@@ -184,7 +184,7 @@ static int string_batch(struct exec *x, string_bulk bulk, unsigned flags, uint64
 /* Is it what the exit reported, if one did (E3)? And may it use the port, is there one? */
 static int check_port(struct exec *x, unsigned flags)
 {
-    const struct emul_port_exit *want = x->want;
+    const struct emul_port_exit *want = x->ctx->port_exit;
     unsigned port = (uint16_t)x->gpr[EMUL_RDX];
     int status;
 
@@ -228,11 +228,9 @@ static void *run_data(const struct exec *x, const struct emul_place *place, uint
 {
     uint64_t low = place->gpa[0];
 
-    if (!x->ctx->ops->phys_map)
-        return 0;
     if (x->s->rflags & RFLAGS_DF)
         low -= (count - 1) * x->opsize;
-    return x->ctx->ops->phys_map(x->ctx->opaque, low, write, cause);
+    return emul_pointer(x->ctx, low, write, cause);
 }
 
 /* What part of `count` elements a bulk move takes, in bytes: single bytes too, larger ones only as whole words, so that none is torn. */
@@ -317,7 +315,7 @@ STRING(outs, run_outs, USES_SI | PORT)
 static inline int plain_port(struct exec *x, unsigned *port)
 {
     *port = x->insn->imm_size ? (uint8_t)x->insn->imm : (uint16_t)x->gpr[EMUL_RDX];
-    if (x->want)
+    if (x->ctx->port_exit)
         return EMUL_RETRY;
     if (!(x->s->seg[EMUL_SS].attr >> SEG_DPL & 3) && !(x->s->rflags & RFLAGS_VM))
         return EMUL_DONE; /* CPL 0: the common case of exec_port_allowed() */

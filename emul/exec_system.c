@@ -10,6 +10,7 @@
 #define CR4_PAGING  (CR4_PAE | CR4_PSE | CR4_PGE | CR4_SMEP) /* changes that load PAE's pointers again, SDM 3A 4.4.1 */
 #define PDPTE_COUNT 4u
 #define PDPTE_P     1ull
+#define HIGH_HALF   0xffffffff00000000ull
 #define DR6_VALID   0xe00full      /* BT BS BD B3..B0; the rest is fixed, SDM 3B 17.2.3 */
 #define DR6_ONES    0xffff0ff0ull
 #define DR6_BD      0x2000ull
@@ -17,7 +18,9 @@
 #define DR7_ONES    0x400ull
 #define DR7_GD      0x2000ull
 #define MSR_TSC     0x10u
-#define MSR_FS_BASE 0xc0000100u    /* that of GS is the next */
+#define MSR_SYSENTER 0x174u        /* CS, and ESP and EIP behind it */
+#define MSR_EFER    0xc0000080u    /* STAR, LSTAR, CSTAR, FMASK behind it */
+#define MSR_FS_BASE 0xc0000100u    /* those of GS and KernelGS behind it */
 #define MSR_TSC_AUX 0xc0000103u
 #define SYSRET_FLAGS 0x3c7fd7ull   /* SDM 2B SYSRET: neither RF nor VM, and nothing reserved */
 
@@ -25,8 +28,6 @@
 #define FLAT_DATA   (SEG_G | SEG_DB | SEG_P | SEG_S | SEG_WRITE | SEG_ACCESSED)
 #define FLAT_CODE32 (FLAT_DATA | SEG_CODE)
 #define FLAT_CODE64 ((FLAT_CODE32 & ~SEG_DB) | SEG_L)
-#define RPL         3u
-#define SELECTOR    0xfffcu
 
 #define R11 11
 
@@ -48,33 +49,25 @@ void exec_flush(struct exec *x, uint64_t linear, int all)
         x->ctx->ops->tlb_flush(x->ctx->opaque, linear, all);
 }
 
-static int field_changed(struct exec *x, uint32_t group)
-{
-    x->ctx->changed |= group;
-    return EMUL_DONE;
-}
-
 /* ---- Control registers ---- */
 
 /* PAE's pointers, which Intel's processors load with CR3 and not at each walk, if paging is to go by them: #GP(0) if one is bad. */
-static int load_pointers(struct exec *x, uint64_t cr0, uint64_t cr3, uint64_t cr4)
+static void load_pointers(struct exec *x, const uint64_t cr[5])
 {
     const struct emul_ops *ops = x->ctx->ops;
     uint64_t rsvd = EMUL_PDPTE_RSVD | ~((1ull << x->ctx->phys_bits) - 1);
 
-    if (is_amd(x) || !(cr0 & CR0_PG) || !(cr4 & CR4_PAE) || (x->s->efer & EFER_LME))
-        return EMUL_DONE;
+    if (is_amd(x) || !(cr[0] & CR0_PG) || !(cr[4] & CR4_PAE) || (x->s->efer & EFER_LME))
+        return;
     if (!ops->phys_read)
-        return EMUL_UNHANDLED;
+        exec_end(x, EMUL_UNHANDLED);
     for (unsigned i = 0; i < PDPTE_COUNT; i++) {
-        uint64_t entry, at = (cr3 & 0xffffffe0) + i * sizeof(entry);
+        uint64_t entry, at = (cr[3] & 0xffffffe0) + i * sizeof(entry);
 
         if (ops->phys_read(x->ctx->opaque, at, &entry, sizeof(entry), EMUL_FOR_WALK) < 0)
             entry = ~0ull; /* as an empty bus reads */
-        if ((entry & PDPTE_P) && (entry & rsvd))
-            return exec_gp0(x);
+        exec_gp0_if(x, (entry & PDPTE_P) && (entry & rsvd));
     }
-    return EMUL_DONE;
 }
 
 /* SDM 2B MOV to control registers, 3A 9.8.5. Paging may go on into long mode only from where it can be reached. */
@@ -93,114 +86,48 @@ static int is_bad_cr0(const struct exec *x, uint64_t value)
     return !(s->cr4 & CR4_PAE) || (s->seg[EMUL_CS].attr & SEG_L) || (tss16 && !is_amd(x));
 }
 
-static int write_cr0(struct exec *x, uint64_t value)
-{
-    struct emul_state *s = x->s;
-    uint64_t changed;
-    int status = EMUL_DONE;
-
-    value = (value & CR0_VALID) | CR0_ET;
-    changed = value ^ s->cr0;
-    if ((changed & CR0_PG) && exec_need(x, EMUL_STATE_SYSTEM))
-        return EMUL_UNHANDLED;
-    if (is_bad_cr0(x, value))
-        return exec_gp0(x);
-    if (changed & (CR0_PG | CR0_CD | CR0_NW))
-        status = load_pointers(x, value, s->cr3, s->cr4);
-    if (status)
-        return status;
-    s->cr0 = value;
-    if (changed & CR0_PG)
-        s->efer = (s->efer & ~EFER_LMA) | ((value & CR0_PG) && (s->efer & EFER_LME) ? EFER_LMA : 0);
-    if (changed & (CR0_PG | CR0_WP | CR0_PE))
-        exec_flush(x, 0, 1);
-    return field_changed(x, EMUL_STATE_CR);
-}
-
-static int write_cr3(struct exec *x, uint64_t value)
-{
-    struct emul_state *s = x->s;
-    uint64_t keep = s->cr4 & CR4_PCIDE ? value & CR3_KEEP : 0;
-    int status;
-
-    value &= ~keep;
-    if (value >> x->ctx->phys_bits)
-        return exec_gp0(x);
-    status = load_pointers(x, s->cr0, value, s->cr4);
-    if (status)
-        return status;
-    s->cr3 = value;
-    if (!keep)
-        exec_flush(x, 0, 1);
-    else if (x->ctx->cache)
-        emul_cache_flush(x->ctx->cache); /* which knows no PCID */
-    return field_changed(x, EMUL_STATE_CR);
-}
-
-static int write_cr4(struct exec *x, uint64_t value)
-{
-    struct emul_state *s = x->s;
-    uint64_t changed = value ^ s->cr4;
-    int long_mode = !!(s->efer & EFER_LMA);
-    int status = EMUL_DONE;
-
-    if ((value & ~x->ctx->cr4_valid) || (long_mode && (changed & (CR4_PAE | CR4_LA57))) || ((value & CR4_CET) && !(s->cr0 & CR0_WP)) ||
-        ((value & changed & CR4_PCIDE) && (!long_mode || (s->cr3 & CR3_PCID))))
-        return exec_gp0(x);
-    if (changed & CR4_PAGING)
-        status = load_pointers(x, s->cr0, s->cr3, value);
-    if (status)
-        return status;
-    s->cr4 = value;
-    if (changed)
-        exec_flush(x, 0, 1);
-    return field_changed(x, EMUL_STATE_CR);
-}
-
-/* SDM 3A 9.8.5: LME does not change while paging is on; LMA is the processor's. */
-static int write_efer(struct exec *x, uint64_t value)
-{
-    struct emul_state *s = x->s;
-    uint64_t changed = value ^ s->efer;
-
-    if ((value & ~(x->ctx->efer_valid | EFER_LMA)) || ((changed & EFER_LME) && (s->cr0 & CR0_PG)))
-        return exec_gp0(x);
-    s->efer = (value & ~EFER_LMA) | (s->efer & EFER_LMA);
-    if (changed & EFER_NXE)
-        exec_flush(x, 0, 1);
-    return field_changed(x, EMUL_STATE_CR);
-}
-
 /* ---- Registers that are part of the state, and what a write of them must be ---- */
 
 enum rule { RULE_NONE, RULE_ANY, RULE_CANONICAL, RULE_32, RULE_LOW32, RULE_DR6, RULE_DR7, RULE_CR0, RULE_CR3, RULE_CR4, RULE_EFER };
+
+/* reserved: #GP(0) if one of these is set; of the others those kept count, and ones are set. pointers, flushes: a change of these loads
+ * PAE's pointers, ends translations. What else there is to ask, is_bad() does. */
+static const struct rule_row {
+    uint64_t reserved, kept, ones, pointers, flushes;
+} rules[] = {
+    [RULE_ANY] = { 0, ~0ull, 0, 0, 0 }, [RULE_CANONICAL] = { 0, ~0ull, 0, 0, 0 }, [RULE_32] = { HIGH_HALF, ~0ull, 0, 0, 0 },
+    [RULE_LOW32] = { 0, ~HIGH_HALF, 0, 0, 0 }, [RULE_DR6] = { HIGH_HALF, DR6_VALID, DR6_ONES, 0, 0 },
+    [RULE_DR7] = { HIGH_HALF, DR7_VALID, DR7_ONES, 0, 0 },
+    [RULE_CR0] = { HIGH_HALF, CR0_VALID, CR0_ET, CR0_PG | CR0_CD | CR0_NW, CR0_PG | CR0_WP | CR0_PE },
+    [RULE_CR3] = { 0, ~0ull, 0, ~0ull, ~0ull }, [RULE_CR4] = { 0, ~0ull, 0, CR4_PAGING, ~0ull }, [RULE_EFER] = { 0, ~0ull, 0, 0, EFER_NXE },
+};
+
 struct reg_row {
-    uint32_t index;                /* of an MSR */
     uint16_t offset;
     uint8_t group, rule;           /* RULE_NONE: there is no such register */
 };
-#define REG(index, field, group, rule) { index, offsetof(struct emul_state, field), EMUL_STATE_##group, RULE_##rule }
-static const struct reg_row msrs[] = {
-    REG(0x174, sysenter_cs, SYSENTER, LOW32), REG(0x175, sysenter_esp, SYSENTER, CANONICAL), REG(0x176, sysenter_eip, SYSENTER, CANONICAL),
-    REG(0xc0000080, efer, CR, EFER), REG(0xc0000081, star, SYSCALL, ANY), REG(0xc0000082, lstar, SYSCALL, CANONICAL),
-    REG(0xc0000083, cstar, SYSCALL, CANONICAL), REG(0xc0000084, fmask, SYSCALL, 32), REG(MSR_FS_BASE, seg[EMUL_FS].base, SEGS, CANONICAL),
-    REG(MSR_FS_BASE + 1, seg[EMUL_GS].base, SEGS, CANONICAL), REG(0xc0000102, kernel_gs_base, SYSCALL, CANONICAL),
-};
+#define REG(field, group, rule) { offsetof(struct emul_state, field), EMUL_STATE_##group, RULE_##rule }
+static const struct reg_row sysenter[3] = { REG(sysenter_cs, SYSENTER, LOW32), REG(sysenter_esp, SYSENTER, CANONICAL),
+                                            REG(sysenter_eip, SYSENTER, CANONICAL) };
+static const struct reg_row syscall[5] = { REG(efer, CR, EFER), REG(star, SYSCALL, ANY), REG(lstar, SYSCALL, CANONICAL),
+                                           REG(cstar, SYSCALL, CANONICAL), REG(fmask, SYSCALL, 32) };
+static const struct reg_row bases[3] = { REG(seg[EMUL_FS].base, SEGS, CANONICAL), REG(seg[EMUL_GS].base, SEGS, CANONICAL),
+                                         REG(kernel_gs_base, SYSCALL, CANONICAL) };
 static const struct reg_row control[16] = { /* CR8 is the local APIC's: nothing to ask here */
-    [0] = REG(0, cr0, CR, CR0), [2] = REG(0, cr2, CR, ANY), [3] = REG(0, cr3, CR, CR3), [4] = REG(0, cr4, CR, CR4),
+    [0] = REG(cr0, CR, CR0), [2] = REG(cr2, CR, ANY), REG(cr3, CR, CR3), REG(cr4, CR, CR4),
 };
 static const struct reg_row debug[8] = { /* DR4 and DR5 are DR6 and DR7, SDM 3B 17.2.2 */
-    REG(0, dr[0], DR, ANY), REG(0, dr[1], DR, ANY), REG(0, dr[2], DR, ANY), REG(0, dr[3], DR, ANY),
-    REG(0, dr6, DR, DR6), REG(0, dr7, DR, DR7), REG(0, dr6, DR, DR6), REG(0, dr7, DR, DR7),
+    REG(dr[0], DR, ANY), REG(dr[1], DR, ANY), REG(dr[2], DR, ANY), REG(dr[3], DR, ANY),
+    REG(dr6, DR, DR6), REG(dr7, DR, DR7), REG(dr6, DR, DR6), REG(dr7, DR, DR7),
 };
 
 static const struct reg_row *find_msr(uint32_t index)
 {
-    for (unsigned i = 0; i < sizeof(msrs) / sizeof(msrs[0]); i++) {
-        if (msrs[i].index == index)
-            return &msrs[i];
-    }
-    return 0;
+    if (index - MSR_SYSENTER < 3)
+        return &sysenter[index - MSR_SYSENTER];
+    if (index - MSR_EFER < 5)
+        return &syscall[index - MSR_EFER];
+    return index - MSR_FS_BASE < 3 ? &bases[index - MSR_FS_BASE] : 0;
 }
 
 static uint64_t *reg_at(const struct exec *x, const struct reg_row *row)
@@ -208,53 +135,75 @@ static uint64_t *reg_at(const struct exec *x, const struct reg_row *row)
     return (uint64_t *)((uint8_t *)x->s + row->offset);
 }
 
-static int write_reg(struct exec *x, const struct reg_row *row, uint64_t value)
+/* SDM 3A 9.8.5: LME does not change while paging is on. */
+static int is_bad(const struct exec *x, unsigned rule, uint64_t value, uint64_t changed)
 {
-    static const uint16_t narrow = 1 << RULE_32 | 1 << RULE_DR6 | 1 << RULE_DR7 | 1 << RULE_CR0; /* the upper half must be 0 */
+    const struct emul_state *s = x->s;
+    int long_mode = !!(s->efer & EFER_LMA);
 
-    if (exec_need(x, row->group))
-        return EMUL_UNHANDLED;
-    if ((row->rule == RULE_CANONICAL && !emul_canonical(x->s, value)) || ((narrow >> row->rule & 1) && value >> 32))
-        return exec_gp0(x);
-    switch (row->rule) {
+    switch (rule) {
+    case RULE_CANONICAL:
+        return !emul_canonical(s, value);
     case RULE_CR0:
-        return write_cr0(x, value);
+        return is_bad_cr0(x, value);
     case RULE_CR3:
-        return write_cr3(x, value);
+        return value >> x->ctx->phys_bits != 0;
     case RULE_CR4:
-        return write_cr4(x, value);
+        return (value & ~x->ctx->cr4_valid) || (long_mode && (changed & (CR4_PAE | CR4_LA57))) || ((value & CR4_CET) && !(s->cr0 & CR0_WP)) ||
+               ((value & changed & CR4_PCIDE) && (!long_mode || (s->cr3 & CR3_PCID)));
     case RULE_EFER:
-        return write_efer(x, value);
-    case RULE_DR6:
-        value = (value & DR6_VALID) | DR6_ONES;
-        break;
-    case RULE_DR7:
-        value = (value & DR7_VALID) | DR7_ONES;
-        break;
-    case RULE_LOW32:
-        value = (uint32_t)value;
-        break;
+        return (value & ~(x->ctx->efer_valid | EFER_LMA)) || ((changed & EFER_LME) && (s->cr0 & CR0_PG));
     default:
-        break;
+        return 0;
     }
-    *reg_at(x, row) = value;
-    return field_changed(x, row->group);
+}
+
+static void write_reg(struct exec *x, const struct reg_row *row, uint64_t value)
+{
+    const struct rule_row *rule = &rules[row->rule];
+    struct emul_state *s = x->s;
+    uint64_t cr[5] = { s->cr0, 0, 0, s->cr3, s->cr4 }, *reg = reg_at(x, row), changed;
+    uint64_t keep = row->rule == RULE_CR3 && (s->cr4 & CR4_PCIDE) ? value & CR3_KEEP : 0;
+
+    exec_require(x, row->group);
+    exec_gp0_if(x, value & rule->reserved);
+    value = (value & rule->kept & ~keep) | rule->ones;
+    changed = row->rule == RULE_CR3 ? ~0ull : value ^ *reg; /* which counts whatever it held */
+    if (row->rule == RULE_CR0 && (changed & CR0_PG))
+        exec_require(x, EMUL_STATE_SYSTEM);
+    exec_gp0_if(x, is_bad(x, row->rule, value, changed));
+    if (changed & rule->pointers) {
+        cr[row - control] = value;
+        load_pointers(x, cr);
+    }
+    if (row->rule == RULE_EFER) /* LMA is the processor's */
+        value = (value & ~EFER_LMA) | (s->efer & EFER_LMA);
+    *reg = value;
+    if (row->rule == RULE_CR0 && (changed & CR0_PG))
+        s->efer = (s->efer & ~EFER_LMA) | ((value & CR0_PG) && (s->efer & EFER_LME) ? EFER_LMA : 0);
+    if (keep && x->ctx->cache)
+        emul_cache_flush(x->ctx->cache); /* which knows no PCID */
+    else if (!keep && (changed & rule->flushes))
+        exec_flush(x, 0, 1);
+    x->ctx->changed |= row->group;
 }
 
 /* From or to ModRM.rm; its group is there. */
-static int move_reg(struct exec *x, const struct reg_row *row, int write)
+static void move_reg(struct exec *x, const struct reg_row *row, int write)
 {
     if (write)
-        return write_reg(x, row, x->gpr[x->insn->rm] & emul_size_mask(x->opsize));
-    exec_set_gpr(x, x->insn->rm, x->opsize, *reg_at(x, row));
-    return EMUL_DONE;
+        write_reg(x, row, x->gpr[x->insn->rm] & emul_size_mask(x->opsize));
+    else
+        exec_set_gpr(x, x->insn->rm, x->opsize, *reg_at(x, row));
 }
 
-int do_movcr(struct exec *x)
+void do_movcr(struct exec *x)
 {
     const struct reg_row *row = &control[x->insn->reg];
 
-    return row->rule ? move_reg(x, row, x->insn->form == FORM_Cd_Rd) : EMUL_UNHANDLED;
+    if (!row->rule)
+        exec_end(x, EMUL_UNHANDLED);
+    move_reg(x, row, x->insn->form == FORM_Cd_Rd);
 }
 
 /* SDM 3B 17.2: with CR4.DE there are no DR4 and DR5; DR7.GD makes each access a #DB, which the handler finds with GD off. */
@@ -267,7 +216,7 @@ void do_movdr(struct exec *x)
         x->result->dr6 = DR6_BD;
         exec_raise(x, EMUL_VECTOR_DB, 0);
     }
-    exec_must(x, move_reg(x, &debug[n], x->insn->form == FORM_Dd_Rd));
+    move_reg(x, &debug[n], x->insn->form == FORM_Dd_Rd);
 }
 
 /* ModRM.reg: bit 0 GS, bit 1 write. Four bytes unless REX.W: 66 does not count. */
@@ -277,22 +226,36 @@ void do_fsgsbase(struct exec *x)
 
     exec_ud_if(x, !(x->s->cr4 & CR4_FSGSBASE));
     x->opsize = is_wide(x) ? 8 : 4;
-    exec_must(x, move_reg(x, find_msr(MSR_FS_BASE + (which & 1)), which & 2));
+    move_reg(x, &bases[which & 1], which & 2);
 }
 
-/* PE can be set, not cleared (SDM 2A LMSW). */
+static void write_msw(struct exec *x)
+{
+    write_reg(x, &control[0], x->dst);
+}
+
+/* PE can be set, not cleared (SDM 2A LMSW). Without it there is nothing to check. */
 int do_lmsw(struct exec *x)
 {
+    struct emul_state *s = x->s;
     uint64_t value = x->gpr[x->insn->rm];
     int status = x->insn->mod == 3 ? EMUL_DONE : exec_load(x, 0, 2, &value);
 
-    return status ? status : write_cr0(x, (x->s->cr0 & ~(CR0_MSW & ~CR0_PE)) | (value & CR0_MSW));
+    if (status)
+        return status;
+    x->dst = (s->cr0 & ~(CR0_MSW & ~CR0_PE)) | (value & CR0_MSW);
+    if ((x->dst ^ s->cr0) & CR0_PE)
+        return exec_guard(x, 0, write_msw);
+    s->cr0 = x->dst;
+    x->ctx->changed |= EMUL_STATE_CR;
+    return EMUL_DONE;
 }
 
 int do_clts(struct exec *x)
 {
     x->s->cr0 &= ~CR0_TS;
-    return field_changed(x, EMUL_STATE_CR);
+    x->ctx->changed |= EMUL_STATE_CR;
+    return EMUL_DONE;
 }
 
 /* The operand of SGDT and its like: a limit of two bytes and the base. It is aligned by four (SDM 3A table 6-7), whatever its size. */
@@ -331,7 +294,7 @@ void do_lgdt(struct exec *x)
     exec_gp0_if(x, !emul_canonical(x->s, base));
     table->base = base;
     table->limit = *(const emul_reg16 *)image;
-    field_changed(x, EMUL_STATE_SYSTEM);
+    x->ctx->changed |= EMUL_STATE_SYSTEM;
 }
 
 /* No check of the segment, nor of the address: a non-canonical one is nobody's translation (SDM 2A INVLPG). */
@@ -391,18 +354,22 @@ int do_rdmsr(struct exec *x)
     return status;
 }
 
+static void write_state_msr(struct exec *x)
+{
+    write_reg(x, find_msr(x->gpr[EMUL_RCX]), x->src);
+}
+
 int do_wrmsr(struct exec *x)
 {
     const struct emul_ops *ops = x->ctx->ops;
     uint32_t index = x->gpr[EMUL_RCX];
-    uint64_t value = x->gpr[EMUL_RDX] << 32 | (uint32_t)x->gpr[EMUL_RAX];
-    const struct reg_row *row = find_msr(index);
 
-    if (row)
-        return write_reg(x, row, value);
+    x->src = x->gpr[EMUL_RDX] << 32 | (uint32_t)x->gpr[EMUL_RAX];
+    if (find_msr(index))
+        return exec_guard(x, 0, write_state_msr);
     if (!ops->msr_write)
         return EMUL_UNHANDLED;
-    return ops->msr_write(x->ctx->opaque, index, value) < 0 ? exec_gp0(x) : EMUL_DONE;
+    return ops->msr_write(x->ctx->opaque, index, x->src) < 0 ? exec_gp0(x) : EMUL_DONE;
 }
 
 /* RDTSC and RDTSCP. */
@@ -464,7 +431,7 @@ static void enter_flat(struct exec *x, unsigned cs, unsigned ss, unsigned dpl, i
  * stack, and a debugger sees the first user instruction (E10). Only for what cannot fail any more. */
 static void step_as_left(struct exec *x)
 {
-    x->s->rflags = (x->s->rflags & ~RFLAGS_TF) | (x->flags & RFLAGS_TF);
+    x->step = !!(x->flags & RFLAGS_TF);
 }
 
 /* Intel: in 64-bit mode only (SDM 2B SYSCALL); AMD: in all of protected mode (APM3 SYSCALL). */
@@ -472,7 +439,7 @@ void do_syscall(struct exec *x)
 {
     const struct emul_state *s = x->s;
     int long_mode = !!(s->efer & EFER_LMA);
-    unsigned selector = s->star >> 32 & SELECTOR;
+    unsigned selector = s->star >> 32 & SELECTOR_CODE;
 
     exec_ud_if(x, !(s->efer & EFER_SCE) || !emul_protected(s) || (x->mode != EMUL_MODE64 && !is_amd(x)));
     x->gpr[EMUL_RCX] = x->next_rip;
@@ -496,7 +463,7 @@ void do_sysret(struct exec *x)
 
     exec_ud_if(x, !(s->efer & EFER_SCE) || (x->mode != EMUL_MODE64 && !is_amd(x)));
     exec_gp0_if(x, !emul_protected(s) || emul_cpl(s) || (wide && !is_amd(x) && !emul_canonical(s, x->gpr[EMUL_RCX])));
-    enter_flat(x, (wide ? selector + 16 : selector) | RPL, (selector + 8) | RPL, 3, wide, x->gpr[EMUL_RCX]);
+    enter_flat(x, (wide ? selector + 16 : selector) | SELECTOR_RPL, (selector + 8) | SELECTOR_RPL, 3, wide, x->gpr[EMUL_RCX]);
     if (is_amd(x)) {
         ss.selector = selector + 8;
         ss.attr |= 3u << SEG_DPL;
@@ -511,7 +478,7 @@ void do_sysenter(struct exec *x)
 {
     const struct emul_state *s = x->s;
     int long_mode = !!(s->efer & EFER_LMA);
-    unsigned selector = s->sysenter_cs & SELECTOR;
+    unsigned selector = s->sysenter_cs & SELECTOR_CODE;
 
     exec_ud_if(x, long_mode && is_amd(x));
     exec_gp0_if(x, !(s->cr0 & CR0_PE) || !selector);
@@ -525,10 +492,10 @@ void do_sysexit(struct exec *x)
     const struct emul_state *s = x->s;
     uint64_t rip = x->gpr[EMUL_RDX], rsp = x->gpr[EMUL_RCX];
     int wide = is_wide(x);
-    unsigned selector = ((uint16_t)s->sysenter_cs + (wide ? 32 : 16)) | RPL;
+    unsigned selector = ((uint16_t)s->sysenter_cs + (wide ? 32 : 16)) | SELECTOR_RPL;
 
     exec_ud_if(x, (s->efer & EFER_LMA) && is_amd(x));
-    exec_gp0_if(x, !(s->cr0 & CR0_PE) || !(s->sysenter_cs & SELECTOR) || (wide && !(emul_canonical(s, rip) && emul_canonical(s, rsp))));
+    exec_gp0_if(x, !(s->cr0 & CR0_PE) || !(s->sysenter_cs & SELECTOR_CODE) || (wide && !(emul_canonical(s, rip) && emul_canonical(s, rsp))));
     x->gpr[EMUL_RSP] = wide ? rsp : (uint32_t)rsp;
     enter_flat(x, selector, selector + 8, 3, wide, rip);
 }
@@ -540,7 +507,7 @@ void do_swapgs(struct exec *x)
 
     s->kernel_gs_base = s->seg[EMUL_GS].base;
     s->seg[EMUL_GS].base = base;
-    field_changed(x, EMUL_STATE_SEGS | EMUL_STATE_SYSCALL);
+    x->ctx->changed |= EMUL_STATE_SEGS | EMUL_STATE_SYSCALL;
 }
 
 /* ---- What has a bit of CR4 ---- */

@@ -25,11 +25,6 @@ static const struct layout *layout_of(const struct emul_segment *tss)
     return tss->attr & SYS_BIG ? &layout32 : &layout16;
 }
 
-static unsigned image_size(const struct layout *l)
-{
-    return (2 + 8 + l->segments) * l->size;
-}
-
 /* Word n behind the start of the image: 0 instruction pointer, 1 flags, 2 to 9 registers, from 10 segments. */
 static uint64_t image_word(const struct task *t, unsigned n)
 {
@@ -38,19 +33,26 @@ static uint64_t image_word(const struct task *t, unsigned n)
 
 static void image_set(struct task *t, unsigned n, unsigned size, uint64_t value)
 {
-    for (unsigned i = 0; i < size; i++)
-        t->image[n * t->layout->size + i] = value >> i * 8;
+    emul_store_direct(t->image + n * t->layout->size, size, value);
+}
+
+/* Reads what a task state holds; where that is, for a write. */
+static struct emul_place read_image(struct exec *x, const struct emul_segment *tss, struct task *t, unsigned access)
+{
+    struct emul_place place;
+
+    t->layout = layout_of(tss);
+    place = exec_system_place(x, tss->base + t->layout->ip, (2 + 8 + t->layout->segments) * t->layout->size, access);
+    exec_must(x, emul_load_bytes(x->ctx, &place, t->image, EMUL_FOR_DESCRIPTOR));
+    return place;
 }
 
 /* What the new task's state says, all of it read before anything is written. */
 static void read_task(struct exec *x, const struct emul_segment *tss, struct task *t)
 {
     int big = tss->attr & SYS_BIG;
-    struct emul_place place;
 
-    t->layout = layout_of(tss);
-    place = exec_system_place(x, tss->base + t->layout->ip, image_size(t->layout), 0);
-    exec_must(x, emul_load_bytes(x->ctx, &place, t->image, EMUL_FOR_DESCRIPTOR));
+    read_image(x, tss, t, 0);
     t->ldt = exec_system_read(x, tss->base + t->layout->ldt, 2);
     t->cr3 = big ? exec_system_read(x, tss->base + TSS_CR3, 4) : x->s->cr3;
     t->trap = big ? exec_system_read(x, tss->base + TSS_TRAP, 2) : 0;
@@ -62,11 +64,9 @@ static struct emul_place save_prepare(struct exec *x, struct task *t, uint64_t f
     const struct emul_segment *tr = &x->s->seg[EMUL_TR];
     struct emul_place place;
 
-    t->layout = layout_of(tr);
-    if (tr->limit < t->layout->limit)
+    if (tr->limit < layout_of(tr)->limit)
         exec_bad_selector(x, EMUL_VECTOR_TS, tr->selector);
-    place = exec_system_place(x, tr->base + t->layout->ip, image_size(t->layout), EMUL_PF_W);
-    exec_must(x, emul_load_bytes(x->ctx, &place, t->image, EMUL_FOR_DESCRIPTOR));
+    place = read_image(x, tr, t, EMUL_PF_W);
     image_set(t, 0, t->layout->size, x->next_rip);
     image_set(t, 1, t->layout->size, flags);
     for (unsigned i = 0; i < 8; i++)
@@ -152,7 +152,7 @@ static void start_task(struct exec *x, const struct task *t)
     load_segments(x);
     x->next_rip = s->rip;
     x->flags = s->rflags;
-    x->no_step = 1;
+    x->step = 0;
     if (x->event->has_error) {
         exec_stack_begin(x, &st);
         exec_push(x, &st, t->layout->size, x->event->error);

@@ -31,7 +31,7 @@ static int fetch_page(struct emul_ctx *ctx, unsigned mode, struct emul_result *r
         status = emul_walk(ctx, linear, EMUL_PF_FETCH | emul_user(ctx), &gpa, result);
     if (status)
         return status;
-    p = ctx->ops->phys_map ? ctx->ops->phys_map(ctx->opaque, gpa, 0, EMUL_FOR_FETCH) : 0;
+    p = emul_pointer(ctx, gpa, 0, EMUL_FOR_FETCH);
     if (p) {
         for (unsigned i = 0; i < room; i++)
             result->bytes[result->have + i] = ((const volatile uint8_t *)p)[i];
@@ -42,24 +42,42 @@ static int fetch_page(struct emul_ctx *ctx, unsigned mode, struct emul_result *r
     return EMUL_DONE;
 }
 
-/* Bytes that are no instruction: the fault that the CPU would take (SDM 3A table 6-1: too long is #GP). */
+/* SDM 3A table 6-1: too long is #GP. */
 int emul_not_valid(struct emul_result *result, int length)
 {
     emul_fault(result, length == EMUL_TOO_LONG ? EMUL_VECTOR_GP : EMUL_VECTOR_UD, 0);
     return EMUL_RETRY;
 }
 
-int emul_fetch_long(struct emul_ctx *ctx, unsigned mode, unsigned decode_mode, struct emul_result *result)
+int emul_fetch_keep(struct emul_ctx *ctx, unsigned slot, unsigned mode, const uint8_t *bytes)
+{
+    struct emul_known *known = &ctx->decoded->entry[slot];
+    int length = emul_decode(&known->insn, bytes, EMUL_INSN_MAX, emul_decode_mode(ctx, mode));
+    unsigned bits = length * 8;
+
+    known->mode = 0;
+    if (length <= 0)
+        return length;
+    known->low = ((const emul_loose64 *)bytes)[0];
+    known->high = ((const emul_loose64 *)bytes)[1];
+    known->mask_low = bits >= 64 ? ~0ull : (1ull << bits) - 1;
+    known->mask_high = bits > 64 ? (1ull << (bits - 64)) - 1 : 0;
+    known->mode = mode + 1; /* never 0: an empty entry has no mode */
+    return length;
+}
+
+int emul_fetch_long(struct emul_ctx *ctx, unsigned mode, struct emul_result *result)
 {
     int length = EMUL_NEED_MORE;
 
+    result->insn = &result->store;
     result->store.op = EMUL_BAD;
     result->store.length = 0;
     result->have = ctx->byte_count < EMUL_INSN_MAX ? ctx->byte_count : EMUL_INSN_MAX;
     if (result->have) {
         for (unsigned i = 0; i < result->have; i++)
             result->bytes[i] = ctx->bytes[i];
-        length = emul_decode(&result->store, result->bytes, result->have, decode_mode);
+        length = emul_decode(&result->store, result->bytes, result->have, emul_decode_mode(ctx, mode));
     }
     /* At most three rounds: the supplied bytes end anywhere, then two pages; each round adds a byte or faults. */
     for (unsigned round = 0; length == EMUL_NEED_MORE && round < 3; round++) {
@@ -67,15 +85,9 @@ int emul_fetch_long(struct emul_ctx *ctx, unsigned mode, unsigned decode_mode, s
 
         if (status)
             return status;
-        length = emul_decode(&result->store, result->bytes, result->have, decode_mode);
+        length = emul_decode(&result->store, result->bytes, result->have, emul_decode_mode(ctx, mode));
     }
-    emul_plan(&result->store, &result->store_plan);
     return length > 0 ? EMUL_DONE : emul_not_valid(result, length);
-}
-
-int emul_fetch(struct emul_ctx *ctx, struct emul_result *result)
-{
-    return emul_fetch_inline(ctx, emul_user(ctx), emul_walk_context(ctx), result);
 }
 
 int emul_fetch_bytes(struct emul_ctx *ctx, unsigned count, struct emul_result *result)

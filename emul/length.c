@@ -1,5 +1,5 @@
 /* Instruction lengths for exits that report none, and the words of a refusal. */
-#include "access.h"
+#include "fetch.h"
 #include "state.h"
 
 /* Class plus one, so that operations without a class read as 0. */
@@ -23,9 +23,9 @@ int emul_length(struct emul_ctx *ctx, unsigned want, struct emul_result *result)
 {
     int status;
 
-    result->step = 0;
     result->iterations = 0;
-    status = emul_fetch(ctx, result);
+    result->marks = EMUL_MARKS;
+    status = emul_fetch(ctx, ctx->state->cr0 & CR0_PG ? emul_rights(ctx, emul_user(ctx)) : 0, result);
     if (!status) {
         result->class = (uint8_t)emul_class(result->insn);
         status = result->class == want ? EMUL_DONE : EMUL_RETRY;

@@ -85,12 +85,19 @@ enum emul_size { SIZE_V, SIZE_BYTE, SIZE_NATURAL, SIZE_Y, SIZE_IO, SIZE_F64, SIZ
 #define SIZE_OF(attr) ((attr) & A_BYTE ? SIZE_BYTE : (attr) & A_NATURAL ? SIZE_NATURAL : (attr) & A_Y ? SIZE_Y : (attr) & A_IO ? SIZE_IO : \
                        (attr) & A_F64 ? SIZE_F64 : (attr) & A_NEAR ? SIZE_NEAR : (attr) & A_D64 ? SIZE_D64 : SIZE_V)
 
+/* Whether, and how, the short way decodes an opcode: one of the first two values, or bits. */
+enum emul_plain { PLAIN_NOT, PLAIN_GROUP /* by the cell that ModRM.reg leads to */, PLAIN_YES, PLAIN_MODRM = 4, PLAIN_IB = 8, PLAIN_IZ = 16 };
+#define PLAIN_OF(attr) ((attr) & (A_SPLIT | A_EARLY | A_LATE | (A_IMM & ~(A_IB | A_IZ))) ? PLAIN_NOT : \
+                        PLAIN_YES | ((attr) & A_MODRM ? PLAIN_MODRM : 0) | ((attr) & A_IB ? PLAIN_IB : 0) | ((attr) & A_IZ ? PLAIN_IZ : 0))
+
 /* One opcode, or with A_BY_* the row `op` of a further table. An op of 0 is invalid. */
 struct emul_cell {
-    uint8_t op;
-    uint8_t form;
+    union {
+        struct { uint8_t op, form; };
+        uint16_t op_form; /* as struct emul_insn begins */
+    };
     uint8_t size;  /* enum emul_size */
-    uint8_t pad;
+    uint8_t plain; /* enum emul_plain */
     uint32_t attr;
 };
 
@@ -108,6 +115,9 @@ extern const uint32_t emul_3dnow[8];                /* bit map of the operation 
 /* What ModRM says in 32- and 64-bit addressing (SDM 2A table 2-2). EMUL_REG_SIB: base and index are in the SIB byte. */
 #define EMUL_REG_SIB 0xfd
 extern const struct emul_modrm emul_modrm[256];
+/* What follows ModRM: MEMORY_MORE, or so many bytes of displacement to a base that DS goes with. */
+#define MEMORY_MORE 0xff
+extern const uint8_t emul_modrm_tail[256];
 
 /* What a byte is before the opcode: from PK_REX on a prefix. PK_SEG + n: override of segment n. */
 enum emul_prefix_kind { PK_NONE, PK_ESCAPE, PK_VECTOR, PK_MOVSXD, PK_REX, PK_66, PK_67, PK_LOCK, PK_REPNE, PK_REP, PK_SEG };

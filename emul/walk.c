@@ -62,12 +62,10 @@ static inline uint64_t read_entry(const struct emul_ctx *ctx, uint64_t at, unsig
 {
     uint64_t entry = 0;
 
-    if (ctx->ops->phys_map) {
-        const volatile void *p = ctx->ops->phys_map(ctx->opaque, at, 0, EMUL_FOR_WALK);
+    const volatile void *p = emul_pointer(ctx, at, 0, EMUL_FOR_WALK);
 
-        if (p)
-            return size == 8 ? *(const volatile uint64_t *)p : *(const volatile uint32_t *)p;
-    }
+    if (p)
+        return size == 8 ? *(const volatile uint64_t *)p : *(const volatile uint32_t *)p;
     if (ctx->ops->phys_read(ctx->opaque, at, &entry, size, EMUL_FOR_WALK) < 0)
         return size == 8 ? ~0ull : 0xffffffffull; /* as an empty bus reads */
     return entry;
@@ -219,21 +217,20 @@ static int page_fault(const struct walk *w, unsigned access, unsigned error, str
  * which decides. */
 static int walk_quick(const struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa, struct emul_walk *w)
 {
-    void *(*map)(void *, uint64_t, int, unsigned) = ctx->ops->phys_map;
     const struct emul_state *s = ctx->state;
     uint64_t need = PTE_P | PTE_A | (access & EMUL_PF_W ? PTE_RW : 0) | (access & EMUL_PF_U ? PTE_US : 0);
     uint64_t table = s->cr3 & ADDR_MASK;
     uint64_t all = ~0ull, above = 0, entry = 0, offset;
     unsigned shift = 48, n = 0;
 
-    if (!map || !(s->efer & EFER_LMA) || (s->cr4 & (CR4_LA57 | CR4_PKE)))
+    if (!(s->efer & EFER_LMA) || (s->cr4 & (CR4_LA57 | CR4_PKE)))
         return 0;
     do {
         const volatile uint64_t *p;
 
         above |= entry;
         shift -= 9;
-        p = map(ctx->opaque, table + (linear >> shift << 3 & 0xff8), 0, EMUL_FOR_WALK);
+        p = emul_pointer(ctx, table + (linear >> shift << 3 & 0xff8), 0, EMUL_FOR_WALK);
         if (!p)
             return 0;
         entry = *p;
@@ -300,49 +297,55 @@ static inline unsigned walk_slot(uint64_t tag)
     return (tag / PAGE_SIZE ^ tag / EMUL_PF_FETCH) % EMUL_WALKS;
 }
 
-int emul_walk_again(const struct emul_ctx *ctx, uint64_t linear, uint64_t tag, uint64_t *gpa)
+/* A walk in ctx->walks that was made before, if its entries are what they were: they are read again, not found again. 1: *gpa. */
+static inline int walk_again(const struct emul_ctx *ctx, const struct emul_walk *w, uint64_t linear, uint64_t tag, uint64_t *gpa)
 {
     const struct emul_state *s = ctx->state;
-    const struct emul_walk *w = &ctx->walks->walk[walk_slot(tag)];
 
-    if (w->tag != tag || w->cr3 != s->cr3 || w->cr0 != s->cr0 || w->cr4 != s->cr4 || w->efer != s->efer)
+    if (w->tag != tag || w->cr3 != s->cr3 || w->cr4 != s->cr4 || w->efer != s->efer)
         return 0;
     if (*w->level[0].at != w->level[0].entry || *w->level[1].at != w->level[1].entry || *w->level[2].at != w->level[2].entry ||
         *w->level[3].at != w->level[3].entry)
         return 0;
-    if (ctx->touched)
-        ctx->touched[EMUL_FOR_WALK] += 4;
+    ctx->touched[EMUL_FOR_WALK] += 4;
     *gpa = w->gpa | (linear & PAGE_MASK);
     return 1;
 }
 
-static int walk_new(const struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa, struct emul_result *result)
+/* Without a cache; the walk is kept in ctx->walks, if it is one of those. */
+static int walk_new(const struct emul_ctx *ctx, struct emul_walk *w, uint64_t linear, uint64_t tag, uint64_t *gpa, struct emul_result *result)
 {
     const struct emul_state *s = ctx->state;
-    uint64_t tag = emul_walk_tag(linear, emul_walk_context(ctx), access);
-    struct emul_walk found = { .tag = tag, .cr0 = s->cr0, .cr3 = s->cr3, .cr4 = s->cr4, .efer = s->efer };
+    struct emul_walk found = { .tag = tag, .cr3 = s->cr3, .cr4 = s->cr4, .efer = s->efer };
 
-    if (!walk_quick(ctx, linear, access, gpa, &found))
-        return walk_long(ctx, linear, access, gpa, result);
+    if (!walk_quick(ctx, linear, tag & PAGE_MASK, gpa, &found))
+        return walk_long(ctx, linear, tag & PAGE_MASK, gpa, result);
     found.gpa = *gpa & ~(uint64_t)PAGE_MASK;
-    if (ctx->walks)
-        ctx->walks->walk[walk_slot(tag)] = found;
+    if (w)
+        *w = found;
     return EMUL_DONE;
 }
 
-int emul_walk_tables(const struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa, struct emul_result *result)
+int emul_walk_tables(const struct emul_ctx *ctx, uint64_t linear, unsigned rights, uint64_t *gpa, struct emul_result *result)
 {
-    unsigned kind = access & EMUL_PF_W ? 1 : 0, slot = linear / PAGE_SIZE % EMUL_CACHE_PAGES;
+    uint64_t tag = (linear & ~(uint64_t)PAGE_MASK) | rights;
+    struct emul_walk *w = ctx->walks ? &ctx->walks->walk[walk_slot(tag)] : 0;
     int status;
 
-    if (!(ctx->state->cr0 & CR0_PG)) {
-        *gpa = linear;
+    if (w && walk_again(ctx, w, linear, tag, gpa))
         return EMUL_DONE;
-    }
-    status = walk_new(ctx, linear, access, gpa, result);
+    status = walk_new(ctx, w, linear, tag, gpa, result);
     if (!status && ctx->cache) {
-        ctx->cache->page[kind][slot].tag = emul_walk_tag(linear, emul_walk_context(ctx), access);
+        unsigned kind = rights & EMUL_PF_W ? 1 : 0, slot = linear / PAGE_SIZE % EMUL_CACHE_PAGES;
+
+        ctx->cache->page[kind][slot].tag = tag;
         ctx->cache->page[kind][slot].gpa = *gpa & ~(uint64_t)PAGE_MASK;
     }
     return status;
+}
+
+int emul_walk(const struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa, struct emul_result *result)
+{
+    *gpa = linear;
+    return ctx->state->cr0 & CR0_PG ? emul_walk_with(ctx, linear, emul_rights(ctx, access), gpa, result) : EMUL_DONE;
 }

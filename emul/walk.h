@@ -19,46 +19,42 @@
 /* Translates `linear` for an access (EMUL_PF_W, _U, _FETCH, EMUL_IMPLICIT). EMUL_DONE: *gpa; accessed and dirty flags are set.
  * EMUL_FAULT: #PF in result. EMUL_RETRY: other vcpus kept changing the tables. EMUL_UNHANDLED: a callback is missing.
  * A table outside RAM reads as all ones. At most 5 levels, WALK_TRIES times. */
-int emul_walk_tables(const struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa, struct emul_result *result);
+int emul_walk(const struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa, struct emul_result *result);
 
 /* Where the caller's cache keeps a translation. The tag has the page and all of the access that decides over rights: W, U, FETCH,
- * the SMAP exceptions, and that it is valid. context: emul_walk_context(), the same for all accesses of one instruction. */
+ * the SMAP exceptions, and that it is valid. */
 #define EMUL_TAG_VALID  0x800u
 
-static inline unsigned emul_walk_context(const struct emul_ctx *ctx)
+/* What is the same for all accesses of one instruction; EMUL_PF_U at CPL 3. */
+static inline unsigned emul_rights(const struct emul_ctx *ctx, unsigned user)
 {
-    return EMUL_TAG_VALID | (ctx->state->rflags >> 8 & 0x400); /* AC is bit 18 */
+    return EMUL_TAG_VALID | (ctx->state->rflags >> 8 & 0x400) | user; /* AC is bit 18 */
 }
 
-static inline uint64_t emul_walk_tag(uint64_t linear, unsigned context, unsigned access)
+/* The same, paging being on. rights: emul_rights() with the access. */
+int emul_walk_tables(const struct emul_ctx *ctx, uint64_t linear, unsigned rights, uint64_t *gpa, struct emul_result *result);
+
+static inline int emul_walk_with(const struct emul_ctx *ctx, uint64_t linear, unsigned rights, uint64_t *gpa, struct emul_result *result)
 {
-    return (linear & ~0xfffull) | context | access;
-}
-
-/* A walk in ctx->walks that was made before, if its entries are what they were: they are read again, not found again. 1: *gpa. */
-int emul_walk_again(const struct emul_ctx *ctx, uint64_t linear, uint64_t tag, uint64_t *gpa);
-
-static inline int emul_walk_with(const struct emul_ctx *ctx, uint64_t linear, unsigned context, unsigned access, uint64_t *gpa,
-                                 struct emul_result *result)
-{
-    uint64_t tag = emul_walk_tag(linear, context, access);
-
     if (ctx->cache) {
-        unsigned kind = access & EMUL_PF_W ? 1 : 0, slot = (linear >> 12) % EMUL_CACHE_PAGES;
+        unsigned kind = rights & EMUL_PF_W ? 1 : 0, slot = (linear >> 12) % EMUL_CACHE_PAGES;
 
-        if (ctx->cache->page[kind][slot].tag == tag) {
+        if (ctx->cache->page[kind][slot].tag == ((linear & ~0xfffull) | rights)) {
             *gpa = ctx->cache->page[kind][slot].gpa | (linear & 0xfff);
             return EMUL_DONE;
         }
     }
-    if (ctx->walks && emul_walk_again(ctx, linear, tag, gpa))
-        return EMUL_DONE;
-    return emul_walk_tables(ctx, linear, access, gpa, result);
+    return emul_walk_tables(ctx, linear, rights, gpa, result);
 }
 
-static inline int emul_walk(const struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa, struct emul_result *result)
+/* The byte at gpa, directly addressable up to the end of its page, or NULL: not RAM, or not to be had by pointer. */
+static inline void *emul_pointer(const struct emul_ctx *ctx, uint64_t gpa, unsigned write, unsigned cause)
 {
-    return emul_walk_with(ctx, linear, emul_walk_context(ctx), access, gpa, result);
+    if (gpa - ctx->ram_start < ctx->ram_size) {
+        ctx->touched[cause]++;
+        return ctx->ram + gpa;
+    }
+    return ctx->ops->phys_map ? ctx->ops->phys_map(ctx->opaque, gpa, write, cause) : 0;
 }
 
 #endif

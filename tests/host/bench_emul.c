@@ -36,7 +36,7 @@ static struct bench {
     struct emul_cache cache;
     struct emul_decoded decoded;
     struct emul_walks walks;
-    uint64_t gpr[16];
+    uint64_t gpr[16], touched[EMUL_CAUSES];
 } b;
 static uint8_t ram[RAM] __attribute__((aligned(4096)));
 
@@ -65,12 +65,6 @@ static int phys_cmpxchg(void *opaque, uint64_t gpa, unsigned size, const void *o
         return gpa + size > RAM ? -1 : 1;
     memcpy(ram + gpa, new_value, size);
     return 0;
-}
-
-static void *phys_map(void *opaque, uint64_t gpa, int write, unsigned cause)
-{
-    (void)opaque, (void)write, (void)cause;
-    return gpa < RAM ? ram + gpa : NULL;
 }
 
 static uint32_t port_in(void *opaque, uint16_t port, unsigned size)
@@ -172,10 +166,11 @@ static void reset(enum config config, unsigned flags)
     memset(&b, 0, sizeof(b));
     set_tables();
     b.ops = (struct emul_ops){ .phys_read = phys_read, .phys_write = phys_write, .phys_cmpxchg = phys_cmpxchg,
-                               .phys_map = flags & NO_MAP ? NULL : phys_map, .port_in = port_in, .port_out = port_out,
+                               .port_in = port_in, .port_out = port_out,
                                .port_write_many = flags & NO_MANY ? NULL : port_many, .mmio_read = mmio_read, .mmio_write = mmio_write,
                                .cpuid = cpuid, .msr_read = msr_read, .msr_write = msr_write };
-    b.ctx = (struct emul_ctx){ .gpr = b.gpr, .state = &b.state, .have = ~0u, .phys_bits = 39, .features = EMUL_HAS_1G, .ops = &b.ops,
+    b.ctx = (struct emul_ctx){ .gpr = b.gpr, .state = &b.state, .have = ~0u, .phys_bits = 39, .features = EMUL_HAS_1G, .ops = &b.ops, .ram = ram,
+                               .ram_size = flags & NO_MAP ? 0 : RAM, .touched = b.touched,
                                .cr4_valid = ~0ull, .efer_valid = ~0ull, .cache = config == ALL ? &b.cache : NULL,
                                .decoded = config == FLAT ? NULL : &b.decoded, .walks = config == EXIT ? &b.walks : NULL };
     for (unsigned i = 0; i < EMUL_SEGS; i++)

@@ -42,7 +42,8 @@ static struct run {
     struct emul_ops ops;
     struct emul_cache cache;
     struct emul_decoded decoded;
-    uint64_t gpr[16];
+    struct emul_walks walks;
+    uint64_t gpr[16], touched[EMUL_CAUSES];
     uint8_t ram[RAM] __attribute__((aligned(4096)));
     uint8_t shadow[RAM];           /* RAM, with only what may change under a fault */
     uint8_t vectors[32][64];
@@ -488,6 +489,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         two.ctx.cache = &two.cache;
     if (h.checks & 4)
         two.ctx.decoded = &two.decoded;
+    two.ctx.touched = two.touched;
+    if (h.checks & 8) {
+        two.ctx.ram = two.ram;
+        two.ctx.ram_size = h.checks & 0x10 ? RAM : RAM / 2;
+    }
+    if ((h.checks & 9) == 8)
+        two.ctx.walks = &two.walks;
     call_library(&two, &h);
     check_same(&one, &two);
     return 0;

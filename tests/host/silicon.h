@@ -55,6 +55,7 @@ struct world {
     struct vectors vectors, vectors_copy;
     struct emul_cache cache;
     struct emul_decoded decoded;
+    struct emul_walks walks;
 };
 extern struct world world;
 void world_create(void);                                  /* per process: LDT, maps */

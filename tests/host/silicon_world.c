@@ -205,7 +205,7 @@ void world_create(void)
 {
     unsigned shared = FRAME_RW + RW_FRAMES;
     int fd = memfd_create("silicon", 0);
-    uint8_t *alias;
+    uint8_t *alias, *own = aligned_alloc(4096, (FRAMES - FRAME_RW) * 4096);
 
     if (fd < 0 || ftruncate(fd, shared * 4096))
         exit(2);
@@ -221,7 +221,7 @@ void world_create(void)
         (void)*(volatile uint8_t *)(uintptr_t)(WINDOW + i * 4096); /* a page that is not there yet faults otherwise than one that is read-only */
     }
     for (unsigned i = 0; i < FRAMES; i++) {
-        frames[i] = i < FRAME_RW ? alias + i * 4096 : aligned_alloc(4096, 4096);
+        frames[i] = i < FRAME_RW ? alias + i * 4096 : own + (i - FRAME_RW) * 4096;
         memset(frames[i], 0, 4096);
     }
     for (unsigned i = 0; i < RW_FRAMES; i++) {
@@ -381,6 +381,7 @@ void world_fill(uint64_t seed, unsigned kind)
     variant = kind;
     memset(&world.cache, 0, sizeof(world.cache));
     memset(&world.decoded, 0, sizeof(world.decoded));
+    memset(&world.walks, 0, sizeof(world.walks));
     ops = (struct emul_ops){ .phys_read = phys_read, .phys_write = phys_write, .phys_cmpxchg = phys_cmpxchg,
                              .mmio_read = mmio_read, .mmio_write = mmio_write, .phys_map = kind & 1 ? NULL : phys_map,
                              .vector_read = vector_read, .vector_write = vector_write };
@@ -468,16 +469,20 @@ static void stop_behind(const struct emul_state *s, struct outcome *after)
     stop_by_fetch(after, linear);
 }
 
+#define FIRST_OWN  (PHYSICAL + FRAME_RW * 4096ull) /* the first frame that the CPU does not share */
 #define ROUNDS_MAX 8u /* of EMUL_REP_MAX elements */
 
 void world_emulate(const struct test_case *c, struct outcome *after)
 {
     static struct emul_state s;
     static struct emul_result result;
+    static uint64_t touched[EMUL_CAUSES];
     uint64_t gpr[16];
     struct emul_ctx ctx = { .gpr = gpr, .state = &s, .have = ~0u, .phys_bits = 48, .features = EMUL_HAS_1G, .cr4_valid = ~0ull,
                             .efer_valid = ~0ull, .ops = &ops, .cache = variant & 2 ? &world.cache : NULL,
-                            .decoded = variant & 2 ? &world.decoded : NULL };
+                            .decoded = variant & 2 ? &world.decoded : NULL, .touched = touched, .walks = variant & 16 ? &world.walks : NULL,
+                            .ram = frames[FRAME_RW] - FIRST_OWN, .ram_start = FIRST_OWN,
+                            .ram_size = variant & 8 ? (FRAMES - FRAME_RW) * 4096 : 0 }; /* code and read-only data are not in it */
     int status = EMUL_DONE;
 
     ctx.features |= __builtin_cpu_is("amd") ? EMUL_IS_AMD : 0;

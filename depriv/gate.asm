@@ -53,8 +53,14 @@ gate_down_sysret:
     xor     edx, edx
     o64 sysret
 
-; gate_down_any(rbx = vcpu): the same for either vendor, with aspace=isolated on ring 3's own table.
+; gate_down_any(rbx = vcpu): either of them, or with aspace=isolated the same on ring 3's own table.
 gate_down_any:
+    cmp     qword [entry_cr3], 0
+    jne     .isolated
+    cmp     byte [features + FEATURES_VMX], 0
+    je      gate_down_sysret
+    jmp     gate_down_sysexit
+.isolated:
     GATE_SAVE rdx, rcx
     mov     r11, rbx
     CLEAR   eax, ebx, ebp, r8d, r9d, r10d, r12d, r13d, r14d, r15d

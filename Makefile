@@ -74,9 +74,9 @@ $(B)/u/%.c.o: %.c | tools
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(UFLAGS) -c -o $@ $<
 
-$(B)/k/%.asm.o: %.asm $(B)/offsets.inc kernel/gprs.inc
+$(B)/k/%.asm.o: %.asm $(B)/offsets.inc kernel/gprs.inc kernel/isolate.inc
 	@mkdir -p $(@D)
-	$(Q)$(NASM) -f elf64 -g -F dwarf -I$(B)/ -o $@ $<
+	$(Q)$(NASM) -f elf64 -g -F dwarf -I$(B)/ $(if $(COUNT),-DRUNG_COUNT) -o $@ $<
 
 $(B)/u/%.asm.o: %.asm | tools
 	@mkdir -p $(@D)

@@ -268,6 +268,8 @@ struct abi_info {
 #define ABI_DOMAINS_MAX    16u
 #define ABI_NAME_BYTES     32u                   /* of a domain, with the NUL */
 
+enum abi_aspace { ABI_ASPACE_DEFAULT, ABI_ASPACE_SHARED, ABI_ASPACE_ISOLATED };
+
 /* Which instructions ring 3 emulates: those of exits; behind a forced-emulation prefix too; every one. */
 enum abi_emulate { EMULATE_EXITS, EMULATE_FORCED, EMULATE_ALL };
 
@@ -286,7 +288,8 @@ struct abi_domain {
 
 /* The CPU's features, by CPUID (depriv/setup/cpu.c). */
 struct abi_cpu {
-    uint8_t  vmx, svm, pcid, x2apic, tsc_deadline, xsave, pge, rdtscp, invpcid, ignored;
+    uint8_t  vmx, svm, pcid, x2apic, tsc_deadline, xsave, pge, rdtscp, invpcid, arch_capabilities, ignored;
+    uint8_t  isolated;          /* ring 0 sets it: aspace=isolated, by option or because this CPU needs it */
     char     brand[49];
     uint32_t physical_bits;
     uint64_t cr4;               /* bits of CR4 that it has beyond those that every CPU has */
@@ -306,6 +309,7 @@ struct abi_plan {
     struct { uint16_t port, value; uint8_t bytes, when; } end[16]; /* what ends the machine, in order: when: bit 0 with failure, 1 with success */
     uint32_t cpus;              /* at most this many are used; 0: all */
     uint32_t quanta;            /* depriv.quanta: of an operation of ring 3 */
+    uint32_t aspace;            /* enum abi_aspace */
     uint32_t quiet;             /* errors and domain ends only */
     uint64_t memory;            /* bytes that there are */
     struct abi_range pool;      /* ring 0's data, all page tables, what is shared with ring 3 */

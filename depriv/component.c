@@ -3,6 +3,7 @@
 #include "depriv/component.h"
 #include "depriv/guestaccess.h"
 #include "kernel/frames.h"
+#include "kernel/isolate.h"
 #include "kernel/log.h"
 #include "kernel/paging.h"
 #include "kernel/vcpu.h"
@@ -63,9 +64,11 @@ static int map_image(struct domain *d)
     return map_run(d, h->rodata_end, pool_phys(d->data), (u64)d->data_pages * PAGE_SIZE, PTE_W | PTE_NX);
 }
 
-static u64 *new_root(u64 *cr3, u64 pcid)
+/* Translations of a PCID stay, but where windows come and go. Other changes flush all (paging_generation). */
+static u64 *new_root(const struct domain *d, u64 *cr3, u64 pcid)
 {
-    u64 *root = paging_new_root();
+    u64 *root = paging_new_root(domain_isolated(d) ? entry_root : kernel_root);
+    pcid |= d->guestmem == ABI_GUESTMEM_WINDOW ? 0 : CR3_NOFLUSH;
     *cr3 = pool_phys(root) | (features.pcid ? pcid : 0);
     return root;
 }
@@ -73,7 +76,7 @@ static u64 *new_root(u64 *cr3, u64 pcid)
 /* With guestmem=copy: the copier's page, what it reads and writes, and nothing of the component's. */
 static int map_copier(struct domain *d)
 {
-    d->copier_root = new_root(&d->copier_cr3, d->id + DOMAINS_MAX);
+    d->copier_root = new_root(d, &d->copier_cr3, d->id + DOMAINS_MAX);
     if (!d->copier_root)
         return -E_NOMEM;
     return map_pages(d, d->copier_root, ABI_COMPONENT_BASE, (u64)copier_start - KERNEL_IMAGE, PAGE_SIZE, PAGE_SIZE, 0) |
@@ -97,7 +100,7 @@ int component_map(struct domain *d)
 {
     const struct abi_domain *c = d->config;
     int rc;
-    d->user_root = new_root(&d->cr3, d->id);
+    d->user_root = new_root(d, &d->cr3, d->id);
     if (!d->user_root)
         return -E_NOMEM;
     rc = map_image(d);
@@ -130,11 +133,11 @@ int component_map_vcpu(struct vcpu *v)
     return map_run(d, v->user.stack - ABI_STACK_SIZE, pool_phys(v->user_stack_pages), ABI_STACK_SIZE, PTE_W | PTE_NX);
 }
 
-/* Other vcpus of the domain have not run yet, and this CPU's translations go with the CR3 write. */
+/* Other vcpus of the domain have not run yet. */
 void component_end_load(struct domain *d)
 {
     paging_free(d->user_root, ABI_MODULE_BASE, ABI_MODULE_BASE + ABI_MODULES_MAX * ABI_MODULE_STRIDE);
-    write_cr3(d->cr3);
+    tlb_flush();
 }
 
 void component_unmap(struct domain *d)

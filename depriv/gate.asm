@@ -8,19 +8,25 @@
 ; An interrupt in ring 3 pushes its frame below saved_rsp, since RSP0 = saved_rsp.
 
 %include "offsets.inc"
+%include "kernel/isolate.inc"
 bits 64
 default abs
-section .text
-extern cpus, depriv_syscall, depriv_bad_target, depriv_bad_return
-global gate_down_sysexit, gate_down_sysret, gate_abort, gate_sysenter, gate_syscall_table, gate_start, gate_end
+section .entry progbits alloc exec nowrite align=32 ; what ring 3's table has of ring 0 with aspace=isolated: kernel/isolate.c
+extern cpus, features, depriv_syscall, depriv_bad_target, depriv_bad_return
+global gate_down_sysexit, gate_down_sysret, gate_down_any, gate_abort
+global gate_sysenter, gate_syscall_table, gate_sysenter_isolated, gate_syscall_isolated
 
 %define USER_TOP_SHIFT 47           ; user addresses are below 1 << 47: anything above is refused, canonical or not
 
-; rbx: vcpu. RSP0 is set here because from here on this vcpu cannot move until it is back.
-%macro GATE_SAVE 0
+; rbx: vcpu. RSP0 is set here because from here on this vcpu cannot move until it is back. %1, %2: where ring 3's RIP and RSP go.
+%macro GATE_SAVE 2
     mov     [rbx + VCPU_SAVED_RSP], rsp
     mov     rax, [rbx + VCPU_CPU]
     mov     [rax + CPU_RSP0], rsp
+    mov     %1, [rbx + VCPU_USER_ENTRY]
+    mov     %2, [rbx + VCPU_USER_STACK]
+    mov     rsi, [rbx + VCPU_USER_INFO]
+    mov     rdi, [rbx + VCPU_USER_FRAME]
 %endmacro
 
 ; Every register that is not an argument is cleared: ring 3 sees nothing of ring 0 (ATTACKS K17).
@@ -33,25 +39,45 @@ global gate_down_sysexit, gate_down_sysret, gate_abort, gate_sysenter, gate_sysc
 
 ; gate_down_sysexit(rbx = vcpu): ring 3 starts at user_entry with rdi = frame, rsi = info.
 gate_down_sysexit:
-    GATE_SAVE
-    mov     rcx, [rbx + VCPU_USER_STACK]
-    mov     rdx, [rbx + VCPU_USER_ENTRY]
-    mov     rsi, [rbx + VCPU_USER_INFO]
-    mov     rdi, [rbx + VCPU_USER_FRAME]
+    GATE_SAVE rdx, rcx
     CLEAR   eax, ebx, ebp, r8d, r9d, r10d, r11d, r12d, r13d, r14d, r15d
     sti                             ; takes effect after SYSEXIT: no interrupt between
     o64 sysexit
 
 ; The same for SVM, where SYSENTER does not exist in long mode (APM3 SYSENTER).
 gate_down_sysret:
-    GATE_SAVE
-    mov     rcx, [rbx + VCPU_USER_ENTRY]
-    mov     rsi, [rbx + VCPU_USER_INFO]
+    GATE_SAVE rcx, rdx
     mov     r11d, 0x202             ; RFLAGS: IF
-    mov     rdx, [rbx + VCPU_USER_STACK]
-    mov     rdi, [rbx + VCPU_USER_FRAME]
     CLEAR   eax, ebx, ebp, r8d, r9d, r10d, r12d, r13d, r14d, r15d
     mov     rsp, rdx                ; NMI and #MC come on IST stacks; interrupts are off
+    xor     edx, edx
+    o64 sysret
+
+; gate_down_any(rbx = vcpu): either of them, or with aspace=isolated the same on ring 3's own table.
+gate_down_any:
+    cmp     qword [entry_cr3], 0
+    jne     .isolated
+    cmp     byte [features + FEATURES_VMX], 0
+    je      gate_down_sysret
+    jmp     gate_down_sysexit
+.isolated:
+    GATE_SAVE rdx, rcx
+    mov     r11, rbx
+    CLEAR   eax, ebx, ebp, r8d, r9d, r10d, r12d, r13d, r14d, r15d
+; To ring 3: rdx = RIP, rcx = RSP, r11 = vcpu, the other registers as ring 3 shall see them.
+gate_leave:
+    mov     r11, [r11 + VCPU_CR3]
+    cmp     byte [features + FEATURES_VMX], 0
+    je      .sysret
+    TABLE_USER r11
+    xor     r11d, r11d
+    sti
+    o64 sysexit
+.sysret:
+    xchg    rcx, rdx
+    mov     rsp, rdx
+    TABLE_USER r11
+    mov     r11d, 0x202
     xor     edx, edx
     o64 sysret
 
@@ -63,9 +89,11 @@ gate_abort:
     mov     dword [rax + FRAME_STATUS], DEPRIV_BAD_STATUS
     ret
 
-gate_start:
 ; SYSENTER: RSP = address of saved_rsp (SYSENTER_ESP is a constant of the vcpu), IF = 0, every other flag as ring 3 left it.
-; rdx = return RIP, rcx = return RSP, rdi = target domid, eax = call number, rsi r8 r9 = arguments.
+; rdx = return RIP, rcx = return RSP, rdi = target domid, eax = call number, rsi r8 r9 = arguments. Isolated, RSP's target is not mapped yet.
+align 16
+gate_sysenter_isolated:
+    TABLE_KERNEL r11
 align 16
 gate_sysenter:
     lea     r11, [rsp - VCPU_SAVED_RSP]
@@ -80,19 +108,28 @@ gate_sysenter:
     ret                             ; DONE: gate_down returns 0
 
 .call:
-    call    gate_call               ; back: rdx = RIP, rcx = RSP, rax = result, the rest cleared
-    sti
-    o64 sysexit
+    call    gate_call
+    jmp     gate_leave
 
 ; SYSCALL: RSP is still ring 3's, and GS is not to be trusted, so each CPU has its own entry that knows which vcpu it has loaded.
 ; FMASK has cleared every flag that matters. rcx = return RIP, r11 = flags, rdx = return RSP; else as SYSENTER.
 %assign n 0
-align 32
+align GATE_SYSCALL_STRIDE
 gate_syscall_table:
 %rep CPUS_MAX
-align 32
+align GATE_SYSCALL_STRIDE
     mov     r11, [cpus + n * CPU_SIZE + CPU_LOADED]
     jmp     gate_syscall
+%assign n n+1
+%endrep
+
+%assign n 0
+align GATE_SYSCALL_STRIDE
+gate_syscall_isolated:
+%rep CPUS_MAX
+align GATE_SYSCALL_STRIDE
+    TABLE_KERNEL r11
+    jmp     gate_syscall_table + n * GATE_SYSCALL_STRIDE
 %assign n n+1
 %endrep
 
@@ -109,11 +146,7 @@ gate_syscall:
 .call:
     xchg    rcx, rdx
     call    gate_call
-    mov     r11d, 0x202
-    xchg    rcx, rdx
-    mov     rsp, rdx
-    xor     edx, edx
-    o64 sysret
+    jmp     gate_leave
 
 gate_refuse:
     mov     rsi, rdi
@@ -121,8 +154,9 @@ gate_refuse:
     call    depriv_bad_target
     int3
 
-; In: rdx = return RIP, rcx = return RSP, r11 = vcpu. A return address that is not a user address would fault in ring 0
-; (SYSRET and SYSEXIT check after the privilege changed on some CPUs): it ends the domain instead (ATTACKS K5).
+; In: rdx = return RIP, rcx = return RSP, r11 = vcpu. Out: these, rax = result, the others that a call may change cleared. A return address
+; that is not a user address would fault in ring 0 (SYSRET and SYSEXIT check after the privilege changed on some CPUs): it ends the domain
+; instead (ATTACKS K5).
 gate_call:
     mov     r10, rdx
     or      r10, rcx
@@ -132,6 +166,7 @@ gate_call:
     mov     rbp, rsp
     push    rdx
     push    rcx
+    push    r11
     and     rsp, -16                ; the C ABI's alignment
     mov     rdi, r11
     mov     rdx, rsi
@@ -141,8 +176,9 @@ gate_call:
     call    depriv_syscall
     mov     rdx, [rbp - 8]
     mov     rcx, [rbp - 16]
+    mov     r11, [rbp - 24]
     leave
-    CLEAR   edi, esi, r8d, r9d, r10d, r11d
+    CLEAR   edi, esi, r8d, r9d, r10d
     ret
 .bad:
     mov     rdi, r11
@@ -150,4 +186,3 @@ gate_call:
     mov     rdx, rcx
     call    depriv_bad_return
     int3
-gate_end:

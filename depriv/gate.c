@@ -60,9 +60,12 @@ void method2_deep(void)
 }
 
 /* Not inline: the lost registers would be saved for the others too. */
-static __attribute__((noinline)) int method2_run(struct vcpu *v)
+static __attribute__((noinline)) int gate_asm(struct vcpu *v)
 {
-    __asm__ volatile("call method2_down" : : "b"(v) : LOST_REGISTERS);
+    if (v->gate == GATE_COPY)
+        __asm__ volatile("call method2_down" : : "b"(v) : LOST_REGISTERS);
+    else
+        gate_down(v, GATE_ANY);
     return 0;
 }
 
@@ -70,7 +73,7 @@ int gate_other(struct vcpu *v)
 {
     if (v->gate == GATE_DIRECT)
         return method0_down(v);
-    return v->gate == GATE_UNWIND ? method1_down(v) : method2_run(v);
+    return v->gate == GATE_UNWIND ? method1_down(v) : gate_asm(v);
 }
 
 #define LOAD_FACTOR   16u /* loading copies whole images */

@@ -6,13 +6,13 @@
 #include "kernel/vcpu.h"
 
 /* gate.asm, with a calling convention of its own: rbx = vcpu, and stays; every other register but RSP is lost. */
-extern u8 gate_down_sysexit[], gate_down_sysret[];
+extern u8 gate_down_sysexit[], gate_down_sysret[], gate_down_any[];
 
 #define LOST_REGISTERS "rax", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "cc", "memory"
 
-/* How a vcpu goes down: methods 0, 1, 2, and method 3 by vendor. The vendor's loop has its own as a constant, so that one comparison
- * tells method 3 from the others. */
-enum gate { GATE_DIRECT, GATE_UNWIND, GATE_COPY, GATE_SYSEXIT, GATE_SYSRET };
+/* How a vcpu goes down: methods 0, 1, 2, and method 3 by vendor, or with aspace=isolated by what gate_down_any finds. The vendor's loop has
+ * its own as a constant, so that one comparison tells method 3 from the others. */
+enum gate { GATE_DIRECT, GATE_UNWIND, GATE_COPY, GATE_SYSEXIT, GATE_SYSRET, GATE_ANY };
 static inline enum gate gate_of_cpu(void) { return features.vmx ? GATE_SYSEXIT : GATE_SYSRET; }
 
 /* Returns when ring 3 called DONE, or by gate_abort(). Ring 0, interrupts off, supervisor stack. */
@@ -20,6 +20,8 @@ static inline void gate_down(struct vcpu *v, enum gate gate)
 {
     if (gate == GATE_SYSEXIT)
         __asm__ volatile("call gate_down_sysexit" : : "b"(v) : LOST_REGISTERS);
+    else if (gate == GATE_ANY)
+        __asm__ volatile("call gate_down_any" : : "b"(v) : LOST_REGISTERS);
     else
         __asm__ volatile("call gate_down_sysret" : : "b"(v) : LOST_REGISTERS);
 }
@@ -29,9 +31,9 @@ static inline void gate_down(struct vcpu *v, enum gate gate)
 void gate_abort(struct vcpu *v) __attribute__((noreturn));
 
 #define GATE_SYSCALL_STRIDE 32u
-extern u8 gate_start[], gate_end[];         /* the entry code: a single step that lands in it came from ring 3 */
-extern u8 gate_sysenter[];                  /* SYSENTER_EIP */
-extern u8 gate_syscall_table[];             /* + cpu id * GATE_SYSCALL_STRIDE: LSTAR */
+extern u8 gate_sysenter[], gate_sysenter_isolated[];   /* SYSENTER_EIP */
+extern u8 gate_syscall_table[], gate_syscall_isolated[]; /* + cpu id * GATE_SYSCALL_STRIDE: LSTAR */
+static inline u64 gate_entry(const u8 *shared, const u8 *isolated) { return (u64)(features.isolated ? isolated : shared); }
 
 #define DEPRIV_BAD_STATUS 0xff              /* ring 3's status was none of enum abi_status */
 

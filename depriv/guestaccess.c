@@ -5,14 +5,17 @@
  * copier.asm, on a table of the domain's that has its RAM, the frame pages and the copier's page: a crossing more, and two writes of CR3. */
 #include "depriv/guestaccess.h"
 #include "depriv/gate.h"
+#include "kernel/isolate.h"
 #include "kernel/paging.h"
 
-/* Flushed also where nothing was mapped: this CPU may remember what the window was when the vcpu was here last. */
+/* Flushed also where nothing was mapped: this CPU may remember what the window was when the vcpu was here last. A table that is not loaded
+ * is flushed whenever it is. */
 static void window_set(struct vcpu *v, u64 window, u64 entry)
 {
     window += v->index * ABI_WINDOWS;
     v->domain->windows[window] = entry;
-    invlpg((void *)(ABI_WINDOW_BASE + window * ABI_WINDOW_SIZE));
+    if (!domain_isolated(v->domain))
+        invlpg((void *)(ABI_WINDOW_BASE + window * ABI_WINDOW_SIZE));
 }
 
 long window_map(struct vcpu *v, u64 window, u64 gpa)
@@ -39,7 +42,8 @@ void windows_end(struct vcpu *v)
 static void copier_switch(struct vcpu *v, u64 cr3)
 {
     v->cr3 = cr3;
-    write_cr3(cr3 | (features.pcid ? CR3_NOFLUSH : 0)); /* neither table changes while there are copies */
+    if (!domain_isolated(v->domain))
+        write_cr3(cr3);
 }
 
 /* The crossing within a crossing: the copier starts in place of the component, which waits in its call. Preempted, the vcpu goes on here;
@@ -50,7 +54,7 @@ static void copier_run(struct vcpu *v, u64 entry, u64 to, u64 from, u64 bytes)
     u64 rsp = v->saved_rsp;
     v->user = (__typeof__(v->user)){ .frame = to, .stack = bytes, .entry = entry, .info = from };
     copier_switch(v, v->domain->copier_cr3);
-    gate_down(v, gate_of_cpu());
+    gate_down(v, GATE_ANY);
     copier_switch(v, v->domain->cr3);
     v->user = component;
     v->saved_rsp = this_cpu()->tss.rsp[0] = rsp;

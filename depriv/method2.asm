@@ -8,7 +8,7 @@
 bits 64
 default abs
 section .text
-extern features, gate_down_sysexit, gate_down_sysret, method2_deep
+extern gate_down_any, method2_deep
 global method2_down
 
 ; method2_down(rbx = vcpu): as gate_down. Bound of the copies: VCPU_COPY_SIZE bytes.
@@ -25,13 +25,7 @@ method2_down:
     shr     ecx, 3
     rep movsq
     mov     rsp, rdx
-    cmp     byte [features + FEATURES_VMX], 0
-    je      .sysret
-    call    gate_down_sysexit
-    jmp     .back
-.sysret:
-    call    gate_down_sysret
-.back:
+    call    gate_down_any
     mov     rcx, rsp                ; the top again
     mov     rsp, [rbx + VCPU_COPY_RSP] ; below what is written now: an NMI has a stack of its own
     sub     rcx, rsp

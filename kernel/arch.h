@@ -49,6 +49,8 @@ enum { CR4_VME = BIT(0), CR4_PVI = BIT(1), CR4_TSD = BIT(2), CR4_DE = BIT(3), CR
        CR4_PGE = BIT(7), CR4_PCE = BIT(8), CR4_OSFXSR = BIT(9), CR4_OSXMMEXCPT = BIT(10), CR4_UMIP = BIT(11), CR4_LA57 = BIT(12),
        CR4_VMXE = BIT(13), CR4_FSGSBASE = BIT(16), CR4_PCIDE = BIT(17), CR4_OSXSAVE = BIT(18), CR4_SMEP = BIT(20), CR4_SMAP = BIT(21),
        CR4_PKE = BIT(22) };
+/* Every translation of this CPU, those of global pages and of every PCID too (SDM 3A 4.10.4.1, APM2 5.5.3). */
+static inline void tlb_flush(void) { write_cr4(read_cr4() ^ CR4_PGE); write_cr4(read_cr4() ^ CR4_PGE); }
 enum { DR6_BS = BIT(14), DR7_GD = BIT(13) };
 enum { EFER_SCE = BIT(0), EFER_LME = BIT(8), EFER_LMA = BIT(10), EFER_NXE = BIT(11), EFER_SVME = BIT(12) };
 #define EFER_GUEST (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE) /* what a guest may have */
@@ -56,7 +58,7 @@ enum { RFLAGS_FIXED = BIT(1), RFLAGS_TF = BIT(8), RFLAGS_IF = BIT(9), RFLAGS_RF 
 #define RFLAGS_FREE 0x10cd5ul /* CF PF AF ZF SF DF OF RF: what an instruction leaves; legal with every other state */
 
 /* MSRs (SDM 4, APM2 appendix A). */
-enum { MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b, MSR_FEATURE_CONTROL = 0x3a, MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP = 0x175,
+enum { MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b, MSR_FEATURE_CONTROL = 0x3a, MSR_ARCH_CAPABILITIES = 0x10a, MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP = 0x175,
        MSR_SYSENTER_EIP = 0x176, MSR_DEBUGCTL = 0x1d9, MSR_PAT = 0x277, MSR_EFER = 0xc0000080, MSR_STAR = 0xc0000081,
        MSR_LSTAR = 0xc0000082, MSR_CSTAR = 0xc0000083, MSR_FMASK = 0xc0000084, MSR_FS_BASE = 0xc0000100, MSR_GS_BASE = 0xc0000101,
        MSR_KERNEL_GS_BASE = 0xc0000102, MSR_TSC_AUX = 0xc0000103 };

@@ -1,20 +1,22 @@
 /* The set-up of each CPU: GDT, TSS, IST stacks, control registers. */
 #include "kernel/cpu.h"
+#include "kernel/isolate.h"
 #include "kernel/log.h"
 #include "kernel/paging.h"
 #include "kernel/trap.h"
 
 struct cpu cpus[CPUS_MAX];
 unsigned cpus_online;
-/* 64-bit code and data (L, or none), present, DPL as given; base and limit are ignored in long mode. */
-#define GDT_CODE64(dpl) (0x00209a0000000000ull | (u64)(dpl) << 45)
-#define GDT_DATA(dpl)   (0x0000920000000000ull | (u64)(dpl) << 45)
+/* 64-bit code and data (L, or none), present, DPL as given, accessed; base and limit are ignored in long mode. */
+#define GDT_CODE64(dpl) (0x00209b0000000000ull | (u64)(dpl) << 45)
+#define GDT_DATA(dpl)   (0x0000930000000000ull | (u64)(dpl) << 45)
 
 struct table_register { u16 limit; u64 base; } __attribute__((packed));
 
+/* The table in use is a read-only copy, once there is one (isolate.h). In it the CPU has nothing to write: LTR has marked the TSS already. */
 static void gdt_load(struct cpu *cpu)
 {
-    u64 tss = (u64)&cpu->tss;
+    u64 tss = entry_tss(cpu);
     struct table_register gdtr = { sizeof(cpu->gdt) - 1, (u64)cpu->gdt };
     cpu->gdt[SEL_KCODE / 8] = GDT_CODE64(0);
     cpu->gdt[SEL_KDATA / 8] = GDT_DATA(0);
@@ -27,6 +29,11 @@ static void gdt_load(struct cpu *cpu)
                      "pushq %1\n\tleaq 1f(%%rip), %%rax\n\tpushq %%rax\n\tlretq\n1:\n\t"
                      "movl %2, %%ss\n\tmovl %3, %%ds\n\tmovl %3, %%es\n\tmovl %3, %%fs\n\tmovl %3, %%gs\n\tltr %w4"
                      : : "m"(gdtr), "i"(SEL_KCODE), "r"(SEL_KDATA), "r"(0), "r"(SEL_TSS) : "rax", "memory");
+    if (!cpu->entry)
+        return;
+    memcpy(cpu->entry + ENTRY_GDT * PAGE_SIZE, cpu->gdt, sizeof(cpu->gdt));
+    gdtr.base = entry_page(cpu->id, ENTRY_GDT);
+    __asm__ volatile("lgdt %0" : : "m"(gdtr));
 }
 
 u64 cpu_stack(struct cpu *cpu, u32 n, unsigned pages)
@@ -69,5 +76,6 @@ void cpu_init(struct cpu *cpu)
     cpu->timer_at = ~0ull;
     control_registers();
     ist_init(cpu);
+    isolate_cpu_init(cpu);
     cpu_tables(cpu);
 }

@@ -28,8 +28,9 @@ struct cpu {
     u32 id;                     /* index in cpus[] */
     u32 apic_id;
     bool online;
-    struct tss tss;
+    struct tss tss;             /* with aspace=isolated not the one in use, but the stacks behind those of that one (trap.asm) */
     u64 gdt[16];
+    u8 *entry;                  /* pool: its pages of the trampoline (isolate.h) */
     struct thread *current;     /* the thread that runs here */
     struct vcpu *loaded;        /* whose VMCS/VMCB, vector registers and CR3 this CPU holds; may outlive its turn */
     struct thread idle;

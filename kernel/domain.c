@@ -5,6 +5,7 @@
 #include "depriv/gate.h"
 #include "kernel/console.h"
 #include "kernel/frames.h"
+#include "kernel/isolate.h"
 #include "kernel/log.h"
 #include "kernel/policy.h"
 #include "kernel/paging.h"
@@ -128,6 +129,16 @@ static void domain_refuse(const struct abi_domain *c, struct domain *d, int rc)
     all_clean = false;
 }
 
+static void domain_audit(const struct domain *d)
+{
+    u64 entry = domain_isolated(d) ? AUDIT_ENTRY : 0;
+    u64 n = paging_audit(d->user_root, (d->method ? PTE_U : 0) | (d->guestmem == ABI_GUESTMEM_MAP ? AUDIT_GUEST : 0) | entry);
+    if (d->copier_root)
+        paging_audit(d->copier_root, PTE_U | AUDIT_GUEST | entry);
+    if (entry)
+        log_domain(d->name, "audit: ring 3's table has %lu pages of the kernel, all of its trampoline", n);
+}
+
 void domain_create(const struct abi_domain *c)
 {
     static u32 turn;
@@ -138,9 +149,7 @@ void domain_create(const struct abi_domain *c)
         domain_refuse(c, d, rc);
         return;
     }
-    paging_audit(d->user_root, (d->method ? PTE_U : 0) | (d->guestmem == ABI_GUESTMEM_MAP ? AUDIT_GUEST : 0));
-    if (d->copier_root)
-        paging_audit(d->copier_root, PTE_U | AUDIT_GUEST);
+    domain_audit(d);
     if (d->method == 0)
         log_domain(d->name, "depriv=0, the control: ring 0 runs its component and maps its memory; invariants 1, 2 and 5 do not hold for it");
     d->vcpus_left = d->vcpus;

@@ -24,7 +24,7 @@ struct domain {
 
     u64 *nested_root;           /* EPT or NPT PML4, pool */
     u64 *user_root;             /* ring-3 page table, pool */
-    u64 cr3;                    /* its physical address, with PCID where the CPU has it */
+    u64 cr3;                    /* its physical address, with PCID and CR3_NOFLUSH where the CPU has them */
     u32 guestmem;               /* enum abi_guestmem */
     u64 *windows;               /* guestmem=window: the page directory of all vcpus' windows */
     u64 *copier_root;           /* guestmem=copy: the table that the copier runs on, and its CR3 */

@@ -2,6 +2,7 @@
 #include "kernel/apic.h"
 #include "kernel/console.h"
 #include "kernel/frames.h"
+#include "kernel/isolate.h"
 #include "kernel/log.h"
 #include "kernel/paging.h"
 #include "kernel/plan.h"
@@ -48,7 +49,9 @@ void boot_planned(const struct trap_frame *f)
     log_info("build %s, %s", RUNG_BUILD, plan.loader);
     frames_init();
     log_info("memory: %lu MiB, %lu MiB for guests", plan.memory / MIB, guest_frames.left * 2);
+    isolate_choose();
     paging_init();
+    isolate_init();
     screen_init(true);
     cpu_init(&cpus[0]);
     apic_init();

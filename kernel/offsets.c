@@ -1,5 +1,6 @@
 /* Offsets and sizes that assembly uses, taken from C: compiled to assembly and turned into build/offsets.inc. */
 #include "depriv/gate.h"
+#include "kernel/isolate.h"
 #include "kernel/trap.h"
 
 #define DEFINE(name, value) __asm__ volatile("\n==> %%define " #name " %c0" : : "i"((u64)(value)))
@@ -36,6 +37,12 @@ void offsets(void)
     DEFINE(CPU_RSP0, offsetof(struct cpu, tss) + offsetof(struct tss, rsp));
     DEFINE(CPUS_MAX, CPUS_MAX);
     DEFINE(TRAP_STUB, TRAP_STUB);
+    DEFINE(TRAP_FRAME, sizeof(struct trap_frame));
+    DEFINE(GATE_SYSCALL_STRIDE, GATE_SYSCALL_STRIDE);
+    DEFINE(VCPU_CR3, offsetof(struct vcpu, cr3));
+    DEFINE(ENTRY_SHIFT, ENTRY_SHIFT);
+    DEFINE(ENTRY_SLOT_SHIFT, ENTRY_SLOT_SHIFT);
+    DEFINE(COUNT_CR3, COUNT_CR3);
     DEFINE(ABI_PLAN_AREA, ABI_PLAN_AREA);
     DEFINE(STACK_HEAD, sizeof(struct stack_head));
 }

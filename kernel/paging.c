@@ -1,6 +1,7 @@
 /* Four-level page tables: the kernel's W^X half, ring-3 tables that share it, and nested tables by the vendor's entry bits (SDM 3A 4.5). */
 #include "kernel/paging.h"
 #include "kernel/frames.h"
+#include "kernel/isolate.h"
 #include "kernel/log.h"
 #include "kernel/plan.h"
 
@@ -78,7 +79,7 @@ static int map_range(u64 va, u64 pa, u64 bytes, u64 page, u64 leaf)
 
 static void *kernel_map(u64 va, u64 pa, u64 bytes, u64 page, u64 leaf)
 {
-    if (map_range(va, pa, bytes, page, leaf | PTE_P | (features.pge ? PTE_G : 0)))
+    if (map_range(va, pa, bytes, page, leaf | PTE_P | (features.pge && !features.isolated ? PTE_G : 0)))
         panic("the pool is too small for the kernel's own tables");
     return (void *)va;
 }
@@ -93,7 +94,7 @@ static void image_map(const u8 *from, const u8 *to, u64 leaf)
  * with the boot loader's view of POOL_BASE, which boot/multiboot2.asm maps to the first 4 GiB as well. */
 void paging_init(void)
 {
-    static const u64 windows[] = { POOL_BASE, KSTACK_BASE, DEVICE_BASE, KERNEL_IMAGE };
+    static const u64 windows[] = { POOL_BASE, KSTACK_BASE, ENTRY_BASE, DEVICE_BASE, KERNEL_IMAGE };
     kernel_root = pool_alloc(1);
     for (unsigned i = 0; i < ARRAY_SIZE(windows); i++)
         kernel_root[slot(windows[i], 3)] = pool_phys(pool_alloc(1)) | PTE_P | PTE_W;
@@ -106,11 +107,11 @@ void paging_init(void)
     write_cr3(pool_phys(kernel_root));
 }
 
-u64 *paging_new_root(void)
+u64 *paging_new_root(const u64 *half)
 {
     u64 *root = pool_alloc(1);
     if (root)
-        memcpy(root + KERNEL_SLOT, kernel_root + KERNEL_SLOT, KERNEL_SLOT * sizeof(*root));
+        memcpy(root + KERNEL_SLOT, half + KERNEL_SLOT, KERNEL_SLOT * sizeof(*root));
     return root;
 }
 
@@ -150,6 +151,8 @@ static void audit_leaf(u64 va, u64 e, u64 size, u64 allow)
 {
     u64 pa = e & PTE_ADDRESS & ~(size - 1);
     bool device = va >= DEVICE_BASE && va < DEVICE_BASE + DEVICE_BYTES;
+    if (allow == AUDIT_ENTRY && (e & ~(u64)(PTE_A | PTE_D)) != entry_leaf(va))
+        panic("audit: ring 3's table has %lx of the kernel, which is not the trampoline's", va);
     if (e & PTE_W && !(e & PTE_NX))
         panic("audit: %lx is writable and executable", va);
     if ((e ^ allow) & PTE_U)
@@ -183,6 +186,9 @@ static u64 audit_table(const u64 *t, unsigned level, u64 base, unsigned first, u
 
 u64 paging_audit(const u64 *root, u64 allow)
 {
-    bool kernel = root == kernel_root;
-    return audit_table(root, 3, 0, kernel ? KERNEL_SLOT : 0, kernel ? ENTRIES : KERNEL_SLOT, allow);
+    u64 n;
+    if (root == kernel_root)
+        return audit_table(root, 3, 0, KERNEL_SLOT, ENTRIES, 0);
+    n = audit_table(root, 3, 0, 0, KERNEL_SLOT, allow & ~(u64)AUDIT_ENTRY);
+    return allow & AUDIT_ENTRY ? audit_table(root, 3, 0, KERNEL_SLOT, ENTRIES, AUDIT_ENTRY) : n;
 }

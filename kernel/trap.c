@@ -3,6 +3,7 @@
 #include "depriv/gate.h"
 #include "kernel/apic.h"
 #include "kernel/console.h"
+#include "kernel/isolate.h"
 #include "kernel/log.h"
 #include "kernel/vcpu.h"
 
@@ -10,8 +11,9 @@
 
 #define DR6_CLEAR     0xffff0ff0ul /* SDM 3B 17.2.3 */
 
-extern const u8 trap_stubs[256][TRAP_STUB];
-static struct { u64 low, high; } idt[256];
+extern const u8 trap_stubs[256][TRAP_STUB], trap_stubs_isolated[256][TRAP_STUB];
+extern u8 entry_text[], entry_text_end[]; /* linker.ld */
+static struct { u64 low, high; } idt[256] ENTRY_DATA __attribute__((aligned(4096)));
 
 static const char *const names[] = {
     [VEC_DE] = "#DE divide error", [VEC_DB] = "#DB debug", [VEC_NMI] = "NMI", [VEC_BP] = "#BP breakpoint", [VEC_OF] = "#OF overflow",
@@ -26,14 +28,14 @@ const char *trap_name(u64 vector)
     return vector < ARRAY_SIZE(names) && names[vector] ? names[vector] : "exception";
 }
 
-static const u8 idt_ist[256] = { /* 0: the stack of the moment, or RSP0 */
+static const u8 idt_ist[256] = { /* 0: the stack of the moment, or RSP0; trap.asm knows which have one */
     [VEC_NMI] = TRAP_IST_NMI + 1, [VEC_DF] = TRAP_IST_DF + 1, [VEC_MC] = TRAP_IST_MC + 1, [VEC_DB] = TRAP_IST_DB + 1,
 };
 
 void idt_init(void)
 {
     for (u32 v = 0; v < 256; v++) {
-        u64 to = (u64)trap_stubs[v];
+        u64 to = (u64)(features.isolated ? trap_stubs_isolated : trap_stubs)[v];
         idt[v].low = (to & 0xffff) | (u64)SEL_KCODE << 16 | (u64)idt_ist[v] << 32 | IDT_INTERRUPT << 32 | (to >> 16 & 0xffff) << 48;
         idt[v].high = to >> 32;
     }
@@ -104,7 +106,7 @@ static void ring3_resume(struct vcpu *v)
 /* TF survives SYSENTER, so a single step can arrive on the entry's first instruction: it is ring 3's doing, and dropped (ATTACKS K6). */
 static bool trap_step_into_entry(struct trap_frame *f)
 {
-    if (f->vector != VEC_DB || f->rip < (u64)gate_start || f->rip >= (u64)gate_end)
+    if (f->vector != VEC_DB || f->rip < (u64)entry_text || f->rip >= (u64)entry_text_end)
         return false;
     f->rflags &= ~RFLAGS_TF;
     __asm__ volatile("mov %0, %%dr6" : : "r"(DR6_CLEAR));

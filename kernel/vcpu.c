@@ -5,6 +5,7 @@
 #include "kernel/console.h"
 #include "kernel/exit.h"
 #include "kernel/frames.h"
+#include "kernel/isolate.h"
 #include "kernel/log.h"
 #include "kernel/paging.h"
 #include "kernel/trap.h"
@@ -79,15 +80,19 @@ void vcpu_unload(struct cpu *cpu)
     write_cr3(pool_phys(kernel_root));
 }
 
-/* A kernel mapping was taken away since this CPU last looked: everything goes, global entries too (SDM 3A 4.10.4.1). */
+/* A kernel mapping was taken away since this CPU last looked: everything goes. */
 static void flush_if_stale(struct cpu *cpu)
 {
     u32 now = READ_ONCE(paging_generation);
     if (cpu->paging_seen == now)
         return;
     cpu->paging_seen = now;
-    write_cr4(read_cr4() ^ CR4_PGE);
-    write_cr4(read_cr4() ^ CR4_PGE);
+    tlb_flush();
+}
+
+u64 vcpu_host_cr3(const struct vcpu *v)
+{
+    return domain_isolated(v->domain) ? entry_cr3 : v->cr3;
 }
 
 void vcpu_switch_in(struct vcpu *v)
@@ -100,7 +105,7 @@ void vcpu_switch_in(struct vcpu *v)
     if (cpu->loaded == v)
         return;
     vcpu_unload(cpu);
-    write_cr3(v->cr3 | (features.pcid ? CR3_NOFLUSH : 0)); /* translations of a PCID change only with paging_generation */
+    write_cr3(vcpu_host_cr3(v));
     fpu_load(v);
     vcpu_debug_load(v);
     if (features.rdtscp)
@@ -314,7 +319,7 @@ int vcpu_create(struct domain *d, u32 index)
     v->domid = d->id;
     v->cr3 = d->cr3;
     v->index = index;
-    v->gate = d->method == 3 ? gate_of_cpu() : d->method;
+    v->gate = d->method != 3 ? d->method : features.isolated ? GATE_ANY : gate_of_cpu();
     v->stack_top = kstack_alloc(KSTACK_VCPU(d->id, index), stack_pages(d));
     v->frame = pool_alloc(1);
     v->hvm = pool_alloc(hvm->vcpu_pages);

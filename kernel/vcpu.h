@@ -41,7 +41,7 @@ struct vcpu {
     u32 intr;                   /* level that ring 3 reported last */
     u32 windows;                /* guestmem=window: those that the operation has mapped */
     u16 may;                    /* ABI_STATE_* that ring 3 may change by the operation */
-    u64 cr3;                    /* what its CPU has there while it runs: the domain's, or for the length of a copy the copier's */
+    u64 cr3;                    /* of ring 3's table: the domain's, or for the length of a copy the copier's */
     u64 timer;                  /* TSC of ABI_EVENT_TIMER, or ABI_TIMER_NEVER */
     struct vcpu *on_cpu;        /* next in run_queue.vcpus */
     struct thread thread;
@@ -88,6 +88,7 @@ void vcpu_event(struct vcpu *v, u32 event);   /* any CPU: deliver ABI_EVENT_* an
 void vcpu_switch_in(struct vcpu *v);          /* scheduler: make v the loaded vcpu of this CPU */
 void vcpu_debug_save(struct vcpu *v);         /* DR0-DR3, DR6: from the registers of this CPU, where v is live, and to them */
 void vcpu_debug_load(const struct vcpu *v);
+u64 vcpu_host_cr3(const struct vcpu *v);      /* what ring 0 runs on for it, and ring 3 with aspace=shared */
 void vcpu_unload(struct cpu *cpu);            /* save what cpu->loaded left in the registers */
 void vcpu_print_ring(const struct vcpu *v);   /* its last exits, newest first */
 void vcpu_print_memory(const struct vcpu *v); /* what it takes */

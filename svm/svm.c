@@ -60,7 +60,7 @@ static const char *svm_probe(void)
 static int svm_cpu_enable(struct cpu *cpu)
 {
     void *host_vmcb = pool_alloc(1);
-    u64 entry = (u64)gate_syscall_table + cpu->id * GATE_SYSCALL_STRIDE;
+    u64 entry = gate_entry(gate_syscall_table, gate_syscall_isolated) + cpu->id * GATE_SYSCALL_STRIDE;
     cpu->hvm_page = pool_alloc(1);
     if (!host_vmcb || !cpu->hvm_page)
         return -E_NOMEM;

@@ -5,14 +5,12 @@
 #include "kernel/exit.h"
 #include "kernel/frames.h"
 #include "kernel/gueststate.h"
+#include "kernel/isolate.h"
 #include "kernel/paging.h"
 #include "kernel/policy.h"
 #include "vmx/access.h"
 #include "vmx/vmcs.h"
 
-#define GDT_WINDOW (KSTACK_BASE + BIT(38)) /* one GDT page every 64 KiB */
-#define GDT_STRIDE 0x10000ull
-#define GDT_ACCESSED BIT(40)
 #define TIMER_US   1000u
 
 struct vmx_config vmx_config;
@@ -124,20 +122,6 @@ static const char *vmx_probe(void)
 
 /* ---- Each CPU ------------------------------------------------------------------------------------------------------------ */
 
-/* A VM exit sets the GDT's limit to FFFFh (27.5.2), and ring 3 may load any selector: what lies behind the GDT would be descriptors, and
- * struct cpu holds values that ring 3 chooses (its timer). So exits load a copy of the GDT, alone in a read-only page, with nothing
- * mapped behind it. Its accessed bits are set, so that the CPU has nothing to write. */
-static int gdt_window(struct cpu *cpu)
-{
-    u64 *copy = pool_alloc(1);
-    if (!copy)
-        return -E_NOMEM;
-    memcpy(copy, cpu->gdt, sizeof(cpu->gdt));
-    for (u32 i = SEL_KCODE / 8; i < SEL_TSS / 8; i++)
-        copy[i] |= copy[i] ? GDT_ACCESSED : 0;
-    return paging_map(kernel_root, GDT_WINDOW + cpu->id * GDT_STRIDE, pool_phys(copy), PAGE_SIZE, PTE_P | PTE_NX, PTE_P | PTE_W);
-}
-
 /* EFER.SCE stays 0 in the host: LSTAR is the guest's while ring 3 runs, and its SYSCALL must be #UD (ATTACKS K12). */
 static int vmx_cpu_enable(struct cpu *cpu)
 {
@@ -145,7 +129,7 @@ static int vmx_cpu_enable(struct cpu *cpu)
     if (!feature_control())
         return -E_NODEV;
     cpu->hvm_page = pool_alloc(1);
-    if (!cpu->hvm_page || gdt_window(cpu))
+    if (!cpu->hvm_page)
         return -E_NOMEM;
     *(u32 *)cpu->hvm_page = vmx_config.revision;
     pa = pool_phys(cpu->hvm_page);
@@ -210,13 +194,13 @@ static void write_host(struct vcpu *v)
     vmcs_write(VMCS_HOST_SS, SEL_KDATA);
     vmcs_write(VMCS_HOST_TR, SEL_TSS);
     vmcs_write(VMCS_HOST_CR0, read_cr0());
-    vmcs_write(VMCS_HOST_CR3, v->domain->cr3);
+    vmcs_write(VMCS_HOST_CR3, vcpu_host_cr3(v) & ~CR3_NOFLUSH);
     vmcs_write(VMCS_HOST_CR4, read_cr4());
     vmcs_write(VMCS_HOST_EFER, rdmsr(MSR_EFER));
     vmcs_write(VMCS_HOST_PAT, rdmsr(MSR_PAT));
     vmcs_write(VMCS_HOST_SYSENTER_CS, SEL_KCODE);
     vmcs_write(VMCS_HOST_SYSENTER_ESP, (u64)&v->saved_rsp);
-    vmcs_write(VMCS_HOST_SYSENTER_EIP, (u64)gate_sysenter);
+    vmcs_write(VMCS_HOST_SYSENTER_EIP, gate_entry(gate_sysenter, gate_sysenter_isolated));
     vmcs_write(VMCS_HOST_RIP, (u64)vmx_exit_entry);
 }
 
@@ -224,8 +208,8 @@ static void write_host_cpu(struct cpu *cpu)
 {
     struct { u16 limit; u64 base; } __attribute__((packed)) idtr;
     __asm__ volatile("sidt %0" : "=m"(idtr));
-    vmcs_write(VMCS_HOST_TR_BASE, (u64)&cpu->tss);
-    vmcs_write(VMCS_HOST_GDTR_BASE, GDT_WINDOW + cpu->id * GDT_STRIDE);
+    vmcs_write(VMCS_HOST_TR_BASE, entry_tss(cpu));
+    vmcs_write(VMCS_HOST_GDTR_BASE, entry_page(cpu->id, ENTRY_GDT));
     vmcs_write(VMCS_HOST_IDTR_BASE, idtr.base);
 }
 
@@ -283,7 +267,7 @@ static void vmx_vcpu_load(struct vcpu *v)
     }
     wrmsr(MSR_SYSENTER_CS, SEL_KCODE);
     wrmsr(MSR_SYSENTER_ESP, (u64)&v->saved_rsp);
-    wrmsr(MSR_SYSENTER_EIP, (u64)gate_sysenter);
+    wrmsr(MSR_SYSENTER_EIP, gate_entry(gate_sysenter, gate_sysenter_isolated));
     vmx_msrs_load(v);
     write_cr2(v->msr_live[LIVE_CR2]);
     vmx_sync(v);

@@ -25,6 +25,7 @@ static const struct word_row option_words[] = {
     { "log", "com1 com2", 1, 0, FIELD(abi_plan, log_port) },
     { "cpus", NULL, 1, ABI_CPUS_MAX, FIELD(abi_plan, cpus) },
     { "depriv.quanta", NULL, 1, 1000000, FIELD(abi_plan, quanta) },
+    { "aspace", "shared isolated", ABI_ASPACE_SHARED, 0, FIELD(abi_plan, aspace) },
 };
 static const struct word_row setup_words[] = { /* what the plan has of them comes of them */
     { "end", "poweroff halt reboot isa-debug bochs", END_POWEROFF, 0, FIELD(setup, end) },
@@ -101,7 +102,7 @@ static void options_words(struct setup *s, struct module_words *defaults)
             plan.quiet = true;
         else if (!word_take(word, option_words, rows, &plan) && !word_take(word, setup_words, own, s) && defaults &&
                  !word_take(word, image_words, ARRAY_SIZE(image_words), defaults))
-            stop("unknown option %s: log= end= cpus= pool= depriv.quanta= quiet, and mem= vcpus= cpu= depriv= emulate= guestmem= are known", word);
+            stop("unknown option %s: log= end= cpus= pool= depriv.quanta= aspace= quiet, and mem= vcpus= cpu= depriv= emulate= guestmem= are known", word);
     }
 }
 

@@ -64,15 +64,18 @@ static void test_options(void **state)
     accept("", LINES(FLAT));
     assert_int_equal(plan.log_port, 1);
     assert_int_equal(plan.cpus, 0);
+    assert_int_equal(plan.aspace, ABI_ASPACE_DEFAULT);
     assert_int_equal(boot.pool, 0);
     assert_int_equal(boot.end, END_POWEROFF);
     assert_false(plan.quiet);
-    accept(" \tquiet  cpus=64 pool=256\tlog=com2 ", LINES(FLAT));
+    accept(" \tquiet  cpus=64 aspace=isolated pool=256\tlog=com2 ", LINES(FLAT));
+    assert_int_equal(plan.aspace, ABI_ASPACE_ISOLATED);
     assert_int_equal(plan.log_port, 2);
     assert_int_equal(plan.cpus, 64);
     assert_int_equal(boot.pool, 256);
     assert_true(plan.quiet);
-    accept("/boot/rung.elf cpus=1 pool=4 log=com1 cpus=2", LINES(FLAT));
+    accept("/boot/rung.elf cpus=1 pool=4 log=com1 aspace=shared cpus=2", LINES(FLAT));
+    assert_int_equal(plan.aspace, ABI_ASPACE_SHARED);
     assert_int_equal(plan.cpus, 2);
     assert_int_equal(boot.pool, 4);
     assert_int_equal(plan.log_port, 1);
@@ -112,6 +115,7 @@ static void test_option_refusals(void **state)
         { "pool=3", "pool=3: a number from 4 to 256 is needed" },
         { "pool=257", "pool=257: a number from" },
         { "depriv.quanta=0", "depriv.quanta=0: a number from 1 to 1000000 is needed" },
+        { "aspace=none", "aspace=none: one of shared isolated is needed" },
         { "depriv=4", "depriv=4: a number from 0 to 3 is needed" },
         { "pool=\"4", "pool=4: a double quote has no partner" },
         { "bogus log=com3", "log=com3: one of" }, /* where the complaint goes comes first */

@@ -23,11 +23,14 @@ B=build
 # ---- One run ------------------------------------------------------------------------------------------------------------
 flat="kind=flat mem=16 bits=64 load=100000 entry=100000"
 
+# On every CPU with one address space, unless the options say otherwise: they come last. And nothing that is measured is too long.
+plain="aspace=shared depriv.quanta=100000"
+
 boot() { # name of the run, vendor, hypervisor options, modules as for run.sh...: 0 when all domains ended cleanly
     local det=1 name=$1 vendor=$2 options=$3 status=0
     shift 3
     [ "${ACCEL:-}" != kvm ] || det=
-    HV=$vendor DET=$det TIMEOUT=${TIMEOUT:-300} WORK=$work/$name LOG=$work/$name.log OPTS="$options" B=$B tests/system/run.sh "$@" \
+    HV=$vendor DET=$det TIMEOUT=${TIMEOUT:-300} WORK=$work/$name LOG=$work/$name.log OPTS="$plain $options" B=$B tests/system/run.sh "$@" \
         </dev/null > "$work/$name.out" 2> "$work/$name.err" || status=1
     # Without nesting run.sh takes the emulator: its TSC without -icount is no measure of anything.
     if grep -q "does not offer nested" "$work/$name.err"; then
@@ -80,39 +83,46 @@ part_ring3() {
     show "$1.ring3"
 }
 
-# A run with EVENT_ROUNDS of one operation less a run with none, both from the counting build; nothing is printed in either.
+# Also for those of some operations that aspace=isolated adds. A run with EVENT_ROUNDS of one operation less a run with none, both from the counting build; nothing is printed in either.
 EVENT_ROUNDS=100
 events_of="out in cpuid rdmsr wrmsr mmio_write mmio_read outsb rep_outsb_256 irq_round timer_hlt"
 part_events() {
-    local operation vendor=$1
     env -u COUNT -u B make -s COUNT=1 all
     B=build/count
-    event_run "$vendor" none
-    for operation in $events_of; do
+    # shellcheck disable=SC2086 # words
+    event_table "$1" events "$user_options" $events_of
+    [ -n "$user_options" ] || event_table "$1" events-isolated aspace=isolated out mmio_write irq_round
+    B=build
+}
+
+event_table() { # vendor, set, options, operations...
+    local operation vendor=$1 set=$2 options=$3
+    shift 3
+    event_run "$vendor" "$set" "$options" none
+    for operation in "$@"; do
         [ "$(jobs -rp | wc -l)" -lt 2 ] || wait -n
-        event_run "$vendor" "$operation" &
+        event_run "$vendor" "$set" "$options" "$operation" &
     done
     wait
-    B=build
-    for operation in $events_of; do
-        join <(counts "$vendor" "$operation") <(counts "$vendor" none) | awk -v o="$operation" -v n=$EVENT_ROUNDS '{ print o, $1, ($2 - $3) / n }'
-    done > "$raw/$vendor.events"
-    echo "$vendor: events per operation"
+    for operation in "$@"; do
+        join <(counts "$vendor.$set-$operation") <(counts "$vendor.$set-none") | awk -v o="$operation" -v n=$EVENT_ROUNDS '{ print o, $1, ($2 - $3) / n }'
+    done > "$raw/$vendor.$set"
+    echo "$vendor${options:+, $options}: events per operation"
     awk '!($1 in seen) { seen[$1]; row[++n] = $1 } !($2 in have) { have[$2]; column[++m] = $2 } { value[$1, $2] = $3 }
         END { printf "%-14s", ""; for (j = 1; j <= m; j++) printf " %9s", column[j]; print ""
             for (i = 1; i <= n; i++) { printf "%-14s", row[i]
                 for (j = 1; j <= m; j++) printf " %9s", value[row[i], column[j]] ? sprintf("%.2f", value[row[i], column[j]]) : "."
-                print "" } }' "$raw/$vendor.events"
+                print "" } }' "$raw/$vendor.$set"
     echo
 }
 
-event_run() { # vendor, operation
-    nasm -Werror -f bin -I tests/guest/ -DN=$EVENT_ROUNDS -DONLY="$2" -o "$work/event-$2.bin" tests/bench/bench.asm
-    boot "$1.event-$2" "$1" "$user_options" --module "$work/event-$2.bin domain=bench $flat" || echo "bench: no events of $2" >&2
+event_run() { # vendor, set, options, operation
+    nasm -Werror -f bin -I tests/guest/ -DN=$EVENT_ROUNDS -DONLY="$4" -o "$work/event-$4.bin" tests/bench/bench.asm
+    boot "$1.$2-$4" "$1" "$3" --module "$work/event-$4.bin domain=bench $flat" || echo "bench: no events of $4" >&2
 }
 
-counts() { # vendor, operation: sorted lines "event count"
-    sed -n 's/^rung: count: //p' "$work/$1.event-$2.log" | sort
+counts() { # run: sorted lines "event count"
+    sed -n 's/^rung: count: //p' "$work/$1.log" | sort
 }
 
 part_methods() {

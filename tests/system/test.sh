@@ -130,23 +130,23 @@ drive_shell() {
     wait_for "$out/$1.out" '42 is the answer' 20 && printf 'cat\n' && sleep 1 && printf '\003' && sleep 1 && printf 'poweroff -f\n'
 }
 
-launch() { # name; the row is in env_, modules_, driver_
-    local args
+launch() { # name; the row is in env_, with | for blanks within a word, modules_, driver_
+    local args env=()
     module_args "$modules_"
+    read -ra env <<<"$env_"
+    env=("${env[@]//|/ }")
     if [ -n "$driver_" ]; then
         local fifo=$out/$1.fifo keep
         rm -f "$fifo" "$out/$1.out"
         mkfifo "$fifo"
         (exec 7>"$fifo"; "$driver_" "${1%.again}" >&7; sleep 300 & keep=$!; echo $keep > "$out/$1.keep"; wait) 2>/dev/null &
-        # shellcheck disable=SC2086 # words of the environment
-        env $env_ WORK="$out/$1" LOG="$out/$1.log" tests/system/run.sh "${args[@]}" < "$fifo" > "$out/$1.out" 2> "$out/$1.err"
+        env "${env[@]}" WORK="$out/$1" LOG="$out/$1.log" tests/system/run.sh "${args[@]}" < "$fifo" > "$out/$1.out" 2> "$out/$1.err"
         local status=$?
         [ ! -s "$out/$1.keep" ] || kill "$(cat "$out/$1.keep")" 2>/dev/null
         rm -f "$fifo" "$out/$1.keep"
         return $status
     fi
-    # shellcheck disable=SC2086
-    env $env_ WORK="$out/$1" LOG="$out/$1.log" tests/system/run.sh "${args[@]}" </dev/null > "$out/$1.out" 2> "$out/$1.err"
+    env "${env[@]}" WORK="$out/$1" LOG="$out/$1.log" tests/system/run.sh "${args[@]}" </dev/null > "$out/$1.out" 2> "$out/$1.err"
 }
 
 run_row() { # index
@@ -206,7 +206,7 @@ row() {
     done
 }
 # The hostile components: as many rows of their list in one boot as there are domains, and one good neighbour that must not notice.
-# hostile_rows CONFIGS PREFIX [TOKEN...]: under these configurations, with more tokens for each row.
+# hostile_rows CONFIGS PREFIX CLASSES [TOKEN...]: those of some classes (a pattern), under these configurations, with more tokens for each row.
 # Those that would never end by themselves go into one boot, and ring 0 ends them.
 hostile_batch() { # for hostile_rows
     local config
@@ -217,12 +217,13 @@ hostile_batch() { # for hostile_rows
 }
 hostile_rows() {
     [ ! -e "$out/hostile-build.result" ] || return 0
-    local configs=$1 prefix=$2
-    shift 2
+    local configs=$1 prefix=$2 classes=$3
+    shift 3
     local name class ends defines regex n=0 batch= long= neighbour='log:\[good\] ended: powered off' hello='out:\[good\] hello from 64-bit mode'
     local -a vmx=() svm=() ended=()
     while read -r name class ends defines regex; do
         case $name in '#'*|'') continue ;; esac
+        [[ $class =~ ^($classes)$ ]] || continue
         if [ "$ends" = long ]; then
             long="$long evil:$name" ended+=("log:^rung: \\[$name\\] $regex")
             continue

@@ -106,11 +106,15 @@ make_offsets() {
     cmp -s "$out/abi.new" "$out/abi.inc" || mv "$out/abi.new" "$out/abi.inc"
 }
 
+symbol() { nm "$root/${B:-build}/rung.elf" | sed -n "s/^\([0-9a-f]*\) . $1\$/0x\1/p"; }
+
 make_offsets
+image="KERNEL_TEXT=$(symbol trap_handle),KERNEL_DATA=$(symbol cpus),ENTRY_TEXT=$(symbol entry_text)"
 while read -r name _ _ defines _; do
     case $name in '#'* | '') continue ;; esac
     [ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
     file=$out/$name.bin
+    case $defines in *=m_kernel_*|*=m_entry_*) defines=$defines,$image && rm -f "$file" ;; esac
     [ "$file" -nt hostile.asm ] && [ "$file" -nt hostile.inc ] && [ "$file" -nt list ] && [ "$file" -nt "$out/abi.inc" ] &&
         continue
     # shellcheck disable=SC2086 # the words are words

@@ -92,7 +92,13 @@ reads  m_kernel_text,  KERNEL_TEXT
 writes m_kernel_write, KERNEL_TEXT
 jumps  m_kernel_jump,  KERNEL_TEXT
 reads  m_pool,         KERNEL_POOL
+reads  m_kernel_data,  KERNEL_DATA
 writes m_kernel_stack, KERNEL_STACK
+writes m_entry_text,   ENTRY_TEXT
+jumps  m_entry_jump,   ENTRY_TEXT
+reads  m_entry_tss,    ENTRY_TSS
+writes m_entry_stack,  ENTRY_STACK
+writes m_entry_gdt,    ENTRY_GDT
 reads  m_device,       KERNEL_DEVICE
 reads  m_null,         0
 reads  m_edge,         EDGE_ADDRESS - 8

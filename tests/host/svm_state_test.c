@@ -13,7 +13,7 @@
 #include <string.h>
 #include "svm/svm.h"
 
-struct cpu_features features = { .cr4 = 0x3f0fff };
+struct abi_cpu features = { .cr4 = 0x3f0fff };
 struct svm_features svm_features = { .asids = 16 };
 static struct vmcb vmcb;
 static struct domain domain;

@@ -32,7 +32,7 @@ static inline void invvpid(uint64_t type, uint64_t vpid) { (void)type; (void)vpi
 
 #define CR4_OFFERED 0x3707ffu /* no VMXE, UMIP, LA57, PKE */
 
-struct cpu_features features = { .cr4 = CR4_OFFERED };
+struct abi_cpu features = { .cr4 = CR4_OFFERED };
 struct vmx_config vmx_config;
 static struct domain domain;
 static struct vcpu vcpu = { .domain = &domain };

@@ -283,7 +283,7 @@ struct abi_domain {
     uint32_t modules;           /* [0] the image, then others as they came */
     struct abi_range range[ABI_MODULES_MAX];
     struct abi_range component; /* end 0: the built-in one */
-    struct abi_info info;       /* ring 0 adds the rest: domid, call, cr4 */
+    struct abi_info info;       /* ring 0 adds the rest: domid, call, cr4, xcr0 */
 };
 
 /* The CPU's features, by CPUID (depriv/setup/cpu.c). */
@@ -291,7 +291,6 @@ struct abi_cpu {
     uint8_t  vmx, svm, pcid, x2apic, tsc_deadline, xsave, pge, rdtscp, invpcid, arch_capabilities, ignored;
     uint8_t  isolated;          /* ring 0 sets it: aspace=isolated, by option or because this CPU needs it */
     char     brand[49];
-    uint32_t physical_bits;
     uint64_t cr4;               /* bits of CR4 that it has beyond those that every CPU has */
     uint64_t xcr0_all;          /* state components that XCR0 allows, 0 without XSAVE */
     uint64_t tsc_khz;           /* measured */

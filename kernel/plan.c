@@ -8,7 +8,6 @@
 #include "kernel/trap.h"
 
 #define RFLAGS_IOPL3   0x3000ul
-#define PHYSICAL_BITS_MAX 52u
 #define MODULES_END    (4 * GIB)
 #define TRAMPOLINE_BITS 0xff000ul /* a page below 1 MiB */
 
@@ -72,7 +71,7 @@ static bool plan_sound(void)
 {
     bool sound = memory_sound() && plan.early_count <= ABI_EARLY_BYTES && plan.cpu_count <= ABI_CPUS_MAX && plan.ioapics <= ARRAY_SIZE(plan.ioapic) &&
                  plan.domains <= ABI_DOMAINS_MAX && plan.lapic < DEVICE_BYTES && !(plan.trampoline & ~TRAMPOLINE_BITS) &&
-                 plan.cpu.physical_bits <= PHYSICAL_BITS_MAX && !(plan.cpu.xcr0_all & ~(u64)ABI_XCR0);
+                 !(plan.cpu.xcr0_all & ~(u64)ABI_XCR0);
     for (u32 i = 0; sound && i < plan.domains; i++)
         sound = domain_sound(&plan.domain[i]);
     return sound;

@@ -67,7 +67,6 @@ void cpu_describe(void)
     }
     if (!plan.cpu.vmx && !plan.cpu.svm)
         stop("this CPU offers neither VMX (CPUID.1h:ECX[5]) nor SVM (CPUID.80000001h:ECX[2]): enable virtualization, or nesting in the outer hypervisor");
-    plan.cpu.physical_bits = cpuid_reg(CPUID_EXTENDED + 8, CPUID_EAX) & 0xff;
     if (plan.cpu.xsave)
         plan.cpu.xcr0_all = cpuid(0xd, 0).eax & ABI_XCR0;
 }

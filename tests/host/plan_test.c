@@ -49,7 +49,7 @@ static struct abi_domain *good(void)
     static const struct abi_domain c = { .name = "a", .mem = 2 * MIB, .vcpus = 1, .depriv = 3, .modules = 1, .range = { { 0xe00000, 0xe00001 } } };
     plan = (struct abi_plan){ .pool = { 0x20000000, 0x20200000 }, .ranges = 2, .range = { { 0x1000000, 0x2000000 }, { 0x40000000, FRAMES_END } },
                               .done = ABI_PLAN_DONE, .log_port = 1, .cpu_count = 1, .lapic = 0xfee00000,
-                              .cpu = { .physical_bits = 40, .tsc_khz = 5000 }, .domains = 1, .domain = { c } };
+                              .cpu = { .tsc_khz = 5000 }, .domains = 1, .domain = { c } };
     return plan.domain;
 }
 
@@ -76,7 +76,6 @@ static void test_good(void **state)
     plan.cpu_count = ABI_CPUS_MAX;
     plan.ioapics = ARRAY_SIZE(plan.ioapic);
     plan.pool.start = plan.pool.end - POOL_MAX;
-    plan.cpu.physical_bits = 52;
     plan.cpu.xcr0_all = 0x2e7;
     memset(plan.cpu.brand, 0xff, sizeof(plan.cpu.brand));
     plan.trampoline = 0x9e000;
@@ -140,7 +139,6 @@ static void test_bad(void **state)
     BAD(plan.lapic = DEVICE_BYTES);
     BAD(plan.trampoline = 0x100000);
     BAD(plan.trampoline = 0x9e001);
-    BAD(plan.cpu.physical_bits = 53);
     BAD(plan.cpu.xcr0_all = BIT(18)); /* its state would not fit in struct vcpu */
     BAD(d->modules = ABI_MODULES_MAX + 1);
     BAD(d->modules = ~0u);

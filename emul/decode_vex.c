@@ -1,10 +1,7 @@
 /* The vector half of the decoder: VEX, EVEX and XOP prefixes and the rules of what may be combined (SDM 2A 2.3, 2.7; APM4). */
 #include "decode_parts.h"
 
-#define ESCAPE_EVEX 0x62
-#define ESCAPE_XOP  0x8f
-#define ESCAPE_VEX3 0xc4
-#define ESCAPE_VEX2 0xc5
+enum { ESCAPE_EVEX = 0x62, ESCAPE_XOP = 0x8f, ESCAPE_VEX2 = 0xc5 };
 
 int emul_is_vector(const struct emul_insn *insn, const uint8_t *p)
 {

@@ -59,11 +59,6 @@ uint64_t exec_get_rm(struct exec *x, unsigned size)
     return x->insn->mod == 3 ? exec_reg_read(exec_reg(x, x->insn->rm, size), size) : exec_get(x, 0, size);
 }
 
-void exec_put(struct exec *x, uint64_t skip, unsigned size, uint64_t value)
-{
-    exec_must(x, exec_store(x, skip, size, value));
-}
-
 uint64_t exec_read(struct exec *x, const struct emul_place *place, unsigned cause)
 {
     uint64_t value;

@@ -193,8 +193,7 @@ int exec_outside(struct emul_ctx *ctx, struct emul_result *result, const struct 
     result->insn = &result->store;
     result->store.op = EMUL_BAD;
     result->store.length = 0;
-    result->step = 0;
-    result->halted = 0;
+    result->marks = 0;
     result->iterations = 0;
     result->status = exec_guard(&x, event, body);
     if (result->status)

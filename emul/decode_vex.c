@@ -1,10 +1,7 @@
 /* The vector half of the decoder: VEX, EVEX and XOP prefixes and the rules of what may be combined (SDM 2A 2.3, 2.7; APM4). */
 #include "decode_parts.h"
 
-#define ESCAPE_EVEX 0x62
-#define ESCAPE_XOP  0x8f
-#define ESCAPE_VEX3 0xc4
-#define ESCAPE_VEX2 0xc5
+enum { ESCAPE_EVEX = 0x62, ESCAPE_XOP = 0x8f, ESCAPE_VEX2 = 0xc5 };
 
 int emul_is_vector(const struct emul_insn *insn, const uint8_t *p)
 {
@@ -105,15 +102,6 @@ static int registers_valid(struct emul_insn *insn, uint32_t cell)
     return insn->op == EMUL_EVEX || (insn->vvvv != insn->rm && insn->rm < 8);
 }
 
-static void name_general(struct emul_insn *insn)
-{
-    const struct emul_general *row = emul_vex_general[insn->opcode & 7];
-
-    row += insn->opcode == 0xf3 ? insn->modrm >> 3 & 3 : insn->pp;
-    insn->op = row->op;
-    insn->form = row->form;
-}
-
 /* The payload of the prefix and the opcode behind it. Returns the cell, 0 if there is none. */
 static uint32_t take_payload(struct emul_insn *insn, const uint8_t *p, unsigned size)
 {
@@ -185,8 +173,12 @@ int emul_take_vector(struct emul_insn *insn, const uint8_t *p)
         insn->vvvv &= 7; /* unused it must be all ones, used its top bit is ignored */
     insn->opsize = insn->rex & EMUL_REX_W && insn->mode == EMUL_MODE64 ? 8 : 4;
     insn->form = cell & (V_IB | V_ID) ? FORM_V_H_W_Ib : FORM_V_H_W;
-    if (cell & V_GENERAL)
-        name_general(insn);
+    if (cell & V_GENERAL) {
+        unsigned column = insn->opcode == 0xf3 ? insn->modrm >> 3 & 3 : insn->pp;
+
+        insn->op = emul_vex_general[insn->opcode & 7][column].op;
+        insn->form = emul_vex_general[insn->opcode & 7][column].form;
+    }
     if (insn->mod != 3) {
         if ((cell & (V_VSIB | V_SIB)) && ((insn->rm & 7) != 4 || insn->addrsize == 2))
             return -at;

@@ -280,7 +280,6 @@ static inline void exec_ud_if(struct exec *x, uint64_t bad)
 void exec_require(struct exec *x, uint32_t groups);            /* exec_need() */
 uint64_t exec_get(struct exec *x, uint64_t skip, unsigned size); /* exec_load() */
 uint64_t exec_get_rm(struct exec *x, unsigned size);           /* memory or register of ModRM.rm */
-void exec_put(struct exec *x, uint64_t skip, unsigned size, uint64_t value); /* exec_store() */
 
 /* Handlers: do_NAME(). */
 #define EXEC_VOID(op, handler, ...) void do_##handler(struct exec *x);

@@ -96,11 +96,9 @@ static void byte_flags(struct exec *x, uint8_t value)
 void do_aaa(struct exec *x)
 {
     uint16_t ax = (uint16_t)x->gpr[EMUL_RAX];
-    int subtract = x->insn->op == EMUL_AAS, carry = (ax & 0xf) > 9 || (x->flags & RFLAGS_AF);
+    int sign = x->insn->op == EMUL_AAS ? -1 : 1, carry = (ax & 0xf) > 9 || (x->flags & RFLAGS_AF);
 
-    if (carry)
-        ax = subtract ? ax - 0x106 : ax + 0x106;
-    exec_set_gpr(x, EMUL_RAX, 2, ax & 0xff0f);
+    exec_set_gpr(x, EMUL_RAX, 2, (ax + sign * (carry ? 0x106 : 0)) & 0xff0f);
     exec_set_flag(x, RFLAGS_AF, carry);
     exec_set_flag(x, RFLAGS_CF, carry);
 }
@@ -108,14 +106,11 @@ void do_aaa(struct exec *x)
 /* DAA, DAS (SDM 2A) */
 void do_daa(struct exec *x)
 {
-    uint8_t old = (uint8_t)x->gpr[EMUL_RAX], al = old;
-    int subtract = x->insn->op == EMUL_DAS, low = (old & 0xf) > 9 || (x->flags & RFLAGS_AF), high = old > 0x99 || (x->flags & RFLAGS_CF);
+    uint8_t old = (uint8_t)x->gpr[EMUL_RAX];
+    int low = (old & 0xf) > 9 || (x->flags & RFLAGS_AF), high = old > 0x99 || (x->flags & RFLAGS_CF);
+    int sign = x->insn->op == EMUL_DAS ? -1 : 1, al = old + sign * ((low ? 6 : 0) + (high ? 0x60 : 0));
 
-    if (low)
-        al = subtract ? al - 6 : al + 6;
-    if (high)
-        al = subtract ? al - 0x60 : al + 0x60;
-    exec_set_flag(x, RFLAGS_CF, high || (low && subtract && old < 6));
+    exec_set_flag(x, RFLAGS_CF, high || (low && sign < 0 && old < 6));
     exec_set_flag(x, RFLAGS_AF, low);
     byte_flags(x, al);
     exec_set_gpr(x, EMUL_RAX, 1, al);

@@ -1,9 +1,9 @@
 /* Interrupts and exceptions through the tables of every mode, INT n and its kin, IRET (SDM 3A 6, 3B 20; 2A INT n, IRET). */
 #include "exec_far.h"
 
-#define ERROR_IDT      2u          /* in an error code: the selector is an index of the IDT (SDM 3A 6.13) */
-#define STACK_ALIGN    15u         /* IA-32e mode, SDM 3A 6.14.2 */
-#define REDIRECTION    32u         /* bytes of the interrupt redirection map, below the I/O map (SDM 3B 20.3.3.4) */
+/* In an error code: the selector is an index of the IDT (SDM 3A 6.13); of stacks in IA-32e mode (SDM 3A 6.14.2); bytes of the interrupt
+ * redirection map, below the I/O map (SDM 3B 20.3.3.4). */
+enum { ERROR_IDT = 2, STACK_ALIGN = 15, REDIRECTION = 32 };
 
 /* ---- Through a gate ---- */
 
@@ -193,8 +193,7 @@ int exec_outside(struct emul_ctx *ctx, struct emul_result *result, const struct 
     result->insn = &result->store;
     result->store.op = EMUL_BAD;
     result->store.length = 0;
-    result->step = 0;
-    result->halted = 0;
+    result->marks = 0;
     result->iterations = 0;
     result->status = exec_guard(&x, event, body);
     if (result->status)

@@ -1,12 +1,9 @@
 /* Far JMP, CALL and RET in every mode, and the transfer of control that they share with interrupts and IRET. */
 #include "exec_far.h"
 
-/* Offsets in a TSS: SDM 3A figures 7-2, 7-10, 7-11. */
-#define TSS_STACKS     4u          /* RSP0 or ESP0, SS0 */
-#define TSS16_STACKS   2u          /* SP0, SS0 */
-#define TSS_IST        0x1cu       /* where IST0 would be */
-
-#define GATE_COUNT     0x1fu       /* parameters of a call gate */
+/* Offsets in a TSS, SDM 3A figures 7-2, 7-10, 7-11: ESP0 or RSP0; SP0; where IST0 would be. */
+enum { TSS_STACKS = 4, TSS16_STACKS = 2, TSS_IST = 0x1c };
+enum { GATE_COUNT = 0x1f };        /* parameters of a call gate */
 
 /* ---- What they share ---- */
 
@@ -41,7 +38,7 @@ static void inner_stack(struct exec *x, unsigned cpl, unsigned ist, struct exec_
     if (is_long)
         exec_null_segment(&ss->segment, cpl, cpl);
     else
-        exec_check_stack(x, exec_system_read(x, tr->base + at + size, 2), cpl, EMUL_VECTOR_TS, ss);
+        exec_check_segment(x, EMUL_SS, exec_system_read(x, tr->base + at + size, 2), cpl, EMUL_VECTOR_TS, ss);
     exec_stack_open(st, &ss->segment, rsp, is_long ? 8 : ss->segment.attr & SEG_DB ? 4 : 2, cpl == 3 ? EMUL_PF_U : 0);
     st->error = ss->segment.selector & SELECTOR_CODE;
 }
@@ -215,7 +212,7 @@ void exec_return(struct exec *x, struct exec_stack *st, uint16_t selector, uint6
     rsp = exec_pop(x, st, x->opsize);
     outer = exec_pop(x, st, x->opsize);
     if (!exec_is_null(outer)) {
-        exec_check_stack(x, outer, level, EMUL_VECTOR_GP, &ss);
+        exec_check_segment(x, EMUL_SS, outer, level, EMUL_VECTOR_GP, &ss);
     } else { /* in 64-bit code below CPL 3 only (SDM 2A IRET) */
         exec_gp0_if(x, !is_64(x, &cs.segment) || level == 3 || (outer & SELECTOR_RPL) != level);
         exec_null_segment(&ss.segment, outer, level);

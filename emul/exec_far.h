@@ -4,17 +4,14 @@
 
 #include "exec.h"
 
-#define SELECTOR_RPL   0x0003u
-#define SELECTOR_TI    0x0004u     /* in the LDT */
-#define SELECTOR_INDEX 0xfff8u
-#define SELECTOR_CODE  0xfffcu     /* what an error code has of a selector (SDM 3A 6.13) */
+/* Of a selector; SELECTOR_TI: it is in the LDT; SELECTOR_CODE: what an error code has of it (SDM 3A 6.13). */
+enum { SELECTOR_RPL = 0x0003, SELECTOR_TI = 0x0004, SELECTOR_INDEX = 0xfff8, SELECTOR_CODE = 0xfffc };
 
 /* System descriptors, SDM 3A table 3-2: type, with S clear. */
 enum { SYS_TSS16 = 1, SYS_LDT = 2, SYS_CALL16 = 4, SYS_TASK = 5, SYS_INT16 = 6, SYS_TRAP16 = 7, SYS_TSS = 9, SYS_CALL = 0xc,
        SYS_INT = 0xe, SYS_TRAP = 0xf };
-#define SYS_IS_TRAP 1u             /* of an interrupt gate's type: it leaves IF alone */
-#define SYS_BUSY 2u                /* of a TSS: added to its type */
-#define SYS_BIG  8u                /* of a TSS and of gates: 32 or 64 bits */
+/* In the types: of an interrupt gate, it leaves IF alone; of a TSS, it is busy; of a TSS and of gates, 32 or 64 bits. */
+enum { SYS_IS_TRAP = 1, SYS_BUSY = 2, SYS_BIG = 8 };
 
 static inline int exec_is_long(const struct exec *x) /* IA-32e mode */
 {
@@ -74,8 +71,8 @@ void exec_descriptor_check(struct exec *x, const struct exec_descriptor *d, int 
 void exec_descriptor_type(struct exec *x, const struct exec_descriptor *d, unsigned type);
 void exec_accessed(struct exec *x, struct exec_descriptor *d); /* sets the accessed bit of code and data */
 
-void exec_check_stack(struct exec *x, uint16_t selector, unsigned cpl, unsigned vector, struct exec_descriptor *d);
-void exec_check_data(struct exec *x, uint16_t selector, unsigned cpl, unsigned vector, struct exec_descriptor *d);
+/* What is loaded into a data segment register, or by SS: a stack of privilege cpl (SDM 2B MOV, 2A CALL, IRET). */
+void exec_check_segment(struct exec *x, unsigned seg, uint16_t selector, unsigned cpl, unsigned vector, struct exec_descriptor *d);
 /* A descriptor in the GDT of one of `types` (bit n: type n). */
 void exec_check_system(struct exec *x, uint16_t selector, unsigned types, unsigned vector, unsigned absent, struct exec_descriptor *d);
 void exec_check_tss(struct exec *x, uint16_t selector, unsigned busy, unsigned vector, struct exec_descriptor *d); /* busy: 0, SYS_BUSY */
@@ -87,13 +84,10 @@ void exec_real_segment(struct emul_segment *segment, unsigned seg, uint16_t sele
 void exec_set_segment(struct exec *x, unsigned seg, const struct emul_segment *segment);
 unsigned exec_far_pointer(struct exec *x, uint16_t *selector, uint64_t *offset); /* in memory; returns the offset's size */
 
-/* Sets of descriptor types: bit n is type n of system descriptors, bit 16 + n of code and data. */
-#define TYPES_SYSTEM   0x0000ffffu
-#define TYPES_SEGMENT  0xffff0000u
-#define TYPES_READABLE 0xccff0000u
-#define TYPES_WRITABLE 0x00cc0000u
-#define TYPES_CODE     0xff000000u
-#define TYPES_CONFORMING 0xf0000000u /* code that outer levels may run, at theirs */
+/* Sets of descriptor types: bit n is type n of system descriptors, bit 16 + n of code and data. Conforming: code that outer levels may run,
+ * at theirs. */
+enum { TYPES_SYSTEM = 0x0000ffff, TYPES_SEGMENT = 0xffff0000, TYPES_READABLE = 0xccff0000, TYPES_WRITABLE = 0x00cc0000,
+       TYPES_CODE = 0xff000000, TYPES_CONFORMING = 0xf0000000 };
 
 static inline int exec_is_type(const struct emul_segment *segment, uint32_t types)
 {
@@ -122,8 +116,8 @@ static inline unsigned exec_gate_size(const struct exec *x, const struct exec_de
 }
 
 /* ---- Far transfers: exec_far.c ---- */
-#define CODE_INWARD 1u             /* code of a lower DPL will do: a call or interrupt gate leads to it */
-#define CODE_GATE   2u             /* through a gate: in IA-32e mode only 64-bit code */
+/* Code of a lower DPL will do, a call or interrupt gate leads to it; through a gate: in IA-32e mode only 64-bit code. */
+enum { CODE_INWARD = 1, CODE_GATE = 2 };
 
 /* Reads and judges a code segment that is to be entered with privilege `level`: faults are `vector`, #NP. RPL becomes level. */
 void exec_check_code(struct exec *x, uint16_t selector, unsigned level, unsigned rules, unsigned vector, struct exec_descriptor *d);

@@ -225,35 +225,25 @@ void do_leave(struct exec *x)
     exec_set_gpr(x, EMUL_RBP, x->opsize, value);
 }
 
-/* The target of a near CALL or JMP: relative, register or memory. */
-static inline int near_target(struct exec *x, uint64_t *target)
+/* Near: relative, register or memory. */
+int do_jmp(struct exec *x)
 {
-    if (x->insn->form != FORM_En) {
-        *target = x->next_rip + x->insn->imm;
-        return EMUL_DONE;
-    }
-    if (x->insn->mod != 3)
-        return exec_load(x, 0, x->opsize, target);
-    *target = x->gpr[x->insn->rm];
-    return EMUL_DONE;
+    uint64_t target = x->next_rip + x->insn->imm;
+    int status = EMUL_DONE;
+
+    if (x->insn->form == FORM_En && x->insn->mod != 3)
+        status = exec_load(x, 0, x->opsize, &target);
+    else if (x->insn->form == FORM_En)
+        target = x->gpr[x->insn->rm];
+    return status ? status : exec_branch(x, target);
 }
 
 int do_call(struct exec *x)
 {
-    uint64_t target, back = x->next_rip;
-    int status = near_target(x, &target);
+    uint64_t back = x->next_rip;
+    int status = do_jmp(x);
 
-    if (!status)
-        status = exec_branch(x, target);
     return status ? status : push(x, x->opsize, x->opsize, back);
-}
-
-int do_jmp(struct exec *x)
-{
-    uint64_t target;
-    int status = near_target(x, &target);
-
-    return status ? status : exec_branch(x, target);
 }
 
 int do_ret(struct exec *x)

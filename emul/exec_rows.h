@@ -51,7 +51,7 @@
     /* system: exec_system.c */ RAISE(MOVCR, movcr, X_PRIV | CR) RAISE(MOVDR, movdr, X_PRIV | DR | DEBUG) RUN(LMSW, lmsw, X_PRIV | CR) \
     RAISE(SMSW, sldt, CR) RUN(CLTS, clts, X_PRIV | CR) RUN(INVLPG, invlpg, X_PRIV | X_ADDRESS | PAGE) \
     RAISE(INVPCID, invpcid, X_PRIV | PAGE) RAISE(LGDT, lgdt, X_PRIV | SYSTEM | TABLE) RAISE(LIDT, lgdt, X_PRIV | SYSTEM | TABLE) \
-    RAISE(SGDT, sgdt, SYSTEM | TABLE) RAISE(SIDT, sgdt, SYSTEM | TABLE) RUN(RDMSR, rdmsr, X_PRIV | MSR) RUN(WRMSR, wrmsr, X_PRIV | MSR) \
+    RAISE(SGDT, lgdt, SYSTEM | TABLE) RAISE(SIDT, lgdt, SYSTEM | TABLE) RUN(RDMSR, rdmsr, X_PRIV | MSR) RUN(WRMSR, wrmsr, X_PRIV | MSR) \
     RUN(RDTSC, rdtsc, MSR) RUN(RDTSCP, rdtsc, MSR) RUN(CPUID, cpuid, ASK) RAISE(SYSCALL, syscall, SYSCALL) RAISE(SYSRET, sysret, SYSCALL) \
     RAISE(SYSENTER, sysenter, SYSENTER) RAISE(SYSEXIT, sysexit, X_PRIV | SYSENTER) RAISE(SWAPGS, swapgs, X_PRIV | SEGS | SYSCALL) \
     RAISE(FSGSBASE, fsgsbase, SEGS) RAISE(XGETBV, xgetbv, 0) RAISE(XSETBV, xgetbv, X_PRIV | MSR) RAISE(RDPID, rdpid, 0) \

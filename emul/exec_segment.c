@@ -1,15 +1,12 @@
 /* Segment registers: descriptors, what may be loaded where, and the instructions that ask about selectors (SDM 3A 3.4, 3.5, 5). */
 #include "exec_far.h"
 
-#define DESCRIPTOR   8u            /* bytes; a system descriptor of IA-32e mode has two of them */
-#define TYPE_BYTE    5u            /* offset of P, DPL, S, type */
-#define HIGH_TYPE    0x1f0000000000ull /* must be 0 in the second half (SDM 3A 8.2.3) */
-#define ACCESS_MASK  0x00ffff00u   /* what LAR shows of a descriptor's upper half, SDM 2A LAR */
-#define REAL_SHIFT   4             /* real mode: base = selector * 16 */
-#define V86_ATTR     0xf3u         /* DPL 3, writable data, accessed (SDM 3C 26.3.1.2) */
-#define V86_LIMIT    0xffffu
-#define REAL_DATA    0x93u
-#define REAL_CODE    0x9bu
+/* Bytes of a descriptor, of which a system descriptor of IA-32e mode has two; where P, DPL, S, type are in it; of a real mode base. */
+enum { DESCRIPTOR = 8, TYPE_BYTE = 5, REAL_SHIFT = 4 };
+#define HIGH_TYPE   0x1f0000000000ull /* must be 0 in the second half (SDM 3A 8.2.3) */
+#define ACCESS_MASK 0x00ffff00u    /* what LAR shows of a descriptor's upper half, SDM 2A LAR */
+/* Writable data and readable code, accessed; in virtual-8086 mode with DPL 3 (SDM 3C 26.3.1.2). */
+enum { REAL_DATA = 0x93, REAL_CODE = 0x9b, V86_ATTR = 0xf3, V86_LIMIT = 0xffff };
 
 /* ---- Descriptors ---- */
 
@@ -106,14 +103,6 @@ void exec_accessed(struct exec *x, struct exec_descriptor *d)
 
 /* ---- What may be loaded ---- */
 
-/* SDM 2B MOV: SS; for other stacks (SDM 2A CALL, IRET) with another vector and privilege level. */
-void exec_check_stack(struct exec *x, uint16_t selector, unsigned cpl, unsigned vector, struct exec_descriptor *d)
-{
-    exec_descriptor_read(x, selector, vector, d);
-    exec_descriptor_check(x, d, exec_is_type(&d->segment, TYPES_WRITABLE) && (selector & SELECTOR_RPL) == cpl &&
-                                 exec_dpl(&d->segment) == cpl, vector, EMUL_VECTOR_SS);
-}
-
 /* Neither CPL nor RPL may be above its DPL, unless it is conforming code. */
 static int is_reachable(const struct emul_segment *segment, unsigned cpl)
 {
@@ -122,10 +111,16 @@ static int is_reachable(const struct emul_segment *segment, unsigned cpl)
     return exec_is_type(segment, TYPES_CONFORMING) || (rpl <= dpl && cpl <= dpl);
 }
 
-void exec_check_data(struct exec *x, uint16_t selector, unsigned cpl, unsigned vector, struct exec_descriptor *d)
+void exec_check_segment(struct exec *x, unsigned seg, uint16_t selector, unsigned cpl, unsigned vector, struct exec_descriptor *d)
 {
+    int good;
+
     exec_descriptor_read(x, selector, vector, d);
-    exec_descriptor_check(x, d, exec_is_type(&d->segment, TYPES_READABLE) && is_reachable(&d->segment, cpl), vector, EMUL_VECTOR_NP);
+    if (seg == EMUL_SS)
+        good = exec_is_type(&d->segment, TYPES_WRITABLE) && (selector & SELECTOR_RPL) == cpl && exec_dpl(&d->segment) == cpl;
+    else
+        good = exec_is_type(&d->segment, TYPES_READABLE) && is_reachable(&d->segment, cpl);
+    exec_descriptor_check(x, d, good, vector, seg == EMUL_SS ? EMUL_VECTOR_SS : EMUL_VECTOR_NP);
 }
 
 void exec_check_system(struct exec *x, uint16_t selector, unsigned types, unsigned vector, unsigned absent, struct exec_descriptor *d)
@@ -182,10 +177,7 @@ void exec_load_segment(struct exec *x, unsigned seg, uint16_t selector)
         exec_gp0_if(x, seg == EMUL_SS && (x->mode != EMUL_MODE64 || cpl == 3 || (selector & SELECTOR_RPL) != cpl));
         exec_null_segment(&d.segment, selector, seg == EMUL_SS ? cpl : 0);
     } else {
-        if (seg == EMUL_SS)
-            exec_check_stack(x, selector, cpl, EMUL_VECTOR_GP, &d);
-        else
-            exec_check_data(x, selector, cpl, EMUL_VECTOR_GP, &d);
+        exec_check_segment(x, seg, selector, cpl, EMUL_VECTOR_GP, &d);
         exec_accessed(x, &d);
     }
     exec_set_segment(x, seg, &d.segment);
@@ -197,7 +189,7 @@ void exec_load_segment(struct exec *x, unsigned seg, uint16_t selector)
 static void selector_result(struct exec *x, uint64_t value, unsigned size)
 {
     if (x->insn->mod != 3)
-        exec_put(x, 0, 2, value);
+        exec_must(x, exec_store(x, 0, 2, value));
     else
         exec_set_gpr(x, x->insn->rm, size, value);
 }

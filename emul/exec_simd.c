@@ -4,18 +4,14 @@
  * fault. A vector in memory moves in pieces of 8 bytes. */
 #include "exec_far.h"
 
-#define VECTOR_MAX 64u
-#define HALF       8u
-#define SSE_ALIGN  16u             /* what #AC asks of all that is wider, too: measured on an AMD EPYC */
+/* SSE_ALIGN: what #AC asks of all that is wider, too: measured on an AMD EPYC. */
+enum { VECTOR_MAX = 64, HALF = 8, SSE_ALIGN = 16 };
 
 /* What becomes of the first source a and the second, b. */
 enum simd_kind { NONE, ZERO, MOVE, LOW, HIGH, DOWN, AND, ANDN, OR, XOR };
 
-#define STORE    0x1u              /* from ModRM.reg to ModRM.rm */
-#define ALIGNED  0x2u
-#define GPR      0x4u              /* ModRM.rm is a general register, or memory of its size */
-#define FROM_MM  0x8u
-#define TO_MM    0x10u
+/* STORE: from ModRM.reg to ModRM.rm; GPR: ModRM.rm is a general register, or memory of its size. */
+enum { STORE = 1, ALIGNED = 2, GPR = 4, FROM_MM = 8, TO_MM = 16 };
 
 /* An opcode with memory and with registers. size: bytes that are moved, 0: the whole vector. */
 struct simd_cell {

@@ -59,11 +59,6 @@ uint64_t exec_get_rm(struct exec *x, unsigned size)
     return x->insn->mod == 3 ? exec_reg_read(exec_reg(x, x->insn->rm, size), size) : exec_get(x, 0, size);
 }
 
-void exec_put(struct exec *x, uint64_t skip, unsigned size, uint64_t value)
-{
-    exec_must(x, exec_store(x, skip, size, value));
-}
-
 uint64_t exec_read(struct exec *x, const struct emul_place *place, unsigned cause)
 {
     uint64_t value;
@@ -92,9 +87,9 @@ struct emul_place exec_place(struct exec *x, uint64_t offset, unsigned size, uns
 
 struct emul_place exec_system_place(struct exec *x, uint64_t linear, unsigned size, unsigned access)
 {
-    if (exec_is_long(x))
-        return exec_translate(x, EMUL_MODE64, linear, size, access | EMUL_IMPLICIT);
-    return exec_translate(x, EMUL_MODE32, (uint32_t)linear, size, access | EMUL_IMPLICIT);
+    int wide = exec_is_long(x);
+
+    return exec_translate(x, wide ? EMUL_MODE64 : EMUL_MODE32, wide ? linear : (uint32_t)linear, size, access | EMUL_IMPLICIT);
 }
 
 uint64_t exec_system_read(struct exec *x, uint64_t linear, unsigned size)
@@ -107,11 +102,10 @@ uint64_t exec_system_read(struct exec *x, uint64_t linear, unsigned size)
 int exec_movable(const struct exec *x, const struct emul_place *place, int write)
 {
     const struct emul_ops *ops = x->ctx->ops;
+    int device = write ? !!ops->mmio_write : !!ops->mmio_read, ram = ops->phys_map || (write ? !!ops->phys_write : !!ops->phys_read);
 
-    if (write ? ops->mmio_write && (ops->phys_map || ops->phys_write) : ops->mmio_read && (ops->phys_map || ops->phys_read))
-        return 1;
-    for (unsigned page = 0; page < 2 && place->size[page]; page++) {
-        if (!emul_pointer(x->ctx, place->gpa[page], write, EMUL_FOR_OPERAND))
+    for (unsigned page = 0; !(device && ram) && page < 2 && place->size[page]; page++) {
+        if (!ops->phys_map || !ops->phys_map(x->ctx->opaque, place->gpa[page], write, EMUL_FOR_OPERAND))
             return 0;
     }
     return 1;

@@ -3,11 +3,8 @@
  * A REP is restartable behind each element: rCX, rSI and rDI say what is left, RIP stays. One call does EMUL_REP_MAX elements at most. */
 #include "exec.h"
 
-#define USES_SI  0x1u
-#define USES_DI  0x2u
-#define WRITES   0x4u              /* to rDI */
-#define COMPARES 0x8u              /* F3 is REPE, F2 is REPNE (SDM 2B REP) */
-#define PORT     0x10u             /* the other side is port DX */
+/* WRITES: to rDI; COMPARES: F3 is REPE, F2 is REPNE (SDM 2B REP); PORT: the other side is port DX. */
+enum { USES_SI = 1, USES_DI = 2, WRITES = 4, COMPARES = 8, PORT = 16 };
 #define REPEATED (EMUL_PFX_REP | EMUL_PFX_REPNE)
 #define WORD     8u                /* bytes that a bulk move takes at a time */
 

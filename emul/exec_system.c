@@ -183,6 +183,8 @@ static void write_reg(struct exec *x, const struct reg_row *row, uint64_t value)
 /* From or to ModRM.rm; its group is there. */
 static void move_reg(struct exec *x, const struct reg_row *row, int write)
 {
+    if (!row->rule)
+        exec_end(x, EMUL_UNHANDLED);
     if (write)
         write_reg(x, row, x->gpr[x->insn->rm] & emul_size_mask(x->opsize));
     else
@@ -191,11 +193,7 @@ static void move_reg(struct exec *x, const struct reg_row *row, int write)
 
 void do_movcr(struct exec *x)
 {
-    const struct reg_row *row = &control[x->insn->reg];
-
-    if (!row->rule)
-        exec_end(x, EMUL_UNHANDLED);
-    move_reg(x, row, x->insn->form == FORM_Cd_Rd);
+    move_reg(x, &control[x->insn->reg], x->insn->form == FORM_Cd_Rd);
 }
 
 /* SDM 3B 17.2: with CR4.DE there are no DR4 and DR5; DR7.GD makes each access a #DB, which the handler finds with GD off. */
@@ -251,37 +249,25 @@ int do_clts(struct exec *x)
     return EMUL_DONE;
 }
 
-/* The operand of SGDT and its like: a limit of two bytes and the base. It is aligned by four (SDM 3A table 6-7), whatever its size. */
-#define IMAGE_BYTES 10u
-#define IMAGE_ALIGN 3u
-
-static struct emul_place table_place(struct exec *x, unsigned access)
-{
-    return exec_place(x, exec_offset(x), x->mode == EMUL_MODE64 ? IMAGE_BYTES : 6, IMAGE_ALIGN, access);
-}
-
-void do_sgdt(struct exec *x)
-{
-    const struct emul_table *table = x->insn->op == EMUL_SGDT ? &x->s->gdtr : &x->s->idtr;
-    uint8_t image[IMAGE_BYTES];
-    struct emul_place place;
-
-    exec_gp0_if(x, exec_is_private(x));
-    place = table_place(x, EMUL_PF_W);
-    if (!exec_movable(x, &place, 1))
-        exec_end(x, EMUL_UNHANDLED);
-    *(emul_reg16 *)image = table->limit;
-    *(emul_reg64 *)(image + 2) = table->base;
-    exec_must(x, emul_store_bytes(x->ctx, &place, image, EMUL_FOR_OPERAND));
-}
-
+/* SGDT SIDT LGDT LIDT: a limit of two bytes and the base, aligned by four (SDM 3A table 6-7), whatever the size. */
 void do_lgdt(struct exec *x)
 {
-    struct emul_table *table = x->insn->op == EMUL_LGDT ? &x->s->gdtr : &x->s->idtr;
-    struct emul_place place = table_place(x, 0);
-    uint8_t image[IMAGE_BYTES] = { 0 };
+    unsigned op = x->insn->op, size = x->mode == EMUL_MODE64 ? 10 : 6, store = op == EMUL_SGDT || op == EMUL_SIDT;
+    struct emul_table *table = op == EMUL_SGDT || op == EMUL_LGDT ? &x->s->gdtr : &x->s->idtr;
+    struct emul_place place;
+    uint8_t image[10] = { 0 };
     uint64_t base;
 
+    exec_gp0_if(x, store && exec_is_private(x));
+    place = exec_place(x, exec_offset(x), size, 3, store ? EMUL_PF_W : 0);
+    if (store) {
+        if (!exec_movable(x, &place, 1))
+            exec_end(x, EMUL_UNHANDLED);
+        *(emul_reg16 *)image = table->limit;
+        *(emul_reg64 *)(image + 2) = table->base;
+        exec_must(x, emul_store_bytes(x->ctx, &place, image, EMUL_FOR_OPERAND));
+        return;
+    }
     exec_must(x, emul_load_bytes(x->ctx, &place, image, EMUL_FOR_OPERAND));
     base = *(const emul_reg64 *)(image + 2) & (x->opsize == 2 ? 0xffffff : ~0ull); /* SDM 2A LGDT */
     exec_gp0_if(x, !emul_canonical(x->s, base));
@@ -297,11 +283,9 @@ int do_invlpg(struct exec *x)
 
     if (exec_need(x, EMUL_STATE_SEGS))
         return EMUL_UNHANDLED;
-    if (x->mode != EMUL_MODE64)
-        linear = (linear + x->s->seg[x->insn->seg].base) & 0xffffffff;
-    else if (x->insn->seg >= EMUL_FS)
+    if (x->mode != EMUL_MODE64 || x->insn->seg >= EMUL_FS)
         linear += x->s->seg[x->insn->seg].base;
-    exec_flush(x, linear, 0);
+    exec_flush(x, x->mode == EMUL_MODE64 ? linear : (uint32_t)linear, 0);
     return EMUL_DONE;
 }
 

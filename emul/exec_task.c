@@ -2,10 +2,8 @@
 #include "exec_far.h"
 
 #define TASK_IMAGE     64u         /* bytes that hold instruction pointer to segments in either format */
-#define TSS_CR3        0x1cu
-#define TSS_TRAP       0x64u       /* bit 0: T */
-#define DR6_BT         (1ull << 15)
-#define DR7_LOCAL      0x155ull    /* L0 to L3, LE: off in a new task (SDM 3A 7.3) */
+enum { TSS_CR3 = 0x1c, TSS_TRAP = 0x64 }; /* of TSS_TRAP bit 0: T */
+enum { DR6_BT = 1 << 15, DR7_LOCAL = 0x155 }; /* L0 to L3, LE: off in a new task (SDM 3A 7.3) */
 #define FLAGS_16       0x7fd5ull
 
 /* A format: limit it needs; word size; offsets of instruction pointer, LDT; how many segments, in the order of the encoding.
@@ -102,7 +100,7 @@ static void enter_task(struct exec *x, struct task *t, struct exec_descriptor *t
     s->seg[EMUL_TR] = tss->segment;
     exec_null_segment(&s->seg[EMUL_LDTR], t->ldt, 0);
     s->cr0 |= CR0_TS;
-    s->dr7 &= ~DR7_LOCAL;
+    s->dr7 &= ~(uint64_t)DR7_LOCAL;
     if (s->cr0 & CR0_PG) {
         s->cr3 = t->cr3;
         exec_flush(x, 0, 1);
@@ -123,14 +121,12 @@ static void load_segments(struct exec *x)
 
         if (seg == EMUL_CS)
             exec_check_code(x, selector, cpl, 0, EMUL_VECTOR_TS, &d);
-        else if (seg == EMUL_SS)
-            exec_check_stack(x, selector, cpl, EMUL_VECTOR_TS, &d);
-        else if (exec_is_null(selector))
+        else if (exec_is_null(selector) && seg != EMUL_SS)
             continue;
         else if (seg == EMUL_LDTR)
             exec_check_system(x, selector, 1 << SYS_LDT, EMUL_VECTOR_TS, EMUL_VECTOR_TS, &d);
         else
-            exec_check_data(x, selector, cpl, EMUL_VECTOR_TS, &d);
+            exec_check_segment(x, seg, selector, cpl, EMUL_VECTOR_TS, &d);
         exec_accessed(x, &d);
         exec_set_segment(x, seg, &d.segment);
     }

@@ -127,7 +127,7 @@ static unsigned string_cause(unsigned flags)
 static int string_one(struct exec *x, const struct string *s, unsigned flags)
 {
     const struct emul_ops *ops = x->ctx->ops;
-    uint64_t a = x->gpr[EMUL_RAX] & emul_size_mask(x->opsize), b;
+    uint64_t a, b;
     uint16_t port = x->gpr[EMUL_RDX];
     int status = EMUL_DONE;
 
@@ -135,6 +135,8 @@ static int string_one(struct exec *x, const struct string *s, unsigned flags)
         status = emul_load(x->ctx, &s->from, &a, string_cause(flags));
     else if (flags & PORT)
         a = ops->port_in(x->ctx->opaque, port, x->opsize);
+    else
+        a = x->gpr[EMUL_RAX] & emul_size_mask(x->opsize);
     if (status)
         return status;
     if (flags & WRITES)

@@ -206,11 +206,21 @@ row() {
     done
 }
 # The hostile components: as many rows of their list in one boot as there are domains, and one good neighbour that must not notice.
+# hostile_rows CONFIGS PREFIX [TOKEN...]: under these configurations, with more tokens for each row.
 # Those that would never end by themselves go into one boot, and ring 0 ends them.
+hostile_batch() { # for hostile_rows
+    local config
+    for config in ${configs//,/ }; do
+        local -n expect=$config
+        row "$config" "$prefix-$n" any "$batch flat:good=hello64" "$hello" "$neighbour" "${expect[@]}" "$@"
+    done
+}
 hostile_rows() {
     [ ! -e "$out/hostile-build.result" ] || return 0
+    local configs=$1 prefix=$2
+    shift 2
     local name class ends defines regex n=0 batch= long= neighbour='log:\[good\] ended: powered off' hello='out:\[good\] hello from 64-bit mode'
-    local -a expect=() ended=()
+    local -a vmx=() svm=() ended=()
     while read -r name class ends defines regex; do
         case $name in '#'*|'') continue ;; esac
         if [ "$ends" = long ]; then
@@ -218,14 +228,14 @@ hostile_rows() {
             continue
         fi
         batch="$batch evil:$name"
-        expect+=("log:^rung: \\[$name\\] $regex")
-        [ ${#expect[@]} -ge 15 ] || continue
+        vmx+=("log:^rung: \\[$name\\] ${regex%% // *}") svm+=("log:^rung: \\[$name\\] ${regex##* // }")
+        [ ${#vmx[@]} -ge 15 ] || continue
         n=$((n + 1))
-        row svm,vmx "hostile-$n" any "$batch flat:good=hello64" "$hello" "$neighbour" "${expect[@]}"
-        batch= expect=()
+        hostile_batch "$@"
+        batch= vmx=() svm=()
     done < tests/guest/hostile/list
-    [ -z "$batch" ] || row svm,vmx "hostile-$((n + 1))" any "$batch flat:good=hello64" "$hello" "$neighbour" "${expect[@]}"
-    [ -z "$long" ] || row svm,vmx hostile-forever any "$long flat:good=hello64" "$hello" "$neighbour" "${ended[@]}" env:TIMEOUT=100
+    [ -z "$batch" ] || { n=$((n + 1)); hostile_batch "$@"; }
+    [ -z "$long" ] || row "$configs" "$prefix-forever" any "$long flat:good=hello64" "$hello" "$neighbour" "${ended[@]}" env:TIMEOUT=100 "$@"
 }
 host_names=() host_words=()
 host() {

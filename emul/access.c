@@ -114,25 +114,6 @@ static unsigned device_piece(uint64_t gpa, unsigned size)
     return piece;
 }
 
-static __attribute__((noinline)) uint64_t load_pieces(const struct emul_ctx *ctx, uint64_t gpa, unsigned size)
-{
-    uint64_t value = 0;
-
-    for (unsigned at = 0, piece; at < size; at += piece) {
-        piece = device_piece(gpa + at, size - at);
-        value |= (ctx->ops->mmio_read(ctx->opaque, gpa + at, piece) & emul_size_mask(piece)) << at * 8;
-    }
-    return value;
-}
-
-static __attribute__((noinline)) void store_pieces(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t value)
-{
-    for (unsigned at = 0, piece; at < size; at += piece) {
-        piece = device_piece(gpa + at, size - at);
-        ctx->ops->mmio_write(ctx->opaque, gpa + at, piece, value >> at * 8 & emul_size_mask(piece));
-    }
-}
-
 /* Of no RAM, or of RAM that is not had by pointer. */
 static int load_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t *value, unsigned cause)
 {
@@ -147,7 +128,11 @@ static int load_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, 
     }
     if (!ops->mmio_read)
         return EMUL_UNHANDLED;
-    *value = (size - 1) & (size | gpa) ? load_pieces(ctx, gpa, size) : ops->mmio_read(ctx->opaque, gpa, size) & emul_size_mask(size);
+    *value = 0;
+    for (unsigned at = 0, piece; at < size; at += piece) {
+        piece = device_piece(gpa + at, size - at);
+        *value |= (ops->mmio_read(ctx->opaque, gpa + at, piece) & emul_size_mask(piece)) << at * 8;
+    }
     return EMUL_DONE;
 }
 
@@ -163,10 +148,10 @@ static int store_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size,
     }
     if (!ops->mmio_write)
         return EMUL_UNHANDLED;
-    if ((size - 1) & (size | gpa))
-        store_pieces(ctx, gpa, size, value);
-    else
-        ops->mmio_write(ctx->opaque, gpa, size, value & emul_size_mask(size));
+    for (unsigned at = 0, piece; at < size; at += piece) {
+        piece = device_piece(gpa + at, size - at);
+        ops->mmio_write(ctx->opaque, gpa + at, piece, value >> at * 8 & emul_size_mask(piece));
+    }
     return EMUL_DONE;
 }
 
@@ -190,7 +175,7 @@ static int store_part(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, u
     return EMUL_DONE;
 }
 
-int emul_load_far(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause)
+static __attribute__((noinline)) int load_slow(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause)
 {
     uint64_t high;
     int status;
@@ -205,7 +190,7 @@ int emul_load_far(const struct emul_ctx *ctx, const struct emul_place *place, ui
     return status;
 }
 
-int emul_store_far(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause)
+static __attribute__((noinline)) int store_slow(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause)
 {
     int status;
 
@@ -215,6 +200,28 @@ int emul_store_far(const struct emul_ctx *ctx, const struct emul_place *place, u
     if (status || !place->size[1])
         return status;
     return store_part(ctx, place->gpa[1], place->size[1], value >> place->size[0] * 8, cause);
+}
+
+/* What most exits are for: a device, in one piece. */
+static inline int is_one_piece(const struct emul_ctx *ctx, const struct emul_place *place)
+{
+    return place->host == EMUL_DEVICE && ctx->ops->phys_map && !((place->size[0] - 1) & (place->size[0] | place->gpa[0]));
+}
+
+int emul_load_far(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause)
+{
+    if (!is_one_piece(ctx, place) || !ctx->ops->mmio_read)
+        return load_slow(ctx, place, value, cause);
+    *value = ctx->ops->mmio_read(ctx->opaque, place->gpa[0], place->size[0]) & emul_size_mask(place->size[0]);
+    return EMUL_DONE;
+}
+
+int emul_store_far(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause)
+{
+    if (!is_one_piece(ctx, place) || !ctx->ops->mmio_write)
+        return store_slow(ctx, place, value, cause);
+    ctx->ops->mmio_write(ctx->opaque, place->gpa[0], place->size[0], value & emul_size_mask(place->size[0]));
+    return EMUL_DONE;
 }
 
 int emul_load_bytes(const struct emul_ctx *ctx, const struct emul_place *place, void *data, unsigned cause)

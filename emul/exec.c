@@ -55,7 +55,7 @@ static __attribute__((noinline)) int resolve_any(struct exec *x, unsigned seg, u
     return emul_translate(x->ctx, x->mode, linear, size, access | emul_user(x->ctx), place, x->result);
 }
 
-int exec_resolve_at(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access, struct emul_place *place)
+static inline int resolve_at(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access, struct emul_place *place)
 {
     const struct emul_ctx *ctx = x->ctx;
 
@@ -65,13 +65,18 @@ int exec_resolve_at(struct exec *x, unsigned seg, uint64_t offset, unsigned size
     return resolve_any(x, seg, offset, size, access, place);
 }
 
+int exec_resolve_at(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access, struct emul_place *place)
+{
+    return resolve_at(x, seg, offset, size, access, place);
+}
+
 int exec_resolve(struct exec *x, uint64_t skip, unsigned size, unsigned access, struct emul_place *place)
 {
     uint64_t offset = exec_offset(x) + skip;
 
     if (skip && x->mode != EMUL_MODE64)
         offset &= emul_size_mask(x->insn->addrsize);
-    return exec_resolve_at(x, x->insn->seg, offset, size, access, place);
+    return resolve_at(x, x->insn->seg, offset, size, access, place);
 }
 
 int exec_load(struct exec *x, uint64_t skip, unsigned size, uint64_t *value)
@@ -189,7 +194,7 @@ static inline int is_locked(const struct exec *x)
 /* A destination in memory that is locked, or not to be had by pointer. */
 static __attribute__((noinline)) int run_place(struct exec *x, const struct exec_row *row, uint64_t offset)
 {
-    int status = exec_resolve_at(x, x->insn->seg, offset, x->opsize, row->flags & X_WRITE ? EMUL_PF_W : 0, &x->place);
+    int status = resolve_at(x, x->insn->seg, offset, x->opsize, row->flags & X_WRITE ? EMUL_PF_W : 0, &x->place);
 
     if (!status && (row->flags & X_READ))
         status = emul_load(x->ctx, &x->place, &x->dst, EMUL_FOR_OPERAND);

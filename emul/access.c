@@ -76,8 +76,13 @@ int emul_translate(struct emul_ctx *ctx, unsigned mode, uint64_t linear, unsigne
     place->size[1] = size - place->size[0];
     place->host = 0;
     status = emul_walk(ctx, linear, access, &place->gpa[0], result);
-    if (status || !place->size[1])
+    if (status)
         return status;
+    if (!place->size[1]) {
+        if (!ctx->ops->phys_map && !ctx->ram_size)
+            place->host = EMUL_DEVICE; /* it is moved as if it were one */
+        return EMUL_DONE;
+    }
     linear += room;
     if (mode != EMUL_MODE64)
         linear &= 0xffffffff;
@@ -109,15 +114,18 @@ static unsigned device_piece(uint64_t gpa, unsigned size)
     return piece;
 }
 
+/* Of no RAM, or of RAM that is not had by pointer. */
 static int load_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t *value, unsigned cause)
 {
     const struct emul_ops *ops = ctx->ops;
 
     *value = 0;
-    if (!ops->phys_map && !ops->phys_read)
-        return EMUL_UNHANDLED;
-    if (!ops->phys_map && ops->phys_read(ctx->opaque, gpa, value, size, cause) >= 0)
-        return 0;
+    if (!ops->phys_map) {
+        if (!ops->phys_read)
+            return EMUL_UNHANDLED;
+        if (ops->phys_read(ctx->opaque, gpa, value, size, cause) >= 0)
+            return EMUL_DONE;
+    }
     if (!ops->mmio_read)
         return EMUL_UNHANDLED;
     *value = 0;
@@ -125,7 +133,26 @@ static int load_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, 
         piece = device_piece(gpa + at, size - at);
         *value |= (ops->mmio_read(ctx->opaque, gpa + at, piece) & emul_size_mask(piece)) << at * 8;
     }
-    return 0;
+    return EMUL_DONE;
+}
+
+static int store_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t value, unsigned cause)
+{
+    const struct emul_ops *ops = ctx->ops;
+
+    if (!ops->phys_map) {
+        if (!ops->phys_write)
+            return EMUL_UNHANDLED;
+        if (ops->phys_write(ctx->opaque, gpa, &value, size, cause) >= 0)
+            return EMUL_DONE;
+    }
+    if (!ops->mmio_write)
+        return EMUL_UNHANDLED;
+    for (unsigned at = 0, piece; at < size; at += piece) {
+        piece = device_piece(gpa + at, size - at);
+        ops->mmio_write(ctx->opaque, gpa + at, piece, value >> at * 8 & emul_size_mask(piece));
+    }
+    return EMUL_DONE;
 }
 
 static int load_part(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t *value, unsigned cause)
@@ -135,24 +162,7 @@ static int load_part(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, ui
     if (!p)
         return load_device(ctx, gpa, size, value, cause);
     *value = emul_load_direct(p, size);
-    return 0;
-}
-
-static int store_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t value, unsigned cause)
-{
-    const struct emul_ops *ops = ctx->ops;
-
-    if (!ops->phys_map && !ops->phys_write)
-        return EMUL_UNHANDLED;
-    if (!ops->phys_map && ops->phys_write(ctx->opaque, gpa, &value, size, cause) >= 0)
-        return 0;
-    if (!ops->mmio_write)
-        return EMUL_UNHANDLED;
-    for (unsigned at = 0, piece; at < size; at += piece) {
-        piece = device_piece(gpa + at, size - at);
-        ops->mmio_write(ctx->opaque, gpa + at, piece, value >> at * 8 & emul_size_mask(piece));
-    }
-    return 0;
+    return EMUL_DONE;
 }
 
 static int store_part(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t value, unsigned cause)
@@ -162,10 +172,10 @@ static int store_part(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, u
     if (!p)
         return store_device(ctx, gpa, size, value, cause);
     emul_store_direct(p, size, value);
-    return 0;
+    return EMUL_DONE;
 }
 
-static __attribute__((noinline)) int load_parts(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause)
+static __attribute__((noinline)) int load_slow(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause)
 {
     uint64_t high;
     int status;
@@ -180,7 +190,7 @@ static __attribute__((noinline)) int load_parts(const struct emul_ctx *ctx, cons
     return status;
 }
 
-static __attribute__((noinline)) int store_parts(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause)
+static __attribute__((noinline)) int store_slow(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause)
 {
     int status;
 
@@ -192,28 +202,26 @@ static __attribute__((noinline)) int store_parts(const struct emul_ctx *ctx, con
     return store_part(ctx, place->gpa[1], place->size[1], value >> place->size[0] * 8, cause);
 }
 
-/* Of a device, in one piece: the common case of an exit. */
-static inline int is_plain_device(const struct emul_ctx *ctx, const struct emul_place *place)
+/* What most exits are for: a device, in one piece. */
+static inline int is_one_piece(const struct emul_ctx *ctx, const struct emul_place *place)
 {
-    unsigned size = place->size[0];
-
-    return place->host == EMUL_DEVICE && ctx->ops->phys_map && !((size - 1) & (size | place->gpa[0]));
+    return place->host == EMUL_DEVICE && ctx->ops->phys_map && !((place->size[0] - 1) & (place->size[0] | place->gpa[0]));
 }
 
 int emul_load_far(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause)
 {
-    if (!is_plain_device(ctx, place) || !ctx->ops->mmio_read)
-        return load_parts(ctx, place, value, cause);
+    if (!is_one_piece(ctx, place) || !ctx->ops->mmio_read)
+        return load_slow(ctx, place, value, cause);
     *value = ctx->ops->mmio_read(ctx->opaque, place->gpa[0], place->size[0]) & emul_size_mask(place->size[0]);
-    return 0;
+    return EMUL_DONE;
 }
 
 int emul_store_far(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause)
 {
-    if (!is_plain_device(ctx, place) || !ctx->ops->mmio_write)
-        return store_parts(ctx, place, value, cause);
+    if (!is_one_piece(ctx, place) || !ctx->ops->mmio_write)
+        return store_slow(ctx, place, value, cause);
     ctx->ops->mmio_write(ctx->opaque, place->gpa[0], place->size[0], value & emul_size_mask(place->size[0]));
-    return 0;
+    return EMUL_DONE;
 }
 
 int emul_load_bytes(const struct emul_ctx *ctx, const struct emul_place *place, void *data, unsigned cause)

@@ -297,14 +297,15 @@ static __attribute__((noinline)) int decode_any(struct emul_insn *insn, const ui
     return taken > 0 ? (int)pos : EMUL_INVALID;
 }
 
-/* The opcode before bytes[at], without prefixes but REX, which needs no more than its cell says; the fields are set by groups. */
+/* The opcode before bytes[at], which needs no more than its cell says; the fields are set by groups. prefix: EMUL_PFX_*, not 67. */
 static inline __attribute__((always_inline)) int decode_plain(struct emul_insn *insn, const uint8_t *bytes, unsigned at, unsigned map,
-                                                              unsigned rex, unsigned mode, const struct emul_cell *cell)
+                                                              unsigned prefix, unsigned rex, unsigned mode, const struct emul_cell *cell)
 {
-    unsigned plain = cell->plain, size = mode & 3, prefix = rex ? EMUL_PFX_REX : 0;
+    unsigned plain = cell->plain, size = mode & 3;
+    unsigned opsize = emul_opsize[cell->size][size][(rex >> 2 & 2) | (prefix >> 3 & 1)];
 
     insn->opcode_group = cell->op_form | size << 24 | (uint64_t)(map | (unsigned)bytes[at - 1] << 8 | prefix << 24) << 32;
-    insn->size_group = EMUL_DS | size << 10 | (unsigned)emul_opsize[cell->size][size][rex >> 2 & 2] << 16 | (rex & 0xf) << 24;
+    insn->size_group = EMUL_DS | size << 10 | opsize << 16 | (rex & 0xf) << 24;
     insn->vector_group = 0;
     insn->disp = 0;
     insn->imm = 0;
@@ -321,7 +322,7 @@ static inline __attribute__((always_inline)) int decode_plain(struct emul_insn *
         insn->modrm_group = (struct emul_modrm){ .mod = 3, .base = EMUL_REG_NONE, .index = EMUL_REG_NONE };
     }
     if (plain & (PLAIN_IB | PLAIN_IZ)) {
-        insn->imm_size = plain & PLAIN_IB ? 1 : 4; /* no 66 */
+        insn->imm_size = plain & PLAIN_IB ? 1 : opsize == 2 ? 2 : 4;
         insn->imm = emul_read_signed(bytes + at, insn->imm_size);
         at += insn->imm_size;
     }
@@ -329,12 +330,17 @@ static inline __attribute__((always_inline)) int decode_plain(struct emul_insn *
     return at;
 }
 
-/* What is not plain at once: behind REX, or by ModRM.reg. */
+/* What is not plain at once: behind REX, one of LOCK, F2, F3 and 66, or both, or by ModRM. */
 static __attribute__((noinline)) int decode_prefixed(struct emul_insn *insn, const uint8_t *bytes, unsigned mode)
 {
-    unsigned rex = 0, map = EMUL_MAP_1, at = 0, kind = emul_prefix[bytes[0]];
+    static const uint8_t bits[PK_SEG] = { [PK_66] = EMUL_PFX_66, [PK_LOCK] = EMUL_PFX_LOCK, [PK_REPNE] = EMUL_PFX_REPNE, [PK_REP] = EMUL_PFX_REP };
+    static const uint8_t pp[EMUL_PFX_66 + 1] = { [EMUL_PFX_66] = EMUL_PP_66, [EMUL_PFX_REP] = EMUL_PP_F3, [EMUL_PFX_REPNE] = EMUL_PP_F2 };
+    unsigned rex = 0, map = EMUL_MAP_1, at = 0, kind = emul_prefix[bytes[0]], prefix = kind < PK_SEG ? bits[kind] : 0;
     const struct emul_cell *cell;
+    int length;
 
+    if (prefix)
+        kind = emul_prefix[bytes[++at]];
     if (kind == PK_REX && (mode & 3) == EMUL_MODE64) {
         rex = bytes[at++];
         kind = emul_prefix[bytes[at]];
@@ -350,13 +356,16 @@ static __attribute__((noinline)) int decode_prefixed(struct emul_insn *insn, con
         cell = &emul_by_mod[cell->op][bytes[at] >= 0xc0];
     if (cell->plain == PLAIN_GROUP)
         cell = &emul_by_reg[cell->op][bytes[at] >> 3 & 7];
-    if (cell->plain < PLAIN_YES)
+    if (cell->plain < PLAIN_YES || (prefix == EMUL_PFX_LOCK && (!(cell->attr & A_LOCK) || bytes[at] >= 0xc0)) ||
+        (prefix == EMUL_PFX_66 && cell->size == SIZE_NEAR)) /* a matter of the vendor */
         return decode_any(insn, bytes, EMUL_INSN_MAX, mode);
-    return decode_plain(insn, bytes, at, map, rex, mode, cell);
+    length = decode_plain(insn, bytes, at, map, prefix | (rex ? EMUL_PFX_REX : 0), rex, mode, cell);
+    insn->pp = pp[prefix];
+    return length;
 }
 
-/* The common case is done in half of the instructions: 32- and 64-bit code, all bytes at hand, no prefix but REX, maps 1 and 0F, no
- * rules of its own, one plain immediate. decode_any() would answer the same. */
+/* The common case is done in half of the instructions: 32- and 64-bit code, all bytes at hand, few prefixes, maps 1 and 0F, no rules of
+ * its own, one plain immediate. decode_any() would answer the same. */
 int emul_decode(struct emul_insn *insn, const uint8_t *bytes, unsigned avail, unsigned mode)
 {
     const struct emul_cell *cell;
@@ -365,9 +374,9 @@ int emul_decode(struct emul_insn *insn, const uint8_t *bytes, unsigned avail, un
         return decode_any(insn, bytes, avail, mode);
     cell = &emul_legacy[EMUL_MAP_1][bytes[0]];
     if (cell->plain >= PLAIN_YES)
-        return decode_plain(insn, bytes, 1, EMUL_MAP_1, 0, mode, cell);
+        return decode_plain(insn, bytes, 1, EMUL_MAP_1, 0, 0, mode, cell);
     cell = &emul_legacy[EMUL_MAP_0F][bytes[1]];
     if (bytes[0] == 0x0f && cell->plain >= PLAIN_YES)
-        return decode_plain(insn, bytes, 2, EMUL_MAP_0F, 0, mode, cell);
+        return decode_plain(insn, bytes, 2, EMUL_MAP_0F, 0, 0, mode, cell);
     return decode_prefixed(insn, bytes, mode);
 }

@@ -55,7 +55,7 @@ static __attribute__((noinline)) int resolve_any(struct exec *x, unsigned seg, u
     return emul_translate(x->ctx, x->mode, linear, size, access | emul_user(x->ctx), place, x->result);
 }
 
-int exec_resolve_at(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access, struct emul_place *place)
+static inline int resolve_at(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access, struct emul_place *place)
 {
     const struct emul_ctx *ctx = x->ctx;
 
@@ -65,13 +65,18 @@ int exec_resolve_at(struct exec *x, unsigned seg, uint64_t offset, unsigned size
     return resolve_any(x, seg, offset, size, access, place);
 }
 
+int exec_resolve_at(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access, struct emul_place *place)
+{
+    return resolve_at(x, seg, offset, size, access, place);
+}
+
 int exec_resolve(struct exec *x, uint64_t skip, unsigned size, unsigned access, struct emul_place *place)
 {
     uint64_t offset = exec_offset(x) + skip;
 
     if (skip && x->mode != EMUL_MODE64)
         offset &= emul_size_mask(x->insn->addrsize);
-    return exec_resolve_at(x, x->insn->seg, offset, size, access, place);
+    return resolve_at(x, x->insn->seg, offset, size, access, place);
 }
 
 int exec_load(struct exec *x, uint64_t skip, unsigned size, uint64_t *value)
@@ -114,32 +119,56 @@ static inline uint64_t third_source(struct exec *x, unsigned at)
     return at == AT_CL ? x->gpr[EMUL_RCX] : exec_reg_read(exec_reg(x, x->insn->vvvv, x->opsize), x->opsize);
 }
 
-/* LOCK on RAM: compute and compare-exchange until nobody came between. On a device there is nothing to lock. */
-static __attribute__((noinline)) int run_locked(struct exec *x, void (*compute)(struct exec *x))
-{
-    const struct emul_ops *ops = x->ctx->ops;
-    uint64_t flags = x->flags, src = x->src, accumulator = x->gpr[EMUL_RAX];
+#define SWAP(type) __asm__ volatile("lock cmpxchg %3, %1" : "=@ccz"(equal), "+m"(*(type *)p), "+a"(*old) : "r"((type)value) : "memory")
 
-    if (x->place.size[1])
+/* Compare-exchange of RAM by pointer, at any address within a page. 0: done; 1: *old is what there was instead. */
+static int swap_direct(void *p, unsigned size, uint64_t *old, uint64_t value)
+{
+    int equal;
+
+    if (size == 4)
+        SWAP(uint32_t);
+    else if (size == 8)
+        SWAP(uint64_t);
+    else if (size == 2)
+        SWAP(uint16_t);
+    else
+        SWAP(uint8_t);
+    return !equal;
+}
+
+/* The same of x->place: negative if it is no RAM. */
+static int swap_place(struct exec *x, uint64_t *old)
+{
+    const struct emul_ctx *ctx = x->ctx;
+    int lost = ctx->ops->phys_cmpxchg(ctx->opaque, x->place.gpa[0], x->opsize, old, &x->dst, EMUL_FOR_OPERAND);
+
+    if (lost > 0)
+        emul_load(ctx, &x->place, old, EMUL_FOR_OPERAND); /* could be loaded before */
+    return lost;
+}
+
+/* LOCK on RAM, at p or, if that is NULL, x->place: compute and compare-exchange until nobody came between. On a device there is nothing
+ * to lock. */
+static __attribute__((noinline)) int run_locked(struct exec *x, void (*compute)(struct exec *x), void *p)
+{
+    uint64_t flags = x->flags, src = x->src, accumulator = x->gpr[EMUL_RAX], old = x->dst;
+
+    if (!p && (x->place.size[1] || !x->ctx->ops->phys_cmpxchg))
         return EMUL_UNHANDLED; /* locked over two pages: refused by name (README.md) */
     for (unsigned tries = 0; tries < LOCK_TRIES; tries++) {
-        uint64_t old = x->dst;
-        int status, lost;
+        int lost;
 
+        x->dst = old;
         compute(x);
-        if (!ops->phys_cmpxchg)
-            return EMUL_UNHANDLED;
-        lost = ops->phys_cmpxchg(x->ctx->opaque, x->place.gpa[0], x->opsize, &old, &x->dst, EMUL_FOR_OPERAND);
-        if (lost < 0)
-            return emul_store(x->ctx, &x->place, x->dst, EMUL_FOR_OPERAND);
+        lost = p ? swap_direct(p, x->opsize, &old, x->dst) : swap_place(x, &old);
         if (!lost)
             return EMUL_DONE;
+        if (lost < 0)
+            return emul_store(x->ctx, &x->place, x->dst, EMUL_FOR_OPERAND);
         x->flags = flags;
         x->src = src;
         x->gpr[EMUL_RAX] = accumulator;
-        status = emul_load(x->ctx, &x->place, &x->dst, EMUL_FOR_OPERAND);
-        if (status)
-            return status;
     }
     return EMUL_RETRY;
 }
@@ -151,7 +180,7 @@ int exec_modify(struct exec *x, void (*compute)(struct exec *x), int write)
     if (status)
         return status;
     if (x->insn->prefix & EMUL_PFX_LOCK)
-        return run_locked(x, compute);
+        return run_locked(x, compute, 0);
     compute(x);
     return write ? emul_store(x->ctx, &x->place, x->dst, EMUL_FOR_OPERAND) : EMUL_DONE;
 }
@@ -165,7 +194,7 @@ static inline int is_locked(const struct exec *x)
 /* A destination in memory that is locked, or not to be had by pointer. */
 static __attribute__((noinline)) int run_place(struct exec *x, const struct exec_row *row, uint64_t offset)
 {
-    int status = exec_resolve_at(x, x->insn->seg, offset, x->opsize, row->flags & X_WRITE ? EMUL_PF_W : 0, &x->place);
+    int status = resolve_at(x, x->insn->seg, offset, x->opsize, row->flags & X_WRITE ? EMUL_PF_W : 0, &x->place);
 
     if (!status && (row->flags & X_READ))
         status = emul_load(x->ctx, &x->place, &x->dst, EMUL_FOR_OPERAND);
@@ -174,7 +203,7 @@ static __attribute__((noinline)) int run_place(struct exec *x, const struct exec
     if (!row->compute)
         return emul_store(x->ctx, &x->place, x->src, EMUL_FOR_OPERAND);
     if ((row->flags & X_READ) && is_locked(x))
-        return run_locked(x, row->compute);
+        return run_locked(x, row->compute, 0);
     row->compute(x);
     return row->flags & X_WRITE ? emul_store(x->ctx, &x->place, x->dst, EMUL_FOR_OPERAND) : EMUL_DONE;
 }
@@ -191,10 +220,12 @@ static inline __attribute__((always_inline)) int run_to_memory(struct exec *x, c
         return EMUL_DONE;
     }
     x->src = source;
-    if (!p || is_locked(x))
+    if (!p)
         return run_place(x, row, offset);
     if (flags & X_READ)
         x->dst = emul_load_direct(p, x->opsize);
+    if (EMUL_UNLIKELY(is_locked(x)))
+        return run_locked(x, row->compute, p);
     row->compute(x);
     if (flags & X_WRITE)
         emul_store_direct(p, x->opsize, x->dst);

@@ -111,7 +111,7 @@ static int string_ended(const struct exec *x, unsigned flags)
 static int string_one(struct exec *x, const struct string *s, unsigned flags)
 {
     const struct emul_ops *ops = x->ctx->ops;
-    uint64_t a = x->gpr[EMUL_RAX] & emul_size_mask(x->opsize), b;
+    uint64_t a, b;
     uint16_t port = x->gpr[EMUL_RDX];
     int status = EMUL_DONE;
 
@@ -119,6 +119,8 @@ static int string_one(struct exec *x, const struct string *s, unsigned flags)
         status = emul_load(x->ctx, &s->from, &a, s->cause);
     else if (flags & PORT)
         a = ops->port_in(x->ctx->opaque, port, x->opsize);
+    else
+        a = x->gpr[EMUL_RAX] & emul_size_mask(x->opsize);
     if (status)
         return status;
     if (flags & WRITES)

@@ -139,6 +139,18 @@ static void check_decode(unsigned avail)
                length == (avail < EMUL_INSN_MAX ? EMUL_NEED_MORE : EMUL_TOO_LONG); */
 }
 
+/* An opcode of either map behind prefixes. */
+static void check_behind(uint8_t *p, unsigned opcode)
+{
+    p[0] = opcode;
+    p[1] = p[2] = ANY(0, 255);
+    if (emul_prefix[opcode] != PK_ESCAPE && emul_prefix[opcode] != PK_REX)
+        check_decode(EMUL_INSN_MAX);
+    p[0] = 0x0f;
+    p[1] = opcode;
+    check_decode(EMUL_INSN_MAX);
+}
+
 /* The short way: with fewer than 15 bytes nothing is known of them; with 15 the opcode behind what may precede it. */
 void prove_plain(void)
 {
@@ -152,18 +164,16 @@ void prove_plain(void)
     for (unsigned opcode = 0; opcode < 256; opcode++) {
         p[0] = opcode;
         p[1] = p[2] = ANY(0, 255);
-        if (emul_prefix[opcode] != PK_ESCAPE && emul_prefix[opcode] != PK_REX)
+        if (emul_prefix[opcode] < PK_REX && emul_prefix[opcode] != PK_ESCAPE)
             check_decode(EMUL_INSN_MAX);
-        p[0] = ANY(0x40, 0x4f);
-        p[1] = opcode;
-        if (emul_prefix[opcode] != PK_ESCAPE)
-            check_decode(EMUL_INSN_MAX);
-        p[1] = 0x0f;
-        p[2] = opcode;
-        check_decode(EMUL_INSN_MAX);
         p[0] = 0x0f;
         p[1] = opcode;
-        p[2] = ANY(0, 255);
         check_decode(EMUL_INSN_MAX);
+        p[0] = ANY(0x40, 0x4f);
+        check_behind(p + 1, opcode);
+        p[0] = ANY(0, 1) ? ANY(0, 1) ? 0x66 : 0xf0 : ANY(0xf2, 0xf3);
+        check_behind(p + 1, opcode);
+        p[1] = ANY(0x40, 0x4f);
+        check_behind(p + 2, opcode);
     }
 }

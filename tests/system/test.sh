@@ -230,7 +230,7 @@ hostile_rows() { # configurations [tag options classes]
     # shellcheck disable=SC2086
     [ -z "$batch" ] || row "$configs" "hostile-$tag$((n + 1))" any "$batch flat:good=hello64" "$hello" "$neighbour" "${expect[@]}" $options
     # shellcheck disable=SC2086
-    [ -z "$long" ] || row "$configs" "hostile-${tag}forever" any "$long flat:good=hello64" "$hello" "$neighbour" "${ended[@]}" env:TIMEOUT=100 $options
+    [ -z "$long" ] || row "$configs" "hostile-${tag}forever" any "$long flat:good=hello64" "$hello" "$neighbour" "${ended[@]}" env:TIMEOUT=200 $options
 }
 host_names=() host_words=()
 host() {

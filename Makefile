@@ -16,8 +16,8 @@ UFLAGS := $(COMMON) -I$(B)/u
 
 KSRC := $(wildcard boot/*.c kernel/*.c vmx/*.c svm/*.c) depriv/gate.c depriv/calls.c depriv/component.c depriv/guestaccess.c depriv/format.c depriv/string.c $(wildcard depriv/method*.c)
 KASM := $(wildcard boot/*.asm kernel/*.asm vmx/*.asm svm/*.asm) depriv/gate.asm depriv/method2.asm depriv/copier.asm depriv/component_image.asm
-USRC := depriv/umain.c depriv/clock.c depriv/uinsn.c depriv/guestmem.c depriv/format.c depriv/string.c depriv/words.c $(wildcard depriv/load/*.c devices/*.c emul/*.c)
-SSRC := depriv/format.c depriv/string.c depriv/words.c $(wildcard depriv/setup/*.c)
+USRC := depriv/umain.c depriv/clock.c depriv/explain.c depriv/uinsn.c depriv/guestmem.c depriv/format.c depriv/string.c depriv/ustring.c depriv/words.c $(wildcard depriv/load/*.c devices/*.c emul/*.c)
+SSRC := depriv/format.c depriv/string.c depriv/ustring.c depriv/words.c $(wildcard depriv/setup/*.c)
 KOBJ := $(patsubst %,$(B)/k/%.o,$(filter-out kernel/offsets.c,$(KSRC)) $(KASM)) $(B)/setup.o
 SOBJ := $(patsubst %,$(B)/u/%.o,$(SSRC))
 UOBJ := $(patsubst %,$(B)/u/%.o,depriv/ustart.asm depriv/uvector.asm $(USRC))

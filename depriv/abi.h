@@ -85,6 +85,8 @@ enum abi_op {
     ABI_OP_FORCED,  /* #UD in a domain with emulate=forced: a forced-emulation prefix, or the guest's own (all state groups given) */
     ABI_OP_TASK,    /* task switch: gpa and length say which (all state groups given) */
     ABI_OP_RUN,     /* emulate=all: execute instructions until something is due; gpa is the TSC offset, inject an event to deliver first */
+    ABI_OP_EXPLAIN, /* the vcpu cannot go on; want, gpa: the vendor's exit reason and its second number (explain.c). The text of ABI_REFUSE
+                     * is printed, and the domain ends in any case (all state groups given) */
     ABI_OPS
 };
 
@@ -253,7 +255,6 @@ struct abi_info {
 #define ABI_NAME_BYTES     32u                   /* of a domain, with the NUL */
 
 enum abi_aspace { ABI_ASPACE_DEFAULT, ABI_ASPACE_SHARED, ABI_ASPACE_ISOLATED };
-enum abi_end { ABI_END_POWEROFF, ABI_END_HALT, ABI_END_REBOOT, ABI_END_ISA_DEBUG, ABI_END_BOCHS };
 
 /* Which instructions ring 3 emulates: those of exits; behind a forced-emulation prefix too; every one. */
 enum abi_emulate { EMULATE_EXITS, EMULATE_FORCED, EMULATE_ALL };
@@ -269,16 +270,27 @@ struct abi_domain {
     uint32_t modules;           /* [0] the image, then others as they came */
     struct abi_range range[ABI_MODULES_MAX];
     struct abi_range component; /* end 0: the built-in one */
-    struct abi_module module[ABI_MODULES_MAX]; /* for its abi_info, */
-    char     strings[ABI_STRINGS_BYTES];       /* likewise */
+    struct abi_info info;       /* ring 0 adds the rest: domid, call, cr4 */
 };
+
+/* The CPU's features, by CPUID (depriv/setup/cpu.c). */
+struct abi_cpu {
+    uint8_t  vmx, svm, pcid, x2apic, tsc_deadline, xsave, pge, rdtscp, invpcid, arch_capabilities, ignored;
+    uint8_t  isolated;          /* ring 0's: aspace=isolated, by option or because this CPU needs it */
+    char     brand[49];
+    uint32_t physical_bits;
+    uint64_t cr4;               /* bits of CR4 that it has beyond those that every CPU has */
+    uint64_t xcr0_all;          /* state components that XCR0 allows, 0 without XSAVE */
+    uint64_t tsc_khz;           /* measured */
+};
+#define ABI_XCR0 0x2e7u         /* x87, SSE, AVX, AVX-512, PKRU: what the guests are offered (no MPX, no AMX) */
 
 struct abi_plan {
     uint32_t done;              /* ABI_PLAN_DONE when all of it holds */
     char     text[320];         /* else why the machine stops */
     char     loader[64];
     uint32_t log_port;          /* 1 or 2: COM port of the log */
-    uint32_t end;               /* enum abi_end, when the last domain is gone */
+    struct { uint16_t port, value; uint8_t bytes, when; } end[16]; /* what ends the machine, in order: when: bit 0 with failure, 1 with success */
     uint32_t cpus;              /* at most this many are used; 0: all */
     uint32_t quanta;            /* depriv.quanta: of an operation of ring 3 */
     uint32_t aspace;            /* enum abi_aspace */
@@ -295,11 +307,7 @@ struct abi_plan {
     uint32_t ioapics;
     struct { uint32_t address, gsi; } ioapic[4];
     struct { uint32_t gsi, flags; } irq[16]; /* where each ISA IRQ arrives, flags of its override */
-    uint16_t pm1a_cnt;          /* port to power off with, 0: unknown */
-    uint16_t slp_typ_s5;        /* value for SLP_TYP, 0xffff: unknown */
-    uint64_t tsc_khz;
-    uint64_t clock_tsc;         /* TSC when clock was read */
-    uint8_t  clock[ABI_CLOCK_BYTES];
+    struct abi_cpu cpu;
     uint32_t domains;
     struct abi_domain domain[ABI_DOMAINS_MAX];
 };

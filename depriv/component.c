@@ -22,12 +22,6 @@ static bool image_valid(const struct abi_image *h, u64 size)
            h->main < h->text_end && h->data_end - base <= ALIGN_UP(size, PAGE_SIZE);
 }
 
-void component_init(void)
-{
-    if (!image_valid((const struct abi_image *)component_image, (u64)(component_image_end - component_image)))
-        panic("the built-in component has a bad header");
-}
-
 #define TABLE_BITS (PTE_P | PTE_U | PTE_W)
 
 /* With method 0 ring 0 is the user: the pages are supervisor's, since SMEP and SMAP keep it from ring 3's. */
@@ -44,26 +38,15 @@ static int map_run(struct domain *d, u64 va, u64 pa, u64 bytes, u64 leaf)
     return map_pages(d, d->user_root, va, pa, bytes, PAGE_SIZE, leaf);
 }
 
-/* The image of this domain: mapped for reading its header and its data, by the pool's alias or the kernel's own mapping. */
-static const u8 *image_of(struct domain *d, u64 *pa, u64 *size)
-{
-    if (!d->config->component.end) {
-        *pa = (u64)component_image - KERNEL_IMAGE;
-        *size = (u64)(component_image_end - component_image);
-        return component_image;
-    }
-    *pa = d->config->component.start;
-    *size = d->config->component.end - d->config->component.start;
-    return paging_map_boot(*pa, *size);
-}
-
+/* Mapped for reading its header and its data. */
 static int map_image(struct domain *d)
 {
-    u64 pa, size, text, data;
-    const u8 *image = image_of(d, &pa, &size);
+    u64 own = d->config->component.end, pa = own ? d->config->component.start : (u64)component_image - KERNEL_IMAGE;
+    u64 size = own ? own - pa : (u64)(component_image_end - component_image), text, data;
+    const u8 *image = paging_map_physical(pa, min_u64(size, IMAGE_MAX), 0);
     const struct abi_image *h = (const struct abi_image *)image;
     int rc;
-    if (!image || !image_valid(h, size)) {
+    if (!image_valid(h, size)) {
         log_domain(d->name, "refused: component: bad header");
         return -E_INVAL;
     }

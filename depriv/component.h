@@ -12,6 +12,5 @@ int component_map(struct domain *d);
 int component_map_vcpu(struct vcpu *v);      /* its frame page and user stack, and where ring 3 is entered */
 void component_end_load(struct domain *d);   /* the modules are no longer needed: unmap them */
 void component_unmap(struct domain *d);      /* frees everything that component_map allocated */
-void component_init(void);                   /* boot: checks the built-in image; panics when it is malformed */
 
 #endif

@@ -7,7 +7,6 @@
 #define WIDTH_MAX 64u
 
 struct text { char *buf; unsigned size, len; };
-struct conversion { bool zero_fill, is_long; unsigned width; };
 
 static void put_char(struct text *t, char c)
 {
@@ -21,7 +20,7 @@ static void put_string(struct text *t, const char *s)
         put_char(t, *s);
 }
 
-static void put_number(struct text *t, const struct conversion *c, uint64_t value, unsigned base, bool negative)
+static void put_number(struct text *t, uint64_t value, unsigned base, bool negative, unsigned width, bool zero_fill)
 {
     char reversed[WIDTH_MAX]; /* 2^64 - 1 has 20 digits in decimal */
     unsigned n = 0;
@@ -29,61 +28,45 @@ static void put_number(struct text *t, const struct conversion *c, uint64_t valu
         reversed[n++] = "0123456789abcdef"[value % base];
         value /= base;
     } while (value);
-    while (c->zero_fill && n + negative < c->width)
+    while (zero_fill && n + negative < width)
         reversed[n++] = '0';
     if (negative)
         reversed[n++] = '-';
-    while (n < c->width)
+    while (n < width)
         reversed[n++] = ' ';
     while (n)
         put_char(t, reversed[--n]);
 }
 
-/* Reads what follows a '%' up to the conversion letter; returns the position of that letter. */
-static const char *parse_conversion(const char *s, struct conversion *c)
-{
-    *c = (struct conversion){ .zero_fill = *s == '0' };
-    for (; *s >= '0' && *s <= '9'; s++)
-        c->width = c->width * 10 + (unsigned)(*s - '0');
-    if (c->width > WIDTH_MAX)
-        c->width = WIDTH_MAX;
-    for (; *s == 'l'; s++)
-        c->is_long = true;
-    return s;
-}
-
 unsigned text_vformat(char *buf, unsigned size, const char *fmt, va_list args)
 {
     struct text t = { .buf = buf, .size = size };
-    struct conversion c;
     for (; *fmt; fmt++) {
+        unsigned width = 0;
+        bool zero_fill, is_long = false;
         if (*fmt != '%') {
             put_char(&t, *fmt);
             continue;
         }
-        fmt = parse_conversion(fmt + 1, &c);
-        switch (*fmt) {
-        case 's':
+        zero_fill = *++fmt == '0';
+        for (; *fmt >= '0' && *fmt <= '9'; fmt++)
+            width = width < WIDTH_MAX ? width * 10 + (unsigned)(*fmt - '0') : width;
+        width = width < WIDTH_MAX ? width : WIDTH_MAX;
+        for (; *fmt == 'l'; fmt++)
+            is_long = true;
+        if (*fmt == 's') {
             put_string(&t, va_arg(args, const char *));
-            break;
-        case 'c':
+        } else if (*fmt == 'c') {
             put_char(&t, (char)va_arg(args, int));
-            break;
-        case 'd': {
-            int64_t v = c.is_long ? va_arg(args, long) : va_arg(args, int);
-            put_number(&t, &c, v < 0 ? -(uint64_t)v : (uint64_t)v, 10, v < 0);
-            break;
-        }
-        case 'u':
-        case 'x':
-            put_number(&t, &c, c.is_long ? va_arg(args, unsigned long) : va_arg(args, unsigned), *fmt == 'x' ? 16 : 10, false);
-            break;
-        case '\0': /* the format ends inside a conversion */
-            fmt--;
-            break;
-        default: /* %% too */
-            put_char(&t, *fmt);
-            break;
+        } else if (*fmt == 'd') {
+            int64_t v = is_long ? va_arg(args, long) : va_arg(args, int);
+            put_number(&t, v < 0 ? -(uint64_t)v : (uint64_t)v, 10, v < 0, width, zero_fill);
+        } else if (*fmt == 'u' || *fmt == 'x') {
+            put_number(&t, is_long ? va_arg(args, unsigned long) : va_arg(args, unsigned), *fmt == 'x' ? 16 : 10, false, width, zero_fill);
+        } else if (!*fmt) {
+            break; /* the format ends inside a conversion */
+        } else {
+            put_char(&t, *fmt); /* %% too */
         }
     }
     if (size)

@@ -328,6 +328,26 @@ static void op_task(struct operation *op)
     op->result.step = 0;
 }
 
+#define CR0_PG   (1ull << 31)
+#define CR4_PAE  (1ull << 5)
+#define EFER_LMA (1ull << 10)
+static bool pae_paging(const struct emul_state *s) { return s->cr0 & CR0_PG && s->cr4 & CR4_PAE && !(s->efer & EFER_LMA); }
+
+/* On VMX the PDPTEs are loaded by the guest's own MOV to CR and by nothing that ring 0 could do: it does not read guest memory (SDM 3C
+ * 26.3.2.4). So what can change CR0, CR3 or CR4 here may not turn PAE paging on or move its tables. */
+static void run_and_answer(struct operation *op, void (*run)(struct operation *op))
+{
+    const struct emul_state *s = op->ctx.state;
+    bool pae = pae_paging(s);
+    uint64_t cr3 = s->cr3;
+    run(op);
+    answer(op);
+    if (!(op->info->cpu & ABI_CALL_BY_SYSENTER) || !pae_paging(s) || (pae && s->cr3 == cr3))
+        return;
+    op->frame->status = ABI_REFUSE;
+    text_format(op->frame->text, sizeof(op->frame->text), "PAE paging cannot be turned on from outside: ring 0 does not read the PDPTEs");
+}
+
 /* ---- Every instruction (emulate=all) ------------------------------------------------------------------------------------------ */
 
 #define RUN_MAX 8192u /* instructions and elements of strings before ring 0 is asked whether anything is due */
@@ -477,11 +497,11 @@ void insn_operation(struct abi_frame *f, const struct abi_info *info, struct pla
         op_string(op);
         break;
     case ABI_OP_FORCED:
-        op_forced(op);
-        break;
+        run_and_answer(op, op_forced);
+        return;
     case ABI_OP_TASK:
-        op_task(op);
-        break;
+        run_and_answer(op, op_task);
+        return;
     case ABI_OP_RUN:
         op_run(op);
         return;

@@ -1,6 +1,7 @@
 /* Ring 3: one operation, from the frame page to the device, loader or emulator that serves it, and back to the frame page.
  * Runs on the user stack of the vcpu that trapped, interrupts on, preemptible anywhere. Entered from ustart.asm. */
 #include "depriv/clock.h"
+#include "depriv/explain.h"
 #include "depriv/guestmem.h"
 #include "depriv/load/load.h"
 #include "depriv/load/words.h"
@@ -141,6 +142,9 @@ static __attribute__((noinline)) void op_other(struct abi_frame *f, const struct
     case ABI_OP_TASK:
     case ABI_OP_RUN:
         insn_operation(f, info, &platform, &mem);
+        break;
+    case ABI_OP_EXPLAIN:
+        explain_operation(f, info);
         break;
     case ABI_OP_NULL:
     default:

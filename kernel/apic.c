@@ -37,7 +37,7 @@ void apic_init(void)
     out8(0x21, 0xff); /* the 8259 pair stays masked: interrupts come by the I/O APIC */
     out8(0xa1, 0xff);
     if (!features.x2apic)
-        mmio = paging_map_device(plan.lapic, PAGE_SIZE);
+        mmio = paging_map_physical(plan.lapic, PAGE_SIZE, PTE_DEVICE);
 }
 
 static void timer_calibrate(void)
@@ -134,7 +134,7 @@ static u32 ioapic_pins(u32 n)
 void ioapic_init(void)
 {
     for (u32 n = 0; n < plan.ioapics; n++) {
-        ioapic_regs[n] = paging_map_device(plan.ioapic[n].address, PAGE_SIZE);
+        ioapic_regs[n] = paging_map_physical(plan.ioapic[n].address, PAGE_SIZE, PTE_DEVICE);
         for (u32 pin = 0; pin < ioapic_pins(n); pin++)
             *ioapic_reg(n, IOAPIC_TABLE + 2 * pin) = REDIR_MASKED;
     }

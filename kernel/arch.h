@@ -5,7 +5,6 @@
 #include "kernel/count.h"
 
 static inline u8 in8(u16 port)   { u8 v;  __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port)); return v; }
-static inline u16 in16(u16 port) { u16 v; __asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(port)); return v; }
 static inline void out8(u16 port, u8 v)   { __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port)); }
 static inline void out16(u16 port, u16 v) { __asm__ volatile("outw %0, %1" : : "a"(v), "Nd"(port)); }
 
@@ -54,6 +53,7 @@ enum { CR4_VME = BIT(0), CR4_PVI = BIT(1), CR4_TSD = BIT(2), CR4_DE = BIT(3), CR
 static inline void tlb_flush(void) { write_cr4(read_cr4() ^ CR4_PGE); write_cr4(read_cr4() ^ CR4_PGE); }
 enum { DR6_BS = BIT(14), DR7_GD = BIT(13) };
 enum { EFER_SCE = BIT(0), EFER_LME = BIT(8), EFER_LMA = BIT(10), EFER_NXE = BIT(11), EFER_SVME = BIT(12) };
+#define EFER_GUEST (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE) /* what a guest may have */
 enum { RFLAGS_FIXED = BIT(1), RFLAGS_TF = BIT(8), RFLAGS_IF = BIT(9), RFLAGS_RF = BIT(16), RFLAGS_VM = BIT(17) };
 #define RFLAGS_FREE 0x10cd5ul /* CF PF AF ZF SF DF OF RF: what an instruction leaves; legal with every other state */
 

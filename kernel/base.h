@@ -42,7 +42,4 @@ static inline u64 max_u64(u64 a, u64 b) { return a > b ? a : b; }
 
 /* depriv/string.c. */
 void *memcpy(void *restrict to, const void *restrict from, size_t n);
-void *memmove(void *to, const void *from, size_t n);
 void *memset(void *to, int byte, size_t n);
-int memcmp(const void *a, const void *b, size_t n);
-size_t strlen(const char *s);

@@ -309,42 +309,19 @@ static void uart_drain(struct uart_port *p)
         ;
 }
 
-enum { BOCHS_SHUTDOWN = 0x8900, ISA_DEBUG_EXIT = 0xf4, KEYBOARD = 0x64, RESET_CONTROL = 0xcf9 }; /* ports */
-enum { ISA_SUCCESS = 0x10, ISA_FAILURE = 0x11, KEYBOARD_RESET = 0xfe, RESET_FULL = 0x6, PM1_SLP_EN = 0x2000, PM1_SLP_TYP = 10 };
-
-static void bochs_shutdown(void)
-{
-    for (const char *s = "Shutdown"; *s; s++)
-        out8(BOCHS_SHUTDOWN, (u8)*s);
-}
-
 void machine_end(bool success)
 {
     irq_disable();
     console_force();
     uart_drain(&com[0]);
     uart_drain(&com[1]);
-    switch (plan.end) {
-    case ABI_END_ISA_DEBUG:
-        out8(ISA_DEBUG_EXIT, success ? ISA_SUCCESS : ISA_FAILURE);
-        break;
-    case ABI_END_BOCHS:
-        if (success)
-            __asm__ volatile("xchg %bx, %bx"); /* Bochs: stop in the debugger, which then quits with status 0 */
-        bochs_shutdown();
-        break;
-    case ABI_END_REBOOT:
-        out8(RESET_CONTROL, RESET_FULL);
-        out8(KEYBOARD, KEYBOARD_RESET);
-        break;
-    case ABI_END_POWEROFF:
-        if (success && plan.pm1a_cnt && plan.slp_typ_s5 != 0xffff)
-            out16(plan.pm1a_cnt, (u16)(plan.slp_typ_s5 << PM1_SLP_TYP | PM1_SLP_EN));
-        if (success)
-            bochs_shutdown();
-        break;
-    default: /* ABI_END_HALT */
-        break;
+    if (success)
+        __asm__ volatile("xchg %bx, %bx"); /* Bochs: stop in the debugger, which then quits with status 0 */
+    for (u32 i = 0; i < ARRAY_SIZE(plan.end); i++) {
+        if (plan.end[i].when >> success & 1 && plan.end[i].bytes == 2)
+            out16(plan.end[i].port, plan.end[i].value);
+        else if (plan.end[i].when >> success & 1)
+            out8(plan.end[i].port, (u8)plan.end[i].value);
     }
     cpu_halt();
 }

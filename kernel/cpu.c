@@ -1,4 +1,4 @@
-/* Features by name, and the set-up of each CPU: GDT, TSS, IST stacks, control registers. */
+/* The set-up of each CPU: GDT, TSS, IST stacks, control registers. */
 #include "kernel/cpu.h"
 #include "kernel/isolate.h"
 #include "kernel/log.h"
@@ -7,84 +7,6 @@
 
 struct cpu cpus[CPUS_MAX];
 unsigned cpus_online;
-struct cpu_features features;
-
-enum { CPUID_EAX, CPUID_EBX, CPUID_ECX, CPUID_EDX };
-
-/* One row per feature, but for those that long mode implies: where CPUID tells, whether Rung can do without, where it is kept, the CR4 bit
- * that comes with it. */
-static const struct feature_row {
-    u32 leaf;
-    u8 reg, bit;
-    bool required;
-    bool *have;
-    u64 cr4;
-    const char *name;
-} feature_rows[] = {
-    { 0x00000001, CPUID_EDX, 9,  true,  NULL, 0, "local APIC" },
-    { 0x80000001, CPUID_EDX, 20, true,  NULL, 0, "NX" },
-    { 0x00000001, CPUID_EDX, 13, false, &features.pge, CR4_PGE, "PGE" },
-    { 0x00000001, CPUID_ECX, 5,  false, &features.vmx, 0, "VMX" },
-    { 0x80000001, CPUID_ECX, 2,  false, &features.svm, 0, "SVM" },
-    { 0x00000001, CPUID_ECX, 17, false, &features.pcid, CR4_PCIDE, "PCID" },
-    { 0x00000001, CPUID_ECX, 21, false, &features.x2apic, 0, "x2APIC" },
-    { 0x00000001, CPUID_ECX, 24, false, &features.tsc_deadline, 0, "TSC-deadline" },
-    { 0x00000001, CPUID_ECX, 26, false, &features.xsave, CR4_OSXSAVE, "XSAVE" },
-    { 0x00000007, CPUID_EBX, 0,  false, NULL, CR4_FSGSBASE, "FSGSBASE" },
-    { 0x00000007, CPUID_EBX, 7,  false, NULL, CR4_SMEP, "SMEP" },
-    { 0x00000007, CPUID_EBX, 10, false, &features.invpcid, 0, "INVPCID" },
-    { 0x00000007, CPUID_EBX, 20, false, NULL, CR4_SMAP, "SMAP" },
-    { 0x00000007, CPUID_EDX, 29, false, &features.arch_capabilities, 0, "ARCH_CAPABILITIES" },
-    { 0x00000007, CPUID_ECX, 2,  false, NULL, CR4_UMIP, "UMIP" },
-    { 0x00000007, CPUID_ECX, 3,  false, NULL, CR4_PKE, "PKU" },
-    { 0x00000007, CPUID_ECX, 16, false, &features.la57, CR4_LA57, "LA57" },
-    { 0x80000001, CPUID_EDX, 27, false, &features.rdtscp, 0, "RDTSCP" },
-};
-
-static u32 cpuid_reg(u32 leaf, unsigned reg)
-{
-    struct cpuid r = cpuid(leaf, 0);
-    const u32 regs[] = { r.eax, r.ebx, r.ecx, r.edx };
-    return cpuid(leaf & 0x80000000, 0).eax < leaf ? 0 : regs[reg];
-}
-
-static void features_brand(void)
-{
-    for (u32 i = 0; i < 3 && cpuid(0x80000000, 0).eax >= 0x80000004; i++) {
-        struct cpuid r = cpuid(0x80000002 + i, 0);
-        memcpy(features.brand + 16 * i, &r, 16);
-    }
-}
-
-static void features_xsave(void)
-{
-    features.xsave_size = 512;
-    if (!features.xsave)
-        return;
-    write_cr4(read_cr4() | CR4_OSXSAVE);
-    features.xcr0_all = cpuid(0xd, 0).eax & 0x2e7; /* x87, SSE, AVX, AVX-512, PKRU: what the guests are offered (no MPX, no AMX) */
-    xsetbv0(features.xcr0_all);
-    features.xsave_size = cpuid(0xd, 0).ebx;
-}
-
-void cpu_features_init(void)
-{
-    static const char *const reg_name[] = { "EAX", "EBX", "ECX", "EDX" };
-    features_brand();
-    for (u32 i = 0; i < ARRAY_SIZE(feature_rows); i++) {
-        const struct feature_row *f = &feature_rows[i];
-        bool have = cpuid_reg(f->leaf, f->reg) & BIT(f->bit);
-        if (f->have)
-            *f->have = have;
-        features.cr4 |= have ? f->cr4 : 0;
-        if (f->required && !have)
-            stop("this CPU lacks %s (CPUID.%xh:%s[%u]), which Rung needs", f->name, f->leaf, reg_name[f->reg], f->bit);
-    }
-    if (!features.vmx && !features.svm)
-        stop("this CPU offers neither VMX (CPUID.1h:ECX[5]) nor SVM (CPUID.80000001h:ECX[2]): enable virtualization, or nesting in the outer hypervisor");
-    features.physical_bits = cpuid_reg(0x80000008, CPUID_EAX) & 0xff;
-    features_xsave();
-}
 
 /* 64-bit code and data (L, or none), present, DPL as given, accessed; base and limit are ignored in long mode. */
 #define GDT_CODE64(dpl) (0x00209b0000000000ull | (u64)(dpl) << 45)

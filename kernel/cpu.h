@@ -1,4 +1,4 @@
-/* Physical CPUs: their private data, their features by name. */
+/* Physical CPUs: their private data, their features. */
 #pragma once
 
 #include "depriv/abi.h"
@@ -63,20 +63,10 @@ static inline struct stack_head *stack_head(void)
 }
 static inline struct cpu *this_cpu(void) { return stack_head()->cpu; }
 
-/* Features of this machine that change what ring 0 does; read once on the boot CPU, required to be the same on the others. */
-struct cpu_features {
-    bool vmx, svm, pcid, x2apic, tsc_deadline, xsave, pge, la57, rdtscp, invpcid, arch_capabilities;
-    bool isolated;              /* aspace=isolated, by option or because this CPU needs it */
-    u64 cr4;                    /* bits of CR4 that this CPU has beyond those that every CPU has */
-    char brand[49];
-    u64 xcr0_all;               /* state components that XCR0 allows (CPUID 0Dh), 0 without XSAVE */
-    u32 xsave_size;             /* bytes for xcr0_all, 512 without XSAVE */
-    u32 physical_bits;
-    u64 tsc_khz;                /* plan.tsc_khz */
-};
-extern struct cpu_features features;
+/* What changes what ring 0 does; read once on the boot CPU, required to be the same on the others. A copy of plan.cpu, and what counts of it is
+ * checked in kernel/plan.c. */
+extern struct abi_cpu features;
 
-void cpu_features_init(void);   /* stops with the feature's name and CPUID bit when one that Rung needs is missing */
 u64 cpu_stack(struct cpu *cpu, u32 n, unsigned pages); /* RSP of a new stack: n below TRAP_ISTS for IST, TRAP_ISTS for its idle thread */
 void cpu_tables(struct cpu *cpu); /* GDT, TSS without stacks, IDT */
 void cpu_init(struct cpu *cpu); /* GDT, TSS, IDT, CR0, CR4, EFER of the CPU that runs it */

@@ -72,19 +72,13 @@ static int nested_build(struct domain *d)
 
 static int info_fill(struct domain *d, const struct abi_domain *c)
 {
-    struct abi_info *info = d->info;
-    *info = (struct abi_info){
-        .magic = ABI_INFO_MAGIC, .version = ABI_VERSION, .domid = d->id, .vcpus = d->vcpus,
-        .cpu = (features.vmx ? ABI_CALL_BY_SYSENTER : 0) | (d->method == 0 ? ABI_CALL_DIRECT : 0),
-        .call = d->method == 0 ? method0_entry() : 0, .tsc_khz = features.tsc_khz, .boot_tsc = plan.clock_tsc,
-        .ram_low = d->ram_low, .ram_high = d->ram_high, .cr4 = policy_cr4_guest(), .modules = c->modules, .guestmem = c->guestmem,
-    };
-    memcpy(info->clock, plan.clock, sizeof(info->clock));
-    memcpy(info->module, c->module, sizeof(info->module));
-    memcpy(info->strings, c->strings, sizeof(info->strings));
+    *d->info = c->info;
+    d->info->domid = d->id;
+    d->info->call = d->method == 0 ? method0_entry() : 0;
+    d->info->cr4 = policy_cr4_guest();
     if (!c->too_long)
         return 0;
-    log_domain(d->name, "refused: its modules' lines are longer than %lu bytes in all", sizeof(info->strings));
+    log_domain(d->name, "refused: its modules' lines are longer than %lu bytes in all", sizeof(c->info.strings));
     return -E_INVAL;
 }
 
@@ -154,12 +148,13 @@ static int domain_refuse(const struct abi_domain *c, struct domain *d, int rc)
 
 static void domain_audit(const struct domain *d)
 {
-    u64 entry = domain_isolated(d) ? AUDIT_ENTRY : 0;
-    u64 n = paging_audit_user(d->user_root, (d->method ? PTE_U : 0) | (d->guestmem == ABI_GUESTMEM_MAP ? AUDIT_GUEST : 0) | entry);
+    paging_audit(d->user_root, (d->method ? PTE_U : 0) | (d->guestmem == ABI_GUESTMEM_MAP ? AUDIT_GUEST : 0));
     if (d->copier_root)
-        paging_audit_user(d->copier_root, PTE_U | AUDIT_GUEST | entry);
-    if (entry)
-        log_domain(d->name, "audit: ring 3's table has %lu pages of the kernel, all of its trampoline", n);
+        paging_audit(d->copier_root, PTE_U | AUDIT_GUEST);
+    if (domain_isolated(d) && d->copier_root)
+        paging_audit(d->copier_root, AUDIT_ENTRY);
+    if (domain_isolated(d))
+        log_domain(d->name, "audit: ring 3's table has %lu pages of the kernel, all of its trampoline", paging_audit(d->user_root, AUDIT_ENTRY));
 }
 
 int domain_create(const struct abi_domain *c)
@@ -209,12 +204,12 @@ void domain_kill(struct domain *d, const char *format, ...)
 }
 
 /* Copied before it is looked at: the page is shared, and another vcpu's ring 3 can change it meanwhile. */
-void domain_kill_text(struct vcpu *v, const char *prefix)
+void domain_kill_text(struct vcpu *v, const char *what)
 {
     char text[ABI_TEXT_BYTES];
     memcpy(text, v->frame->text, sizeof(text));
     text[sizeof(text) - 1] = 0;
-    domain_kill(v->domain, "%s%s", prefix, text);
+    domain_kill(v->domain, "%s: %s", what, text);
 }
 
 /* Ring 3 counts: the numbers are printed and nothing else. */

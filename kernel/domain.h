@@ -70,7 +70,7 @@ static inline u64 domain_frame_at(const struct domain *d, u64 gpa)
 int domain_create(const struct abi_domain *config);
 /* Ring 3 did wrong, or the guest asked for what cannot be given: the domain ends at its next safe point. First reason wins. */
 void domain_kill(struct domain *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void domain_kill_text(struct vcpu *v, const char *prefix); /* with the reason that ring 3 left in the frame's text */
+void domain_kill_text(struct vcpu *v, const char *what); /* with the reason that ring 3 left in the frame's text */
 void domain_end(struct domain *d, enum domain_end how);
 void domain_reap(void);         /* idle threads: frees what domains that have ended still hold */
 void domains_built(void);       /* boot: all configured domains were tried; the machine ends when none runs */

@@ -56,7 +56,7 @@ static enum exit_action exit_answer(struct vcpu *v, int status)
             domain_kill(v->domain, "no progress: %u exits on an instruction that keeps changing", RETRIES_MAX);
         break;
     case ABI_REFUSE:
-        domain_kill_text(v, "");
+        domain_kill_text(v, "ring 3 refuses");
         break;
     case -E_KILLED:
         break;
@@ -72,9 +72,6 @@ static enum exit_action exit_answer(struct vcpu *v, int status)
 static int row_call(struct vcpu *v, enum abi_op op)
 {
     const struct exit_row *row = &exit_table[v->exit.kind];
-    v->frame->insn_bytes = v->exit.insn_bytes;
-    if (v->exit.insn_bytes)
-        memcpy(v->frame->insn, v->exit.insn, sizeof(v->frame->insn));
     return depriv_call(v, op, row->give, row->may);
 }
 
@@ -148,10 +145,21 @@ static enum exit_action exit_exception(struct vcpu *v)
     return EXIT_RESUME;
 }
 
+/* Ring 0 has the numbers; ring 3 names the rule of VM entry that is broken, or the exit that should not have come. Nothing but the text is
+ * taken of its reply. */
 static enum exit_action exit_fatal(struct vcpu *v)
 {
-    const struct exit_row *row = &exit_table[v->exit.kind];
-    domain_kill(v->domain, "%s (reason %x)%s%s", row->name, v->exit.reason, v->exit.text ? ": " : "", v->exit.text ? v->exit.text : "");
+    const char *name = exit_table[v->exit.kind].name;
+    v->frame->want = v->exit.reason;
+    v->frame->gpa = v->exit.gpa;
+    depriv_ask(v, ABI_OP_EXPLAIN, ABI_STATE_ALL, 0);
+    hvm->state_get(v, &v->frame->state, ABI_STATE_ALL);
+    while (depriv_down(v, gate_of_cpu()))
+        method1_run(v);
+    if ((READ_ONCE(v->frame->status) & ABI_STATUS_MASK) == ABI_REFUSE)
+        domain_kill_text(v, name);
+    else
+        domain_kill(v->domain, "%s (reason %x)", name, v->exit.reason);
     return EXIT_RESUME;
 }
 

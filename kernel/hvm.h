@@ -27,8 +27,8 @@ enum exit_kind {
     EXIT_TASK,          /* task switch */
     EXIT_TRIPLE,        /* triple fault, shutdown */
     EXIT_NMI,           /* host NMI, handled */
-    EXIT_FAILED,        /* VM entry failed: text names the rule */
-    EXIT_UNEXPECTED,    /* cannot happen with the controls in use: ends the domain by name */
+    EXIT_FAILED,        /* VM entry failed */
+    EXIT_UNEXPECTED,    /* cannot happen with the controls in use */
     EXIT_KINDS
 };
 
@@ -38,13 +38,10 @@ struct exit_info {
     u32 reason;         /* the hardware's number */
     u32 length;         /* of the instruction, 0: the CPU does not say (SVM without NRIPS); ring 3 decodes */
     u32 flags;          /* 1 = write */
-    u64 gpa;            /* EXIT_NESTED */
+    u64 gpa;            /* EXIT_NESTED; of an entry that failed the vendor's second number */
     u32 vector;         /* EXIT_EXCEPTION */
     u32 error;          /* likewise; with ABI_INJECT_ERROR in error_valid */
     u32 error_valid;
-    const char *text;   /* EXIT_FAILED: the broken rule; EXIT_UNEXPECTED: name of the reason */
-    u8 insn[16];        /* decode assist */
-    u32 insn_bytes;
 };
 
 /* What an exit handler tells the vendor's loop. */
@@ -67,12 +64,12 @@ struct hvm_ops {
     const char *(*probe)(void);                    /* NULL, or the missing feature with its CPUID bit or MSR */
     int (*cpu_enable)(struct cpu *cpu);            /* each CPU, once: VMXON, or EFER.SVME and VM_HSAVE_PA */
     u32 vcpu_pages;                                /* pool pages at v->hvm, the VMCS or VMCB first */
-    void (*vcpu_init)(struct vcpu *v);             /* VMCS/VMCB in the reset state of a CPU; on any CPU */
+    void (*vcpu_init)(struct vcpu *v);             /* VMCS/VMCB, the state all zero; on any CPU */
     void (*vcpu_load)(struct vcpu *v);             /* on this CPU from now on: VMPTRLD, live MSRs */
     void (*vcpu_save)(struct vcpu *v);             /* off this CPU: VMCLEAR, live MSRs; must leave it loadable anywhere */
     void (*run)(struct vcpu *v);                   /* enters the guest until vcpu_ready() says no */
     void (*state_get)(struct vcpu *v, struct abi_state *s, u32 groups);
-    const char *(*state_set)(struct vcpu *v, const struct abi_state *s, u32 groups); /* NULL, or the rule that s breaks; all or nothing */
+    const char *(*state_set)(struct vcpu *v, const struct abi_state *s, u32 groups); /* NULL, or what it refuses (state_refused); then nothing is set */
     bool (*intr_ready)(struct vcpu *v);            /* RFLAGS.IF, no shadow, no event pending: an external interrupt can be injected */
     void (*intr_window)(struct vcpu *v, bool on);  /* exit with EXIT_WINDOW as soon as intr_ready */
     void (*sync)(struct vcpu *v);                  /* v->tsc_offset, v->pat changed */

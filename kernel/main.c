@@ -1,5 +1,4 @@
 /* Bring-up in order. Ring 0, boot stack, interrupts off. */
-#include "depriv/component.h"
 #include "kernel/apic.h"
 #include "kernel/console.h"
 #include "kernel/frames.h"
@@ -54,7 +53,7 @@ static void domains_init(void)
 {
     for (u32 i = 0; i < plan.domains; i++)
         domain_create(&plan.domain[i]);
-    log_info("audit: %lu kernel mappings: none writable and executable, none of guest memory", paging_audit());
+    log_info("audit: %lu kernel mappings: none writable and executable, none of guest memory", paging_audit(kernel_root, 0));
     domains_built();
 }
 
@@ -71,14 +70,12 @@ void boot_planned(const struct trap_frame *f)
 {
     plan_take(f);
     log_info("build %s, %s", RUNG_BUILD, plan.loader);
-    cpu_features_init();
     memory_init();
     isolate_choose();
     paging_init();
     isolate_init();
     screen_init(true);
     cpu_init(&cpus[0]);
-    component_init();
     apic_init();
     apic_enable();
     ioapic_init();

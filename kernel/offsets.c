@@ -19,7 +19,7 @@ void offsets(void)
     DEFINE(VCPU_COPY, offsetof(struct vcpu, stack_copy));
     DEFINE(VCPU_COPY_SIZE, sizeof(((struct vcpu *)0)->stack_copy));
     DEFINE(VCPU_COPY_RSP, offsetof(struct vcpu, stack_copy_rsp));
-    DEFINE(FEATURES_VMX, offsetof(struct cpu_features, vmx));
+    DEFINE(FEATURES_VMX, offsetof(struct abi_cpu, vmx));
     DEFINE(VCPU_DOMID, offsetof(struct vcpu, domid));
     DEFINE(VCPU_CPU, offsetof(struct vcpu, thread.cpu));
     DEFINE(VCPU_VMCB_PA, offsetof(struct vcpu, vmcb_pa));

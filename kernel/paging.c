@@ -6,7 +6,6 @@
 
 #define ENTRIES      512u
 #define KERNEL_SLOT  256u /* first PML4 entry of the kernel's half */
-#define BOOT_BYTES_MAX (64 * MIB)
 
 extern u8 text_start[], text_end[], rodata_start[], rodata_end[], data_start[], data_end[]; /* linker.ld */
 extern u8 boot_stack[]; /* boot/multiboot2.asm: page aligned */
@@ -115,21 +114,10 @@ u64 *paging_new_root(const u64 *half)
     return root;
 }
 
-static void *map_physical(u64 pa, u64 bytes, u64 leaf)
+void *paging_map_physical(u64 pa, u64 bytes, u64 leaf)
 {
     u64 offset = pa & (PAGE_SIZE - 1);
     return (u8 *)kernel_map(DEVICE_BASE + pa - offset, pa - offset, bytes + offset, PAGE_SIZE, leaf | PTE_NX) + offset;
-}
-
-void *paging_map_device(u64 pa, u64 bytes)
-{
-    return map_physical(pa, bytes, PTE_W | PTE_PCD | PTE_PWT);
-}
-
-void *paging_map_boot(u64 pa, u64 bytes)
-{
-    bool fits = pa + bytes >= pa && pa + bytes <= DEVICE_BYTES && bytes <= BOOT_BYTES_MAX;
-    return fits ? map_physical(pa, bytes, 0) : NULL;
 }
 
 static u64 kstack_top(u32 n)
@@ -195,13 +183,8 @@ static u64 audit_table(const u64 *t, unsigned level, u64 base, unsigned first, u
     return n;
 }
 
-u64 paging_audit(void)
+u64 paging_audit(const u64 *root, u64 allow)
 {
-    return audit_table(kernel_root, 3, 0, KERNEL_SLOT, ENTRIES, 0);
-}
-
-u64 paging_audit_user(const u64 *root, u64 allow)
-{
-    audit_table(root, 3, 0, 0, KERNEL_SLOT, allow & ~(u64)AUDIT_ENTRY);
-    return allow & AUDIT_ENTRY ? audit_table(root, 3, 0, KERNEL_SLOT, ENTRIES, AUDIT_ENTRY) : 0;
+    bool kernel = root == kernel_root || allow == AUDIT_ENTRY;
+    return audit_table(root, 3, 0, kernel ? KERNEL_SLOT : 0, kernel ? ENTRIES : KERNEL_SLOT, allow);
 }

@@ -30,8 +30,9 @@ void paging_free(u64 *root, u64 start, u64 end);
 extern u64 *kernel_root;           /* virtual address of the kernel's PML4 */
 void paging_init(void);            /* builds W^X tables and switches to them */
 u64 *paging_new_root(const u64 *half); /* a new PML4 that shares the kernel's half of that one; NULL when the pool is empty */
-void *paging_map_device(u64 pa, u64 bytes); /* uncached; boot only; panics when it cannot */
-void *paging_map_boot(u64 pa, u64 bytes);   /* boot only: firmware tables or modules, read-only; NULL when out of reach */
+/* Below DEVICE_BYTES, readable, and what leaf says besides. Boot only; panics when the pool is empty. */
+void *paging_map_physical(u64 pa, u64 bytes, u64 leaf);
+#define PTE_DEVICE (PTE_W | PTE_PCD | PTE_PWT) /* writable, uncached */
 
 /* Each stack has its number and its place: those of CPUs (five each) first, then those of vcpus, by domain. */
 #define KSTACK_CPU(cpu, n)        ((cpu) * 8 + (n))
@@ -42,12 +43,9 @@ void kstack_free(u32 n, unsigned pages);
 
 extern u32 paging_generation;      /* grows when a kernel mapping was taken away: a CPU that has seen less flushes before it runs a thread */
 
-/* Walks the kernel's half and proves the invariants: no page both writable and executable, none of guest memory. Returns the number
- * of mappings; panics on a violation. */
-u64 paging_audit(void);
-/* The same for the lower half of a domain's table: no page writable and executable; all of them ring 3's if `allow` has PTE_U, else none;
- * guest memory only with AUDIT_GUEST. With AUDIT_ENTRY also for the other half: nothing of the kernel but the trampoline (isolate.h), of
- * which the number of pages is returned. */
+/* Walks the kernel's half, or of another root the lower one, and proves the invariants: no page both writable and executable; in the lower half all
+ * of them ring 3's if `allow` has PTE_U, else none; guest memory only with AUDIT_GUEST. With AUDIT_ENTRY the kernel's half of any root: nothing but the
+ * trampoline (isolate.h). Returns the number of mappings; panics on a violation. */
 #define AUDIT_GUEST PTE_W
 #define AUDIT_ENTRY PTE_PS
-u64 paging_audit_user(const u64 *root, u64 allow);
+u64 paging_audit(const u64 *root, u64 allow);

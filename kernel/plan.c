@@ -7,9 +7,11 @@
 #include "kernel/trap.h"
 
 #define RFLAGS_IOPL3   0x3000ul
+#define PHYSICAL_BITS_MAX 52u
 #define MODULES_END    (4 * GIB)
 #define TRAMPOLINE_BITS 0xff000ul /* a page below 1 MiB */
 
+struct abi_cpu features;
 extern u8 setup_main[]; /* depriv/setup/setup.c, at its physical address */
 
 void plan_make(u32 magic, u32 info)
@@ -40,7 +42,8 @@ static bool domain_sound(struct abi_domain *c)
 static bool plan_sound(void)
 {
     bool sound = plan.ranges <= ABI_RANGES_MAX && plan.cpu_count <= ABI_CPUS_MAX && plan.ioapics <= ARRAY_SIZE(plan.ioapic) &&
-                 plan.domains <= ABI_DOMAINS_MAX && plan.pool <= 256 && plan.lapic < DEVICE_BYTES && !(plan.trampoline & ~TRAMPOLINE_BITS);
+                 plan.domains <= ABI_DOMAINS_MAX && plan.pool <= 256 && plan.lapic < DEVICE_BYTES && !(plan.trampoline & ~TRAMPOLINE_BITS) &&
+                 plan.cpu.physical_bits <= PHYSICAL_BITS_MAX && !(plan.cpu.xcr0_all & ~(u64)ABI_XCR0);
     for (u32 i = 0; sound && i < plan.domains; i++)
         sound = domain_sound(&plan.domain[i]);
     return sound;
@@ -48,7 +51,7 @@ static bool plan_sound(void)
 
 void plan_take(const struct trap_frame *f)
 {
-    plan.text[sizeof(plan.text) - 1] = plan.loader[sizeof(plan.loader) - 1] = 0;
+    plan.text[sizeof(plan.text) - 1] = plan.loader[sizeof(plan.loader) - 1] = plan.cpu.brand[sizeof(plan.cpu.brand) - 1] = 0;
     screen_init(false);
     if (plan.text[0])
         stop("%s", plan.text);
@@ -56,5 +59,5 @@ void plan_take(const struct trap_frame *f)
         stop("setup: ring 3: %s at %lx, error %lx, address %lx", trap_name(f->vector), f->rip, f->error, read_cr2());
     if (!plan_sound())
         stop("setup: ring 3: bad plan");
-    features.tsc_khz = plan.tsc_khz;
+    features = plan.cpu;
 }

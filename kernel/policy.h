@@ -5,7 +5,7 @@
 
 struct vcpu;
 
-void policy_init(void);                      /* boot CPU, behind cpu_features_init() and time_init() */
+void policy_init(void);                      /* boot CPU, with the plan */
 void policy_cpuid(struct vcpu *v);           /* CPUID with the leaf in the frame's EAX, ECX; result to the frame */
 bool policy_msr(struct vcpu *v, bool write); /* RDMSR, WRMSR by the frame's ECX, EDX:EAX; false: #GP(0) */
 bool policy_xsetbv(struct vcpu *v);          /* XSETBV by the frame's ECX, EDX:EAX; false: #GP(0) */

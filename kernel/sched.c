@@ -56,14 +56,13 @@ void sched_idle(void)
 {
     struct cpu *cpu = this_cpu();
     for (;;) {
+        struct thread *next;
         domain_reap();
         spin_lock(&cpu->queue.lock);
-        if (cpu->queue.head) {
-            switch_to(cpu, queue_pop(cpu));
-        } else {
-            spin_unlock(&cpu->queue.lock);
+        next = queue_pop(cpu);
+        switch_to(cpu, next);
+        if (next == &cpu->idle)
             cpu_halt_wait();
-        }
     }
 }
 
@@ -98,11 +97,7 @@ void sched_yield(void)
 {
     struct cpu *cpu = this_cpu();
     spin_lock(&cpu->queue.lock);
-    if (!cpu->queue.head) {
-        spin_unlock(&cpu->queue.lock);
-        return;
-    }
-    queue_push(&cpu->queue, cpu->current);
+    queue_push(&cpu->queue, cpu->current); /* alone it is the next, too */
     switch_to(cpu, queue_pop(cpu));
 }
 

@@ -31,7 +31,7 @@ void screen_init(bool mapped)
     u64 size = (u64)plan.screen.rows * plan.screen.line;
     base = NULL; /* a stop in what follows must not use an old mapping */
     if (screen_sound() && mapped)
-        base = paging_map_device(plan.screen.address, size);
+        base = paging_map_physical(plan.screen.address, size, PTE_DEVICE);
     else if (screen_sound() && plan.screen.address + size <= BOOT_REACH)
         base = pool_virt(plan.screen.address);
 }

@@ -39,7 +39,7 @@ void smp_start(void)
 {
     u32 limit = plan.cpus ? (u32)min_u64(plan.cpus, CPUS_MAX) : CPUS_MAX;
     if (plan.trampoline)
-        memcpy(paging_map_device(plan.trampoline, PAGE_SIZE), ap_trampoline, (size_t)(ap_trampoline_end - ap_trampoline));
+        memcpy(paging_map_physical(plan.trampoline, PAGE_SIZE, PTE_DEVICE), ap_trampoline, (size_t)(ap_trampoline_end - ap_trampoline));
     for (u32 i = 0; i < plan.cpu_count && cpus_online < limit && plan.trampoline; i++) {
         struct cpu *cpu = &cpus[cpus_online];
         if (plan.cpu_apic_id[i] == cpus[0].apic_id)

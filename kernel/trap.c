@@ -14,7 +14,6 @@
 extern const u8 trap_stubs[256][TRAP_STUB], trap_stubs_isolated[256][TRAP_STUB];
 extern u8 entry_text[], entry_text_end[]; /* linker.ld */
 static struct { u64 low, high; } idt[256] ENTRY_DATA __attribute__((aligned(4096)));
-static u64 nmis;
 
 static const char *const names[] = {
     [VEC_DE] = "#DE divide error", [VEC_DB] = "#DB debug", [VEC_NMI] = "NMI", [VEC_BP] = "#BP breakpoint", [VEC_OF] = "#OF overflow",
@@ -127,10 +126,8 @@ void trap_handle(struct trap_frame *f)
             ring3_resume(this_cpu()->current->vcpu);
         return;
     }
-    if (f->vector == VEC_NMI) {
-        nmis++; /* nobody sends one; a line in the log could find the console's lock held by what it interrupted */
-        return;
-    }
+    if (f->vector == VEC_NMI)
+        return; /* nobody sends one; a line in the log could find the console's lock held by what it interrupted */
     if (trap_step_into_entry(f))
         return;
     if (f->cs & 3 && f->vector != VEC_MC && f->vector != VEC_DF)

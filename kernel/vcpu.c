@@ -269,7 +269,7 @@ static void vcpu_main(struct vcpu *v)
     struct domain *d = v->domain;
     int rc = v->index == 0 ? depriv_call_top(v, ABI_OP_LOAD, ABI_STATE_ALL) : ABI_OK;
     if (rc == ABI_REFUSE)
-        domain_kill_text(v, "refused: ");
+        domain_kill_text(v, "refused");
     answered(v, rc);
     component_end_load(d);
     d->booted = rdtsc();

@@ -1,4 +1,4 @@
-/* Every exit code of APM2 appendix C: its neutral kind and what is read from the VMCB for it, or its name. */
+/* Every exit code of APM2 appendix C: its neutral kind and what is read from the VMCB for it. */
 #include "kernel/exit.h"
 #include "svm/svm.h"
 
@@ -24,10 +24,7 @@ static void decode_nested(struct vcpu *v, struct vmcb *c)
 {
     v->frame->gpa = v->exit.gpa = c->exit_info2;
     v->frame->flags = (u8)NPF_FLAGS(c->exit_info1 & NPF_FETCH ? c->exit_info1 & ~NPF_FINAL : c->exit_info1);
-    if (svm_features.decode && c->fetched <= sizeof(c->insn)) {
-        v->exit.insn_bytes = c->fetched;
-        memcpy(v->exit.insn, c->insn, sizeof(c->insn));
-    }
+    svm_insn_give(v, c);
 }
 
 /* DR6 and DR7 are in the VMCB as delivery of #DB would leave them, but for DR7.GD, which it clears (APM2 13.1.1.4). */
@@ -88,17 +85,6 @@ static const struct vmexit_row rows[] = {
     [VMEXIT_MCOMMIT]           = { EXIT_UNDEFINED,  STAY,        NULL },
 };
 
-
-/* The codes that are not intercepted; a task switch the CPU does by itself. */
-static const char *const unexpected[] = {
-    [0x00 ... 0x0f] = "CR read", [0x10 ... 0x1f] = "CR write", [0x20 ... 0x2f] = "DR read", [0x30 ... 0x3f] = "DR write",
-    [VMEXIT_EXCP ... VMEXIT_EXCP + 31] = "exception", [0x62] = "SMI", [0x65] = "CR0 selective write", "IDTR read", "GDTR read", "LDTR read",
-    "TR read", "IDTR write", "GDTR write", "LDTR write", "TR write", "RDTSC", [0x70] = "PUSHF", "POPF", [0x74] = "IRET", "INTn",
-    [0x77] = "PAUSE", [0x79] = "INVLPG", [0x7d] = "task switch", [0x87] = "RDTSCP", "ICEBP", [0x8f] = "EFER write trap",
-    [0x90 ... 0x9f] = "CR write trap", [0xa0] = "INVLPGB", "INVLPGB, illegal", "INVPCID", [0xa4] = "TLBSYNC", "bus lock", "idle HLT",
-};
-static const char *const unexpected_high[] = { "AVIC incomplete IPI", "AVIC no acceleration", "VMGEXIT" };
-
 /* TCG reports INVD as WBINVD, which ring 3's decoder then refuses as another instruction. WBINVD may as well run (it is slow, not wrong),
  * so it is intercepted only where nobody decodes it: with next RIP, which TCG does not have. */
 void svm_intercept_rows(struct vmcb *c, bool forced)
@@ -106,13 +92,6 @@ void svm_intercept_rows(struct vmcb *c, bool forced)
     for (u32 code = VMEXIT_EXCP; code < VMEXIT_INTERCEPTS && code < ARRAY_SIZE(rows); code++)
         if (rows[code].stay && (code != VMEXIT_WBINVD || svm_features.nrips) && (code != VMEXIT_EXCP + VEC_UD || forced))
             c->intercepts[(code - VMEXIT_EXCP) / 32] |= 1u << code % 32;
-}
-
-static const char *unexpected_name(u32 code)
-{
-    if (code < ARRAY_SIZE(unexpected) && unexpected[code])
-        return unexpected[code];
-    return code - VMEXIT_NPF - 1 < ARRAY_SIZE(unexpected_high) ? unexpected_high[code - VMEXIT_NPF - 1] : "unknown exit code";
 }
 
 static const struct vmexit_row *row_find(u32 code)
@@ -132,8 +111,7 @@ bool svm_exit_decode(struct vcpu *v)
     e->reason = (u32)c->exit_code;
     e->kind = row->kind;
     e->flags = e->reason == VMEXIT_WBINVD;
-    e->insn_bytes = 0;
-    e->text = NULL;
+    v->frame->insn_bytes = 0;
     e->length = svm_features.nrips ? (u32)(c->next_rip - c->save.rip) : 0; /* not written at all without the CPUID bit */
     if (unlikely(c->int_shadow & VMCB_SHADOW))
         c->own_shadow_rip = c->save.rip;
@@ -141,10 +119,6 @@ bool svm_exit_decode(struct vcpu *v)
         row->decode(v, c);
     if (unlikely(e->length > SVM_LENGTH_MAX))
         e->length = 0;
-    if (unlikely(row->kind == EXIT_UNEXPECTED))
-        e->text = unexpected_name((u32)c->exit_code);
-    else if (unlikely(row->kind == EXIT_FAILED))
-        e->text = svm_entry_broken(v);
     exit_count(v, e->kind, e->reason, e->kind == EXIT_NESTED ? c->exit_info2 : c->exit_info1);
     return row->stay == STAY || (row->stay == STAY_LENGTH && e->length);
 }

@@ -1,6 +1,5 @@
-/* Guest state by groups, between depriv/abi.h's form and the VMCB's; what ring 3 hands back is checked before it is written.
- * Ring 0, interrupts off. FS, GS, LDTR, TR, SYSENTER and SYSCALL are in the VMCB since the last VMSAVE: the run loop does it before ring 3
- * runs. */
+/* Guest state by groups, between depriv/abi.h's form and the VMCB's. Ring 0, interrupts off. FS, GS, LDTR, TR, SYSENTER and SYSCALL are in
+ * the VMCB since the last VMSAVE: the run loop does it before ring 3 runs. */
 #include "kernel/gueststate.h"
 #include "svm/svm.h"
 
@@ -114,17 +113,16 @@ static void state_store(struct vcpu *v, const struct abi_state *s, u32 groups)
         cpl_set(c, groups);
 }
 
-/* All or nothing. s may be the page shared with ring 3: what is looked at is a copy. */
-const char *svm_state_set(struct vcpu *v, const struct abi_state *s, u32 groups)
+/* given may be the page shared with ring 3: what is looked at is a copy. */
+const char *svm_state_set(struct vcpu *v, const struct abi_state *given, u32 groups)
 {
-    struct abi_state new;
-    const char *broken;
-    if (groups == ABI_STATE_RIP && svm_moved(v, s))
+    struct abi_state s;
+    const char *refused;
+    if (groups == ABI_STATE_RIP && svm_moved(v, given))
         return NULL;
-    svm_state_get(v, &new, GUEST_RULE_INPUTS);
-    state_copy(&new, s, groups);
-    broken = guest_rule_broken(&new, groups);
-    if (!broken)
-        state_store(v, &new, groups);
-    return broken;
+    s = *given;
+    refused = state_refused(&s, groups);
+    if (!refused)
+        state_store(v, &s, groups);
+    return refused;
 }

@@ -101,11 +101,10 @@ static bool asids_shared(void) { return svm_features.asids <= DOMAINS_MAX * ABI_
 
 static void svm_vcpu_init(struct vcpu *v)
 {
-    struct abi_state s;
+    static const struct abi_state zero;
     v->vmcb_pa = pool_phys(v->hvm);
     controls_init(v, v->hvm);
-    state_reset(&s);
-    svm_state_set(v, &s, ABI_STATE_ALL);
+    svm_state_set(v, &zero, ABI_STATE_ALL);
 }
 
 static void svm_sync(struct vcpu *v)
@@ -229,11 +228,7 @@ static inline bool mmio_exit(struct vcpu *v, struct vmcb *c)
 {
     if (unlikely(c->exit_int_info & ABI_INJECT_VALID || c->exit_info1 & NPF_FETCH || c->int_shadow || !exit_gpa_is_device(c->exit_info2)))
         return false;
-    v->frame->insn_bytes = 0;
-    if (svm_features.decode && c->fetched <= sizeof(c->insn)) {
-        v->frame->insn_bytes = c->fetched;
-        __builtin_memcpy(v->frame->insn, c->insn, sizeof(c->insn));
-    }
+    svm_insn_give(v, c);
     exit_count(v, EXIT_NESTED, VMEXIT_NPF, c->exit_info2);
     guest_leave(v);
     exit_mmio(v, c->exit_info2, NPF_FLAGS(c->exit_info1), GATE_SYSRET, svm_code_get, svm_moved);

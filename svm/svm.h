@@ -27,7 +27,6 @@ static inline struct vmcb *vcpu_vmcb(const struct vcpu *v) { return v->hvm; }
 void svm_state_get(struct vcpu *v, struct abi_state *s, u32 groups);
 const char *svm_state_set(struct vcpu *v, const struct abi_state *s, u32 groups);
 
-
 /* attrib bits 8-11 are abi attr bits 12-15; a segment without P is what VMX calls unusable. */
 static inline void svm_segment_get(struct abi_segment *to, const struct vmcb_segment *from, u32 attrib)
 {
@@ -77,8 +76,13 @@ static inline bool svm_moved(struct vcpu *v, const struct abi_state *s)
     return true;
 }
 
-/* entrycheck.c: why VMRUN refused, the rule of APM2 15.5.1 that is broken. */
-const char *svm_entry_broken(struct vcpu *v);
+/* Decode assist: the bytes of the instruction that faulted (APM2 15.8.4). */
+static inline void svm_insn_give(struct vcpu *v, const struct vmcb *c)
+{
+    v->frame->insn_bytes = svm_features.decode && c->fetched <= sizeof(c->insn) ? c->fetched : 0;
+    if (v->frame->insn_bytes)
+        __builtin_memcpy(v->frame->insn, c->insn, sizeof(c->insn));
+}
 
 #define SVM_HALT_AWAKE 1u /* v->exit.flags of EXIT_HLT: do not sleep */
 #define SVM_LENGTH_MAX 15u

@@ -111,13 +111,14 @@ static u64 decode_timer(struct vcpu *v)
     return 0;
 }
 
+/* What ring 3 needs besides the state to name the rule that was broken. */
 static u64 decode_failed(struct vcpu *v)
 {
-    v->exit.text = entry_failure(v, v->exit.reason);
-    return vmcs_read(VMCS_QUALIFICATION);
+    v->frame->inject = (u32)vmcs_read(VMCS_ENTRY_EVENT);
+    return v->exit.gpa = vmcs_read(v->exit.reason == REASON_VMFAIL ? VMCS_INSTRUCTION_ERROR : VMCS_QUALIFICATION);
 }
 
-/* By basic exit reason; kind 0: none is known here (I/O instructions do not come this way). */
+/* By basic exit reason; kind 0: it cannot occur with the controls in use (I/O instructions do not come this way). */
 static const struct exit_row {
     u8 kind, flags;     /* flags: ROW_* */
     u64 (*decode)(struct vcpu *v); /* returns what the exit record shows */
@@ -151,15 +152,6 @@ static const struct exit_row {
     [59] = { EXIT_UNDEFINED,  0,                        NULL },             /* VMFUNC */
 };
 
-/* The reasons that cannot occur with the controls in use. */
-static const char *const unexpected[] = {
-    [3] = "INIT", "start-up IPI", "I/O SMI", "other SMI", [8] = "NMI window", [14] = "INVLPG", [16] = "RDTSC", "RSM", [29] = "MOV DR",
-    [37] = "monitor trap flag", [40] = "PAUSE", [43] = "TPR below threshold", "APIC access", "virtualized EOI", "access to GDTR or IDTR",
-    "access to LDTR or TR", [49] = "EPT misconfiguration", [51] = "RDTSCP", [56] = "APIC write", "RDRAND", "INVPCID", [60] = "ENCLS",
-    "RDSEED", "page-modification log full", "XSAVES", "XRSTORS", "PCONFIG", "SPP event", "UMWAIT", "TPAUSE", "LOADIWKEY", "ENCLV",
-    [72] = "ENQCMD", "ENQCMDS", "bus lock", "notify window",
-};
-
 void vmx_decode(struct vcpu *v, u32 reason)
 {
     static const struct exit_row none = { EXIT_UNEXPECTED, 0, NULL };
@@ -170,11 +162,8 @@ void vmx_decode(struct vcpu *v, u32 reason)
     e->reason = reason;
     e->kind = row->kind;
     e->flags = row->flags & ROW_WRITE;
-    e->text = NULL;
     if (row->flags & ROW_LENGTH)
         e->length = (u32)vmcs_read(VMCS_EXIT_LENGTH);
-    if (unlikely(row == &none))
-        e->text = n < ARRAY_SIZE(unexpected) && unexpected[n] ? unexpected[n] : "reason without a name";
     info = row->decode ? row->decode(v) : 0;
     exit_count(v, e->kind, reason, info);
 }

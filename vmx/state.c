@@ -1,5 +1,4 @@
-/* Guest state in groups, between the current VMCS and its neutral form; what is set is checked as VM entry would check it (SDM 3C 26.3.1).
- * Only what changed is written. */
+/* Guest state in groups, between the current VMCS and its neutral form. */
 #include "kernel/gueststate.h"
 #include "vmx/vmx.h"
 
@@ -13,7 +12,7 @@
 #define SEGMENT_FIELDS(X)  X(VMCS_SEG(VMCS_GUEST_BASE, i), seg[i].base) X(VMCS_SEG(VMCS_GUEST_LIMIT, i), seg[i].limit) \
                            X(VMCS_SEG(VMCS_GUEST_ATTR, i), seg[i].attr) X(VMCS_SEG(VMCS_GUEST_SELECTOR, i), seg[i].selector)
 #define FETCH(field, member) s->member = (__typeof__(s->member))vmcs_read(field);
-#define STORE(field, member) put(field, old->member, s->member);
+#define STORE(field, member) vmcs_write(field, s->member);
 
 /* An advance ends the shadow that the exited instruction may have run in, but clearing it there would cost two accesses on every exit.
  * It is cleared before anything that depends on it: here (state, acceptance of an interrupt), while a window exit is armed, and for
@@ -61,12 +60,6 @@ void vmx_state_get(struct vcpu *v, struct abi_state *s, u32 groups)
 
 /* ---- Out ----------------------------------------------------------------------------------------------------------------- */
 
-static void put(u32 field, u64 old, u64 new)
-{
-    if (old != new)
-        vmcs_write(field, new);
-}
-
 void vmx_own_set(struct vmx_vcpu *x, u32 cr, u64 value)
 {
     vmcs_write(cr == 0 ? VMCS_CR0_SHADOW : VMCS_CR4_SHADOW, value);
@@ -77,50 +70,49 @@ void vmx_own_set(struct vmx_vcpu *x, u32 cr, u64 value)
 }
 
 /* The guest's own writes of CR0, CR3 and CR4 would have dropped its translations; so must these (SDM 3A 4.10.4.1). */
-static void store_control(struct vcpu *v, const struct abi_state *old, const struct abi_state *s)
+static void store_control(struct vcpu *v, const struct abi_state *s)
 {
     struct vmx_vcpu *x = vmx_of(v);
-    put(VMCS_GUEST_CR3, old->cr3, s->cr3);
-    put(VMCS_GUEST_EFER, old->efer, s->efer);
-    x->efer = s->efer & ~EFER_LMA;
-    if (old->cr0 != s->cr0) {
-        vmcs_write(VMCS_GUEST_CR0, (s->cr0 & vmx_config.cr0_guest) | vmx_config.cr0_fixed);
-        vmx_own_set(x, 0, s->cr0);
-    }
-    if (old->cr4 != s->cr4) {
-        vmcs_write(VMCS_GUEST_CR4, (s->cr4 & vmx_config.cr4_guest) | vmx_config.cr4_fixed);
-        vmx_own_set(x, 4, s->cr4);
-    }
-    if ((old->efer ^ s->efer) & EFER_LMA)
-        vmcs_write(VMCS_ENTRY, vmx_config.entry | (s->efer & EFER_LMA ? ENTRY_CTL_IA32E : 0));
-    if (x->vpid && (old->cr0 != s->cr0 || old->cr3 != s->cr3 || old->cr4 != s->cr4 || old->efer != s->efer))
+    struct abi_state old;
+    vmx_code_get(v, &old, ABI_STATE_CR);
+    if (x->vpid && (old.cr0 != s->cr0 || old.cr3 != s->cr3 || old.cr4 != s->cr4 || old.efer != s->efer))
         invvpid(vmx_config.vpid_single ? VPID_SINGLE : VPID_ALL, x->vpid);
+    vmcs_write(VMCS_GUEST_CR3, s->cr3);
+    vmcs_write(VMCS_GUEST_EFER, s->efer);
+    x->efer = s->efer & ~EFER_LMA;
+    vmcs_write(VMCS_GUEST_CR0, (s->cr0 & vmx_config.cr0_guest) | vmx_config.cr0_fixed);
+    vmx_own_set(x, 0, s->cr0);
+    vmcs_write(VMCS_GUEST_CR4, (s->cr4 & vmx_config.cr4_guest) | vmx_config.cr4_fixed);
+    vmx_own_set(x, 4, s->cr4);
+    vmcs_write(VMCS_ENTRY, vmx_config.entry | (s->efer & EFER_LMA ? ENTRY_CTL_IA32E : 0));
     v->msr_live[LIVE_CR2] = s->cr2;
-    if (v->live && old->cr2 != s->cr2)
+    if (v->live)
         write_cr2(s->cr2);
 }
 
-/* With blocking by STI or MOV SS, VM entry wants a single step that is due to be pending (26.3.1.5). */
-static void store_rip(const struct abi_state *old, const struct abi_state *s)
+/* Of the interruptibility field the guest's shadows alone: blocking of NMIs would be the host's too. With a shadow, VM entry wants a single
+ * step that is due to be pending (26.3.1.5). */
+static void store_rip(const struct abi_state *s)
 {
+    u64 now = vmcs_read(VMCS_INTERRUPTIBILITY);
     STORE(VMCS_GUEST_RIP, rip) STORE(VMCS_GUEST_RSP, rsp) STORE(VMCS_GUEST_RFLAGS, rflags)
-    if (!(old->shadow | s->shadow))
+    if (!((now | s->shadow) & VMX_SHADOWS))
         return;
-    vmcs_write(VMCS_INTERRUPTIBILITY, (vmcs_read(VMCS_INTERRUPTIBILITY) & ~VMX_SHADOWS) | s->shadow);
-    if (s->shadow)
+    vmcs_write(VMCS_INTERRUPTIBILITY, (now & ~VMX_SHADOWS) | (s->shadow & VMX_SHADOWS));
+    if (s->shadow & VMX_SHADOWS)
         vmcs_write(VMCS_PENDING_DEBUG, s->rflags & RFLAGS_TF ? DEBUG_BS : 0);
 }
 
-static void store(struct vcpu *v, const struct abi_state *old, const struct abi_state *s, u32 groups)
+static void store(struct vcpu *v, const struct abi_state *s, u32 groups)
 {
     if (groups & ABI_STATE_RIP)
-        store_rip(old, s);
+        store_rip(s);
     for (u32 left = state_segments(groups), i; left; left &= left - 1) {
         i = (u32)__builtin_ctz(left);
         SEGMENT_FIELDS(STORE)
     }
     if (groups & ABI_STATE_CR)
-        store_control(v, old, s);
+        store_control(v, s);
     if (groups & ABI_STATE_SYSTEM) {
         SYSTEM_FIELDS(STORE)
     }
@@ -133,7 +125,7 @@ static void store(struct vcpu *v, const struct abi_state *old, const struct abi_
             vmx_msrs_load(v);
     }
     if (groups & ABI_STATE_DR) {
-        put(VMCS_GUEST_DR7, old->dr7, s->dr7);
+        vmcs_write(VMCS_GUEST_DR7, s->dr7);
         v->dr6 = s->dr6;
         memcpy(v->dr, s->dr, sizeof(v->dr));
         if (v->live)
@@ -141,28 +133,19 @@ static void store(struct vcpu *v, const struct abi_state *old, const struct abi_
     }
 }
 
-static bool pae_paging(const struct abi_state *s) { return s->cr0 & CR0_PG && s->cr4 & CR4_PAE && !(s->efer & EFER_LMA); }
-
-/* s may be the page shared with ring 3: what is looked at is a copy. */
-const char *vmx_state_set(struct vcpu *v, const struct abi_state *s, u32 groups)
+/* given may be the page shared with ring 3: what is looked at is a copy. */
+const char *vmx_state_set(struct vcpu *v, const struct abi_state *given, u32 groups)
 {
-    struct abi_state now, new;
-    const char *rule;
-    if (groups == ABI_STATE_RIP && v->cached & VMX_SEEN && vmx_moved(v, s))
+    struct abi_state s;
+    const char *refused;
+    if (groups == ABI_STATE_RIP && v->cached & VMX_SEEN && vmx_moved(v, given))
         return NULL;
-    vmx_state_get(v, &now, groups | GUEST_RULE_INPUTS);
-    new = now;
-    state_copy(&new, s, groups);
-    if ((now.rflags ^ new.rflags) & RFLAGS_VM)
-        groups |= ABI_STATE_CS | ABI_STATE_SEGS; /* other rules hold for them from here on */
-    rule = vmx_rule_broken(&new, groups);
-    /* With EPT, the PDPTEs come from the VMCS (26.3.2.4); ring 0 cannot read them from guest memory. A guest that turns PAE paging on
-     * does so by instructions of its own, which load them; only ring 3 could ask for it here. */
-    if (!rule && groups & ABI_STATE_CR && v->domain->emulate != EMULATE_ALL && pae_paging(&new) && (!pae_paging(&now) || now.cr3 != new.cr3))
-        rule = "PAE paging cannot be turned on from outside: ring 0 does not read the PDPTEs";
-    if (rule)
-        return rule;
-    store(v, &now, &new, groups);
-    v->cached = 0;
+    s = *given;
+    refused = state_refused(&s, groups);
+    if (refused)
+        return refused;
+    if (groups & ABI_STATE_RIP)
+        v->cached = 0;
+    store(v, &s, groups);
     return NULL;
 }

@@ -20,7 +20,7 @@ enum vmcs_field {
     VMCS_EPTP               = 0x201a,
     VMCS_GUEST_PHYSICAL     = 0x2400,
     VMCS_LINK               = 0x2800, VMCS_GUEST_DEBUGCTL     = 0x2802, VMCS_GUEST_PAT          = 0x2804,
-    VMCS_GUEST_EFER         = 0x2806, VMCS_GUEST_PDPTE0       = 0x280a, VMCS_GUEST_PDPTE3       = 0x2810,
+    VMCS_GUEST_EFER         = 0x2806,
     VMCS_HOST_PAT           = 0x2c00, VMCS_HOST_EFER          = 0x2c02,
     /* 32 bits: control, exit, guest, host */
     VMCS_PIN                = 0x4000, VMCS_PROC               = 0x4002, VMCS_EXCEPTIONS         = 0x4004,
@@ -80,10 +80,6 @@ enum { ENTRY_CTL_LOAD_DEBUG = BIT(2), ENTRY_CTL_IA32E = BIT(9), ENTRY_CTL_LOAD_P
 #define QUAL_FINAL        BIT(8)
 #define QUAL_MMIO(q)      ((q) >> 1 & (ABI_MMIO_WRITE | ABI_MMIO_FINAL)) /* asserted in exits.c */
 
-/* Interruption information: as v->event (kernel/hvm.h), 24.8.3, 24.9.2, 24.9.3. */
-#define HVM_EVENT_RESERVED 0x100u
-#define HVM_EVENT_OTHER   0x700u
-
 /* Pending debug exceptions and the qualification of a #DB exit, tables 24-4 and 27-1: laid out as DR6. */
 enum { DEBUG_BREAKPOINTS = 0xf, DEBUG_BD = BIT(13), DEBUG_BS = BIT(14) };
 
@@ -95,7 +91,7 @@ enum { VPID_SINGLE = 1, VPID_ALL, EPT_ALL = 2 }; /* types of INVVPID and INVEPT,
 /* Capability MSRs, appendix A. */
 enum {
     MSR_VMX_BASIC = 0x480, MSR_VMX_PIN, MSR_VMX_PROC, MSR_VMX_EXIT, MSR_VMX_ENTRY, MSR_VMX_MISC, MSR_VMX_CR0_FIXED0,
-    MSR_VMX_CR4_FIXED0 = 0x488, MSR_VMX_CR4_FIXED1, MSR_VMX_PROC2 = 0x48b, MSR_VMX_EPT_VPID,
+    MSR_VMX_CR4_FIXED0 = 0x488, MSR_VMX_PROC2 = 0x48b, MSR_VMX_EPT_VPID,
     MSR_VMX_TRUE = 0xc, /* 48Dh-490h: PIN to ENTRY without the default-1 bits, if BASIC[55] */
 };
 #define VMX_BASIC_TRUE    BIT(55)
@@ -107,8 +103,7 @@ enum {
 #define FEATURE_VMXON     BIT(2)
 
 /* Basic exit reasons that code names; exits.c has them all. */
-enum { REASON_CPUID = 10, REASON_IO = 30, REASON_FAILED_STATE = 33, REASON_EPT = 48, REASON_BASIC = 0xffff };
+enum { REASON_CPUID = 10, REASON_IO = 30, REASON_EPT = 48, REASON_BASIC = 0xffff };
 #define REASON_VMFAIL 35u /* no CPU gives it: there was no entry, and no exit */
-#define REASON_ENTRY_FAILED BIT(31)
 
 #endif

@@ -164,7 +164,7 @@ static void flush_stale(struct cpu *cpu)
 static const u16 zero_fields[] = {
     VMCS_PF_MASK, VMCS_PF_MATCH, VMCS_CR3_TARGETS, VMCS_EXIT_STORE_COUNT, VMCS_EXIT_LOAD_COUNT, VMCS_ENTRY_LOAD_COUNT, VMCS_ENTRY_EVENT,
     VMCS_TPR_THRESHOLD, VMCS_HOST_DS, VMCS_HOST_ES, VMCS_HOST_FS, VMCS_HOST_GS, VMCS_HOST_FS_BASE, VMCS_HOST_GS_BASE, VMCS_GUEST_DEBUGCTL,
-    VMCS_INTERRUPTIBILITY, VMCS_ACTIVITY, VMCS_PENDING_DEBUG, VMCS_GUEST_EFER, VMCS_CR0_SHADOW, VMCS_CR4_SHADOW,
+    VMCS_INTERRUPTIBILITY, VMCS_ACTIVITY, VMCS_PENDING_DEBUG,
 };
 
 static void write_controls(struct vcpu *v)
@@ -182,8 +182,6 @@ static void write_controls(struct vcpu *v)
     vmcs_write(VMCS_VIRTUAL_APIC, pool_phys(x->virtual_apic));
     vmcs_write(VMCS_EPTP, pool_phys(v->domain->nested_root) | c->eptp);
     vmcs_write(VMCS_LINK, ~0ull);
-    vmcs_write(VMCS_GUEST_CR0, c->cr0_fixed); /* what the state after reset may not differ in */
-    vmcs_write(VMCS_GUEST_CR4, c->cr4_fixed);
     vmcs_write(VMCS_CR0_MASK, ~c->cr0_guest);
     vmcs_write(VMCS_CR4_MASK, ~c->cr4_guest);
     if (x->vpid)
@@ -222,7 +220,7 @@ static void write_host_cpu(struct cpu *cpu)
 static void vmx_vcpu_init(struct vcpu *v)
 {
     struct vcpu *loaded = this_cpu()->loaded;
-    struct abi_state s;
+    static const struct abi_state zero;
     u64 pa = pool_phys(v->hvm);
     __atomic_add_fetch(&generation, 1, __ATOMIC_SEQ_CST);
     if (vmx_config.proc2 & PROC2_VPID)
@@ -234,8 +232,7 @@ static void vmx_vcpu_init(struct vcpu *v)
         vmcs_write(zero_fields[i], 0);
     write_controls(v);
     write_host(v);
-    state_reset(&s);
-    vmx_state_set(v, &s, ABI_STATE_ALL);
+    vmx_state_set(v, &zero, ABI_STATE_ALL);
     vmcs_clear(&pa);
     if (loaded) {
         pa = pool_phys(loaded->hvm);

@@ -1,4 +1,4 @@
-/* What the files of vmx/ share: the vendor's part of a vcpu, the controls in use, the rules of VM entry. */
+/* What the files of vmx/ share: the vendor's part of a vcpu, the controls in use, the short ways. */
 #ifndef VMX_VMX_H
 #define VMX_VMX_H
 
@@ -104,10 +104,6 @@ static inline bool vmx_moved(struct vcpu *v, const struct abi_state *s)
     v->cached = 0;
     return true;
 }
-
-/* entrycheck.c */
-const char *vmx_rule_broken(const struct abi_state *s, u32 groups);   /* as guest_rule_broken(), with what only VMX checks */
-const char *entry_failure(struct vcpu *v, u32 reason); /* why the last VM entry failed; reason: exit reason or REASON_VMFAIL */
 
 /* exits.c: fills v->exit from the exit that just happened, but for port I/O. */
 void vmx_decode(struct vcpu *v, u32 reason);

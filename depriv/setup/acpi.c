@@ -84,7 +84,7 @@ enum { FADT_DSDT = 40, FADT_PM1A_CNT = 64, FADT_X_DSDT = 140 }; /* offsets */
 enum { AML_PACKAGE = 0x12, AML_BYTE = 0x0a, SLP_TYP_MASK = 7 };
 
 /* \_S5_ is Package () { SLP_TYPa, ... }; the first element is a byte constant, Zero or One. A short look, not an AML interpreter. */
-static void s5_find(const struct header *dsdt)
+static void s5_find(struct setup *s, const struct header *dsdt)
 {
     const u8 *b = (const u8 *)dsdt;
     for (u32 i = sizeof(*dsdt); i + 12 < dsdt->length; i++) {
@@ -93,22 +93,22 @@ static void s5_find(const struct header *dsdt)
             continue;
         at += 1 + (b[at + 1] >> 6) + 1 + 1; /* package length bytes, element count */
         if (at + 1 < dsdt->length)
-            plan.slp_typ_s5 = (b[at] == AML_BYTE ? b[at + 1] : b[at]) & SLP_TYP_MASK;
+            s->slp_typ_s5 = (b[at] == AML_BYTE ? b[at + 1] : b[at]) & SLP_TYP_MASK;
         return;
     }
 }
 
-static void fadt_parse(const struct header *h)
+static void fadt_parse(struct setup *s, const struct header *h)
 {
     const u8 *bytes = (const u8 *)h;
     const struct header *dsdt;
     u64 x_dsdt = h->length >= FADT_X_DSDT + 8 ? field(bytes + FADT_X_DSDT, 8) : 0;
     if (h->length < FADT_PM1A_CNT + 4)
         return;
-    plan.pm1a_cnt = (u16)field(bytes + FADT_PM1A_CNT, 4);
+    s->pm1a_cnt = (u16)field(bytes + FADT_PM1A_CNT, 4);
     dsdt = table(x_dsdt ? x_dsdt : field(bytes + FADT_DSDT, 4));
     if (dsdt && is(dsdt, "DSDT"))
-        s5_find(dsdt);
+        s5_find(s, dsdt);
 }
 
 /* ---- RSDP, RSDT, XSDT --------------------------------------------------------------------------------------------------------- */
@@ -127,31 +127,24 @@ static const u8 *rsdp_search(void)
     return NULL;
 }
 
-static void root_parse(const struct header *root, u32 entry)
+static void root_parse(struct setup *s, const struct header *root, u32 entry)
 {
     for (u32 at = sizeof(*root); at + entry <= root->length; at += entry) {
         const struct header *h = table(field((const u8 *)root + at, entry));
         if (h && is(h, "APIC"))
             madt_parse(h);
         else if (h && is(h, "FACP"))
-            fadt_parse(h);
+            fadt_parse(s, h);
     }
 }
 
-static u32 own_apic_id(void)
-{
-    u32 a = 1, b, c, d;
-    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
-    return b >> 24;
-}
-
 /* The RSDP is the boot loader's, or searched for in the BIOS area (also when that is none). */
-void acpi_parse(const struct setup *s)
+void acpi_parse(struct setup *s)
 {
     const struct header *root = NULL;
     const u8 *rsdp = s->has_rsdp && is_rsdp(s->rsdp) ? s->rsdp : rsdp_search();
     bool xsdt;
-    plan.slp_typ_s5 = 0xffff;
+    s->slp_typ_s5 = 0xffff;
     plan.lapic = LAPIC_DEFAULT;
     for (u32 i = 0; i < ARRAY_SIZE(plan.irq); i++)
         plan.irq[i].gsi = i;
@@ -159,10 +152,10 @@ void acpi_parse(const struct setup *s)
     if (rsdp)
         root = table(xsdt ? field(rsdp + 24, 8) : field(rsdp + 16, 4));
     if (root && is(root, xsdt ? "XSDT" : "RSDT"))
-        root_parse(root, xsdt ? 8 : 4);
+        root_parse(s, root, xsdt ? 8 : 4);
     if (!plan.cpu_count) {
         plan.no_madt = 1;
         plan.cpu_count = 1;
-        plan.cpu_apic_id[0] = own_apic_id();
+        plan.cpu_apic_id[0] = cpuid(1, 0).ebx >> 24;
     }
 }

@@ -23,13 +23,13 @@ struct word_row {
 
 static const struct word_row option_words[] = {
     { "log", "com1 com2", 1, 0, FIELD(abi_plan, log_port) },
-    { "end", "poweroff halt reboot isa-debug bochs", ABI_END_POWEROFF, 0, FIELD(abi_plan, end) },
     { "cpus", NULL, 1, ABI_CPUS_MAX, FIELD(abi_plan, cpus) },
     { "pool", NULL, 4, 256, FIELD(abi_plan, pool) },
     { "depriv.quanta", NULL, 1, 1000000, FIELD(abi_plan, quanta) },
     { "aspace", "shared isolated", ABI_ASPACE_SHARED, 0, FIELD(abi_plan, aspace) },
 };
-#define OPTIONS_FIRST 2u /* log and end */
+#define OPTIONS_FIRST 1u /* log */
+static const struct word_row end_word[] = { { "end", "poweroff halt reboot isa-debug bochs", END_POWEROFF, 0, FIELD(setup, end) } };
 
 static const struct word_row role_word[] = { { "role", "image initrd module component", ROLE_IMAGE, 0, FIELD(module_words, role) } };
 static const struct word_row image_words[] = { /* of a domain, and, on the command line, of those that do not say */
@@ -91,20 +91,20 @@ static bool word_take(const char *word, const struct word_row *rows, u32 count, 
 }
 
 /* Takes the words that the first `rows` rows know, and with `defaults` all: those that are left must be of an image. */
-static void options_words(const struct setup *s, u32 rows, struct module_words *defaults)
+static void options_words(struct setup *s, u32 rows, struct module_words *defaults)
 {
     char line[SETUP_LINE_MAX], *at = line, *word;
     str_copy(line, s->line, sizeof(line));
     while ((word = next_word(&at, line)) != NULL) {
         if (str_equal(word, "quiet"))
             plan.quiet = true;
-        else if (!word_take(word, option_words, rows, &plan) && defaults &&
+        else if (!word_take(word, option_words, rows, &plan) && !word_take(word, end_word, 1, s) && defaults &&
                  !word_take(word, image_words, ARRAY_SIZE(image_words), defaults))
             stop("unknown option %s: log= end= cpus= pool= depriv.quanta= aspace= quiet, and mem= vcpus= cpu= depriv= emulate= guestmem= are known", word);
     }
 }
 
-void options_first(const struct setup *s)
+void options_first(struct setup *s)
 {
     options_words(s, OPTIONS_FIRST, NULL);
 }
@@ -144,15 +144,15 @@ static void module_line(char *line, struct module_words *m)
 /* The domain's loader gets the lines as they are. */
 static void add_module(struct abi_domain *c, const struct setup_module *b)
 {
-    u32 n = c->modules, used = n ? c->module[n - 1].line + (u32)strlen(c->strings + c->module[n - 1].line) + 1 : 0;
+    u32 n = c->modules, used = n ? c->info.module[n - 1].line + (u32)strlen(c->info.strings + c->info.module[n - 1].line) + 1 : 0;
     if (n == ABI_MODULES_MAX)
         stop("domain=%s: more than %u modules", c->name, ABI_MODULES_MAX);
     c->modules++;
     c->range[n] = (struct abi_range){ b->start, b->end };
-    c->too_long |= used + strlen(b->line) >= sizeof(c->strings);
-    c->module[n] = (struct abi_module){ .size = b->end - b->start, .line = c->too_long ? 0 : used };
+    c->too_long |= used + strlen(b->line) >= sizeof(c->info.strings);
+    c->info.module[n] = (struct abi_module){ .size = b->end - b->start, .line = c->too_long ? 0 : used };
     if (!c->too_long)
-        str_copy(c->strings + used, b->line, sizeof(c->strings) - used);
+        str_copy(c->info.strings + used, b->line, sizeof(c->info.strings) - used);
 }
 
 static void add_image(const struct module_words *m, const struct setup_module *b)
@@ -205,7 +205,7 @@ static void modules_pass(const struct setup *s, const struct module_words *defau
     }
 }
 
-void options_parse(const struct setup *s)
+void options_parse(struct setup *s)
 {
     struct module_words defaults = { .config = { .mem = 256, .vcpus = 1, .cpu = ~0u, .depriv = 3 } };
     options_words(s, ARRAY_SIZE(option_words), &defaults);

@@ -5,7 +5,7 @@
 enum { LOW_START = 0x1000, LOW_END = 0x9f000, LOW_PAGE = 0x1000 };
 enum { FONT_COLUMNS = 8, FONT_ROWS = 16, TEXT_CELL = 2 }; /* kernel/font.asm; bytes of a letter in text mode */
 enum { WIDE_SCREEN = 1920, PIXELS_MAX = 8192 };           /* from here on dots have twice the size; across and down */
-enum { CPUID_EXTENDED = 0x80000001, EDX_GIB_PAGES = 1 << 26 };
+#define EDX_GIB_PAGES (1u << 26)
 
 void setup_main(u32 magic, u64 info) __attribute__((noreturn));
 
@@ -39,9 +39,8 @@ void str_copy(char *to, const char *from, size_t size)
 /* The boot tables have 2 MiB pages up to 4 GiB, and above pages of 1 GiB, which not every CPU knows. */
 const u8 *physical(u64 pa, u64 bytes)
 {
-    u32 a = CPUID_EXTENDED, b, c, d;
-    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
-    return pa + bytes >= pa && pa + bytes <= (d & EDX_GIB_PAGES ? ABI_PLAN_BASE : 4 * GIB) ? (const u8 *)pa : NULL;
+    u32 edx = cpuid(CPUID_EXTENDED + 1, 0).edx;
+    return pa + bytes >= pa && pa + bytes <= (edx & EDX_GIB_PAGES ? ABI_PLAN_BASE : 4 * GIB) ? (const u8 *)pa : NULL;
 }
 
 /* The last usable page below 640 KiB: what the boot loader left is mostly at the other end. */
@@ -71,6 +70,55 @@ static void screen_measure(const struct setup *s)
     plan.screen.line = dot ? s->screen.pitch * FONT_ROWS * dot : s->screen.pitch;
 }
 
+/* What the information pages say of the machine and of the domain's line. */
+static void infos_fill(const struct setup *s)
+{
+    for (struct abi_domain *c = plan.domain; c < plan.domain + plan.domains; c++) {
+        struct abi_info *info = &c->info;
+        info->magic = ABI_INFO_MAGIC;
+        info->version = ABI_VERSION;
+        info->vcpus = c->vcpus;
+        info->modules = c->modules;
+        info->cpu = (plan.cpu.vmx ? ABI_CALL_BY_SYSENTER : 0) | (c->depriv == 0 ? ABI_CALL_DIRECT : 0);
+        info->guestmem = c->guestmem;
+        info->ram_low = min_u64(c->mem, ABI_LOW_MAX);
+        info->ram_high = c->mem - info->ram_low;
+        info->tsc_khz = plan.cpu.tsc_khz;
+        info->boot_tsc = s->clock_tsc;
+        memcpy(info->clock, s->clock, sizeof(info->clock));
+    }
+}
+
+enum { BOCHS_SHUTDOWN = 0x8900, ISA_DEBUG_EXIT = 0xf4, KEYBOARD = 0x64, RESET_CONTROL = 0xcf9 }; /* ports */
+enum { ISA_SUCCESS = 0x10, ISA_FAILURE = 0x11, KEYBOARD_RESET = 0xfe, RESET_FULL = 0x6, PM1_SLP_EN = 0x2000, PM1_SLP_TYP = 10 };
+enum { FAILURE = 1, SUCCESS, ALWAYS };  /* abi_plan.end.when */
+
+static void end_write(u32 n, u32 when, u32 port, u32 value, u32 bytes)
+{
+    plan.end[n].port = (u16)port;
+    plan.end[n].value = (u16)value;
+    plan.end[n].bytes = (u8)bytes;
+    plan.end[n].when = (u8)when;
+}
+
+/* What ring 0 writes to end the machine: [0] ACPI's way, when it is known. */
+static void ends_make(const struct setup *s)
+{
+    static const char word[] = "Shutdown"; /* understood by Bochs */
+    if (s->end == END_POWEROFF && s->pm1a_cnt && s->slp_typ_s5 != 0xffff)
+        end_write(0, SUCCESS, s->pm1a_cnt, s->slp_typ_s5 << PM1_SLP_TYP | PM1_SLP_EN, 2);
+    for (u32 i = 0; i < sizeof(word) - 1 && (s->end == END_BOCHS || s->end == END_POWEROFF); i++)
+        end_write(1 + i, s->end == END_BOCHS ? ALWAYS : SUCCESS, BOCHS_SHUTDOWN, word[i], 1);
+    if (s->end == END_ISA_DEBUG) {
+        end_write(0, SUCCESS, ISA_DEBUG_EXIT, ISA_SUCCESS, 1);
+        end_write(1, FAILURE, ISA_DEBUG_EXIT, ISA_FAILURE, 1);
+    }
+    if (s->end == END_REBOOT) {
+        end_write(0, ALWAYS, RESET_CONTROL, RESET_FULL, 1);
+        end_write(1, ALWAYS, KEYBOARD, KEYBOARD_RESET, 1);
+    }
+}
+
 void setup_main(u32 magic, u64 info)
 {
     struct setup s = { .line = "" };
@@ -79,10 +127,14 @@ void setup_main(u32 magic, u64 info)
     boot_parse(&s, magic, info);
     screen_measure(&s);
     options_first(&s);
+    ends_make(&s); /* what follows may stop */
     options_parse(&s);
+    cpu_describe();
     find_trampoline();
     acpi_parse(&s);
-    time_measure();
+    ends_make(&s);
+    time_measure(&s);
+    infos_fill(&s);
     plan.done = ABI_PLAN_DONE;
     leave();
 }

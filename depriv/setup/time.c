@@ -58,7 +58,7 @@ static u8 cmos(u8 index)
 }
 
 /* What tells time and date, until it is the same twice outside an update (MC146818 data sheet, "update cycle"). The domains' devices make sense of it. */
-static void clock_read(void)
+static void clock_read(struct setup *s)
 {
     static const u8 from[ABI_CLOCK_BYTES] = ABI_CLOCK_REGISTERS;
     u8 before[ABI_CLOCK_BYTES] = { 0 };
@@ -66,18 +66,18 @@ static void clock_read(void)
         if (cmos(CMOS_A) & CMOS_A_UPDATE)
             continue;
         for (u32 k = 0; k < ABI_CLOCK_BYTES; k++)
-            plan.clock[k] = cmos(from[k]);
-        if (!memcmp(plan.clock, before, sizeof(before)))
+            s->clock[k] = cmos(from[k]);
+        if (!memcmp(s->clock, before, sizeof(before)))
             break;
-        memcpy(before, plan.clock, sizeof(before));
+        memcpy(before, s->clock, sizeof(before));
     }
-    plan.clock_tsc = rdtsc();
+    s->clock_tsc = rdtsc();
 }
 
-void time_measure(void)
+void time_measure(struct setup *s)
 {
-    plan.tsc_khz = measure_tsc_khz();
-    if (plan.tsc_khz < 1000)
-        stop("the TSC runs at %lu kHz by the 8254 timer: no usable clock", plan.tsc_khz);
-    clock_read();
+    plan.cpu.tsc_khz = measure_tsc_khz();
+    if (plan.cpu.tsc_khz < 1000)
+        stop("the TSC runs at %lu kHz by the 8254 timer: no usable clock", plan.cpu.tsc_khz);
+    clock_read(s);
 }

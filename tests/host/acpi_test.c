@@ -164,6 +164,7 @@ static void parse(bool has_rsdp)
 {
     memset(&plan, 0, sizeof(plan));
     boot.has_rsdp = has_rsdp;
+    boot.pm1a_cnt = 0;
     acpi_parse(&boot);
 }
 
@@ -189,8 +190,8 @@ static void test_good(void **state)
     assert_int_equal(plan.irq[0].flags, 0x0d);
     assert_int_equal(plan.irq[1].gsi, 1);
     assert_int_equal(plan.irq[15].gsi, 15);
-    assert_int_equal(plan.pm1a_cnt, 0x604);
-    assert_int_equal(plan.slp_typ_s5, 5);
+    assert_int_equal(boot.pm1a_cnt, 0x604);
+    assert_int_equal(boot.slp_typ_s5, 5);
 }
 
 /* Which of the two root tables is taken; both lead to the MADT unless one is damaged. */
@@ -292,7 +293,7 @@ static void test_madt(void **state)
         put(piece_at(MADT, &n) + 4, lengths[i], 4);
         parse(true);
         expect_madt(false);
-        assert_int_equal(plan.pm1a_cnt, 0x604); /* the others count */
+        assert_int_equal(boot.pm1a_cnt, 0x604); /* the others count */
     }
     make_all();
     m = piece_at(MADT, &n);
@@ -386,19 +387,19 @@ static void test_fadt(void **state)
             put(table + 64, 0x604, 4);
         finish(FADT);
         parse(true);
-        assert_int_equal(plan.pm1a_cnt, bytes >= 68 ? 0x604 : 0);
-        assert_int_equal(plan.slp_typ_s5, bytes >= 68 ? 5 : 0xffff);
+        assert_int_equal(boot.pm1a_cnt, bytes >= 68 ? 0x604 : 0);
+        assert_int_equal(boot.slp_typ_s5, bytes >= 68 ? 5 : 0xffff);
     }
     run_fadt(148, XDSDT);
-    assert_int_equal(plan.slp_typ_s5, 6);
+    assert_int_equal(boot.slp_typ_s5, 6);
     run_fadt(148, 0);
-    assert_int_equal(plan.slp_typ_s5, 5);
+    assert_int_equal(boot.slp_typ_s5, 5);
     run_fadt(148, 0xffffffffffffffffull); /* nothing there */
-    assert_int_equal(plan.slp_typ_s5, 0xffff);
+    assert_int_equal(boot.slp_typ_s5, 0xffff);
     run_fadt(148, MADT);
-    assert_int_equal(plan.slp_typ_s5, 0xffff);
+    assert_int_equal(boot.slp_typ_s5, 0xffff);
     run_fadt(148, XSDT); /* a table, not a DSDT */
-    assert_int_equal(plan.slp_typ_s5, 0xffff);
+    assert_int_equal(boot.slp_typ_s5, 0xffff);
 }
 
 static void run_dsdt(const u8 *aml, u32 n)
@@ -423,17 +424,17 @@ static void test_s5(void **state)
 
     (void)state;
     run_dsdt(one, sizeof(one));
-    assert_int_equal(plan.slp_typ_s5, 1);
+    assert_int_equal(boot.slp_typ_s5, 1);
     run_dsdt(wide, sizeof(wide));
-    assert_int_equal(plan.slp_typ_s5, 7);
+    assert_int_equal(boot.slp_typ_s5, 7);
     run_dsdt(second, sizeof(second));
-    assert_int_equal(plan.slp_typ_s5, 3);
+    assert_int_equal(boot.slp_typ_s5, 3);
     run_dsdt(large, sizeof(large));
-    assert_int_equal(plan.slp_typ_s5, 6); /* three bits: the rest would reach SLP_EN and beyond */
+    assert_int_equal(boot.slp_typ_s5, 6); /* three bits: the rest would reach SLP_EN and beyond */
     for (u32 n = 0; n < sizeof(longest); n++) /* cut off at each byte */
         run_dsdt(longest, n);
     run_dsdt(longest, sizeof(longest));
-    assert_int_equal(plan.slp_typ_s5, 2);
+    assert_int_equal(boot.slp_typ_s5, 2);
 }
 
 /* Random damage, with the checksums made right again: never a read beyond a table. */

@@ -30,7 +30,7 @@ extern u8 entry_text[], entry_text_end[], entry_data[], entry_data_end[];
 
 /* The kernel around them. */
 struct cpu cpus[CPUS_MAX];
-struct cpu_features features = { .isolated = true, .vmx = true };
+struct abi_cpu features = { .isolated = true, .vmx = true };
 struct abi_plan plan;
 struct frame_map pool_pages, guest_frames;
 u64 pool_start, pool_end = POOL_BYTES, counts[COUNTS];
@@ -88,7 +88,7 @@ static int audit(void)
     said[0] = 0;
     if (setjmp(back))
         return -1;
-    return (int)paging_audit_user(root, AUDIT_ENTRY | PTE_U);
+    return (int)paging_audit(root, AUDIT_ENTRY);
 }
 
 static void passes_the_trampoline(void **state)

@@ -57,8 +57,8 @@ static void refuse(const char *line, const char *const *modules, const char *tex
 static void test_options(void **state)
 {
     static const struct { const char *word; u32 end; } ends[] = {
-        { "end=poweroff", ABI_END_POWEROFF }, { "end=halt", ABI_END_HALT }, { "end=reboot", ABI_END_REBOOT },
-        { "end=isa-debug", ABI_END_ISA_DEBUG }, { "end=bochs", ABI_END_BOCHS } };
+        { "end=poweroff", END_POWEROFF }, { "end=halt", END_HALT }, { "end=reboot", END_REBOOT },
+        { "end=isa-debug", END_ISA_DEBUG }, { "end=bochs", END_BOCHS } };
 
     (void)state;
     accept("", LINES(FLAT));
@@ -66,7 +66,7 @@ static void test_options(void **state)
     assert_int_equal(plan.cpus, 0);
     assert_int_equal(plan.aspace, ABI_ASPACE_DEFAULT);
     assert_int_equal(plan.pool, 0);
-    assert_int_equal(plan.end, ABI_END_POWEROFF);
+    assert_int_equal(boot.end, END_POWEROFF);
     assert_false(plan.quiet);
     accept(" \tquiet  cpus=64 aspace=isolated pool=256\tlog=com2 ", LINES(FLAT));
     assert_int_equal(plan.aspace, ABI_ASPACE_ISOLATED);
@@ -85,7 +85,7 @@ static void test_options(void **state)
     assert_int_equal(plan.domain[1].depriv, 0);
     for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
         accept(ends[i].word, LINES(FLAT));
-        assert_int_equal(plan.end, ends[i].end);
+        assert_int_equal(boot.end, ends[i].end);
     }
 }
 
@@ -125,7 +125,7 @@ static void test_option_refusals(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         refuse(rows[i].line, LINES(FLAT), rows[i].text);
     refuse("bogus end=bochs log=com2", LINES(FLAT), "unknown option bogus:");
-    assert_int_equal(plan.end, ABI_END_BOCHS);
+    assert_int_equal(boot.end, END_BOCHS);
     assert_int_equal(plan.log_port, 2);
 }
 
@@ -142,7 +142,7 @@ static void test_module_words(void **state)
     assert_int_equal(c->cpu, ~0u);
     assert_int_equal(c->modules, 1);
     assert_int_equal(c->range[0].start, MODULE_PAGES * PAGE_SIZE);
-    assert_int_equal(c->module[0].size, 100);
+    assert_int_equal(c->info.module[0].size, 100);
     accept("", LINES("/x.bin role=image mem=3 bits=16 load=0x8000 cpu=63 vcpus=1 kind=flat domain=0123456789012345678901234567890"));
     assert_int_equal(strlen(c->name), ABI_NAME_BYTES - 1);
     assert_int_equal(c->mem, 4 * MIB); /* rounded up */
@@ -155,7 +155,7 @@ static void test_module_words(void **state)
 /* As the domain sees it, in the strings of its information page. */
 static const char *line_of(const struct abi_domain *c, u32 module)
 {
-    return c->strings + c->module[module].line;
+    return c->info.strings + c->info.module[module].line;
 }
 
 static void test_lines(void **state)
@@ -187,7 +187,7 @@ static void test_attached(void **state)
     assert_int_equal(c[0].range[1].start, boot.module[1].start);
     assert_int_equal(c[0].range[2].start, boot.module[3].start);
     assert_int_equal(c[0].range[3].start, boot.module[6].start);
-    assert_int_equal(c[0].module[3].size, 106);
+    assert_int_equal(c[0].info.module[3].size, 106);
     assert_string_equal(line_of(c, 3), "domain=a role=module -- m2");
     assert_int_equal(c[0].component.end, 0);
     assert_string_equal(c[1].name, "b");
@@ -278,7 +278,7 @@ static void test_limits(void **state)
     assert_string_equal(line_of(plan.domain, 1), "domain=a role=module");
     accept("", LINES(longest, second));
     assert_false(plan.domain[0].too_long);
-    assert_int_equal(line_of(plan.domain, 1) + strlen(second) + 1 - plan.domain[0].strings, ABI_STRINGS_BYTES);
+    assert_int_equal(line_of(plan.domain, 1) + strlen(second) + 1 - plan.domain[0].info.strings, ABI_STRINGS_BYTES);
     accept("", LINES(longest, second, "domain=a role=module", longest_module));
     assert_true(plan.domain[0].too_long);
     assert_int_equal(plan.domain[0].modules, 4);

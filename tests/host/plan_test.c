@@ -16,7 +16,6 @@
 
 struct abi_plan plan;
 struct cpu cpus[CPUS_MAX];
-struct cpu_features features;
 u8 setup_main[1];
 static jmp_buf back;
 static char said[400];
@@ -46,7 +45,8 @@ static const char *take(void)
 static struct abi_domain *good(void)
 {
     static const struct abi_domain c = { .name = "a", .mem = 2 * MIB, .vcpus = 1, .depriv = 3, .modules = 1, .range = { { 0x200000, 0x200001 } } };
-    plan = (struct abi_plan){ .done = ABI_PLAN_DONE, .log_port = 1, .cpu_count = 1, .lapic = 0xfee00000, .tsc_khz = 5000, .domains = 1, .domain = { c } };
+    plan = (struct abi_plan){ .done = ABI_PLAN_DONE, .log_port = 1, .cpu_count = 1, .lapic = 0xfee00000,
+                              .cpu = { .physical_bits = 40, .tsc_khz = 5000 }, .domains = 1, .domain = { c } };
     return plan.domain;
 }
 
@@ -70,6 +70,9 @@ static void test_good(void **state)
     plan.cpu_count = ABI_CPUS_MAX;
     plan.ioapics = ARRAY_SIZE(plan.ioapic);
     plan.pool = 256;
+    plan.cpu.physical_bits = 52;
+    plan.cpu.xcr0_all = 0x2e7;
+    memset(plan.cpu.brand, 0xff, sizeof(plan.cpu.brand));
     plan.trampoline = 0x9e000;
     plan.lapic = DEVICE_BYTES - PAGE_SIZE;
     assert_string_equal(take(), "");
@@ -77,6 +80,7 @@ static void test_good(void **state)
     memset(plan.loader, 'x', sizeof(plan.loader));
     assert_string_equal(take(), "");
     assert_int_equal(strlen(d[ABI_DOMAINS_MAX - 1].name), ABI_NAME_BYTES - 1);
+    assert_int_equal(features.brand[sizeof(features.brand) - 1], 0);
     assert_int_equal(strlen(plan.loader), sizeof(plan.loader) - 1);
 }
 
@@ -114,6 +118,8 @@ static void test_bad(void **state)
     BAD(plan.lapic = DEVICE_BYTES);
     BAD(plan.trampoline = 0x100000);
     BAD(plan.trampoline = 0x9e001);
+    BAD(plan.cpu.physical_bits = 53);
+    BAD(plan.cpu.xcr0_all = BIT(18)); /* its state would not fit in struct vcpu */
     BAD(d->modules = ABI_MODULES_MAX + 1);
     BAD(d->modules = ~0u);
     BAD(d->range[0].start = 0x200002; d->range[0].end = 0x200001);

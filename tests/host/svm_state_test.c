@@ -1,9 +1,9 @@
-/* Guest state in and out of a VMCB: every rule refuses by its name and changes nothing, what is legal comes back as it was given.
+/* Guest state in and out of a VMCB: what ring 0 depends on is refused and changes nothing, all else comes back as it was given.
  *
  * gcc -std=gnu11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=all -I. -o svm_state_test \
- *     tests/host/svm_state_test.c svm/state.c svm/entrycheck.c svm/exits.c kernel/gueststate.c -lcmocka
+ *     tests/host/svm_state_test.c svm/state.c svm/exits.c kernel/gueststate.c -lcmocka
  */
-// sources: svm/state.c svm/entrycheck.c svm/exits.c kernel/gueststate.c
+// sources: svm/state.c svm/exits.c kernel/gueststate.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +14,7 @@
 #include "kernel/policy.h"
 #include "svm/svm.h"
 
-struct cpu_features features = { .physical_bits = 40 };
+struct abi_cpu features = { .physical_bits = 40 };
 struct svm_features svm_features = { .asids = 16 };
 static struct vmcb vmcb;
 static struct domain domain;
@@ -78,7 +78,6 @@ static void test_round_trip(void **state)
     assert_true(vmcb.save.efer & EFER_SVME);
     assert_int_equal(vmcb.save.cs.attrib, 0xa9b);
     assert_int_equal(vmcb.save.ldtr.attrib & VMCB_SEG_P, 0);
-    assert_string_equal(svm_entry_broken(&vcpu), "none that is known by name");
 }
 
 /* One group in, no other group touched; the others' memory in the caller's struct is left alone on the way out. */
@@ -111,53 +110,31 @@ static void refused(struct abi_state s, u32 groups, const char *text)
 
 #define BROKEN(group, text, ...) do { struct abi_state s = long_mode(); __VA_ARGS__; refused(s, ABI_STATE_##group, text); } while (0)
 
-static void test_control_rules(void **state)
+/* What ring 0 would load itself, and what the guest is not offered; VMRUN looks at the rest. */
+static void test_refused(void **state)
 {
     (void)state;
-    BROKEN(ALL, "EFER: reserved bits and SVME", s.efer |= EFER_SVME);
-    BROKEN(ALL, "EFER: reserved", s.efer |= BIT(1));
-    BROKEN(ALL, "EFER.LMA", s.efer &= ~EFER_LMA);
-    BROKEN(ALL, "EFER.LMA", s.efer &= ~EFER_LME);
-    BROKEN(ALL, "CR0.NW", s.cr0 |= CR0_NW);
-    BROKEN(ALL, "CR0: bits 63:32", s.cr0 |= BIT(32));
-    BROKEN(ALL, "CR0.PG", s.cr0 &= ~CR0_PE);
-    BROKEN(ALL, "CR3", s.cr3 |= BIT(40));
-    BROKEN(ALL, "CR4: a bit", s.cr4 |= CR4_VMXE);
-    BROKEN(ALL, "CR4: a bit", s.cr4 |= BIT(40));
-    BROKEN(ALL, "CR4.PAE", s.cr4 &= ~CR4_PAE);
-    BROKEN(ALL, "CR4.PCIDE", s.cr4 |= CR4_PCIDE; s.cr0 &= ~CR0_PG; s.efer &= ~EFER_LMA);
-    BROKEN(ALL, "DR6", s.dr6 |= BIT(32));
-    BROKEN(ALL, "DR7", s.dr7 |= BIT(63));
-    BROKEN(ALL, "CS: D/B must be 0", s.seg[ABI_CS].attr |= BIT(14));
-    BROKEN(CS, "CS: D/B must be 0", s.seg[ABI_CS].attr |= BIT(14)); /* against the CR0 and EFER that are there */
-    BROKEN(CR, "EFER.LMA", s.cr0 &= ~CR0_PG);
-}
-
-static void test_address_rules(void **state)
-{
-    (void)state;
-    BROKEN(ALL, "RIP", s.rip = 0x800000000000);
-    BROKEN(RIP, "RIP", s.rip = 0x800000000000);
-    BROKEN(CS, "RIP", s.seg[ABI_CS].attr = ATTR_CODE32); /* the RIP that is there is above 4 GiB */
-    BROKEN(ALL, "RFLAGS: bit 1", s.rflags = 0);
-    BROKEN(ALL, "RFLAGS: bit 1", s.rflags |= BIT(15));
-    BROKEN(ALL, "RFLAGS: bit 1", s.rflags |= BIT(63));
-    BROKEN(ALL, "RFLAGS.VM", s.rflags |= RFLAGS_VM);
-    BROKEN(ALL, "interruptibility", s.shadow = 4);
-    BROKEN(ALL, "CS: must be usable", s.seg[ABI_CS].attr |= ABI_SEG_UNUSABLE);
-    BROKEN(ALL, "CS, SS: base", s.seg[ABI_SS].base = BIT(32));
-    BROKEN(ALL, "DS, ES: base", s.seg[ABI_ES].base = BIT(32));
-    BROKEN(ALL, "FS, GS: base", s.seg[ABI_GS].base = BIT(47));
-    BROKEN(ALL, "LDTR, TR: base", s.seg[ABI_TR].base = BIT(63));
-    BROKEN(ALL, "GDTR, IDTR: base", s.idtr.base = BIT(47));
-    BROKEN(ALL, "GDTR, IDTR: limit", s.gdtr.limit = 0x10000);
-    BROKEN(ALL, "SYSENTER_ESP", s.sysenter_eip = BIT(47));
+    BROKEN(ALL, "EFER: a bit", s.efer |= EFER_SVME);
+    BROKEN(CR, "EFER: a bit", s.efer |= BIT(1));
+    BROKEN(ALL, "CR4, EFER: a bit", s.cr4 |= CR4_VMXE);
+    BROKEN(CR, "CR4, EFER: a bit", s.cr4 |= BIT(40));
+    BROKEN(DR, "DR6", s.dr6 |= BIT(32));
     BROKEN(ALL, "LSTAR", s.lstar = BIT(47));
-    BROKEN(SYSCALL, "LSTAR", s.cstar = BIT(63));
+    BROKEN(SYSCALL, "CSTAR", s.cstar = BIT(63));
     BROKEN(ALL, "KERNEL_GS_BASE", s.kernel_gs_base = BIT(47));
     BROKEN(ALL, "FMASK", s.fmask = BIT(32));
-    BROKEN(ALL, "segments: reserved", s.seg[ABI_DS].attr |= BIT(8));
-    BROKEN(ALL, "segments: reserved", s.seg[ABI_DS].attr |= BIT(31));
+}
+
+/* EFER.SVME is set whatever ring 3 says, and of the shadow word no bit but the shadow. */
+static void test_host_bits(void **state)
+{
+    struct abi_state s = long_mode();
+    (void)state;
+    s.efer = 0;
+    s.shadow = ~0ull;
+    assert_null(svm_state_set(&vcpu, &s, ABI_STATE_CR | ABI_STATE_RIP));
+    assert_int_equal(vmcb.save.efer, EFER_SVME);
+    assert_int_equal(vmcb.int_shadow, VMCB_SHADOW);
 }
 
 /* Loaded, DR0 to DR3 are in the registers of the CPU. */
@@ -174,18 +151,6 @@ static void test_live_debug(void **state)
     assert_int_equal(cpu_dr[2], 0x9abc);
     assert_int_equal(vmcb.save.star, s.star);
     vcpu.live = false;
-}
-
-/* 57-bit addresses are canonical only with CR4.LA57. */
-static void test_la57(void **state)
-{
-    struct abi_state s = long_mode();
-    (void)state;
-    s.rip = 0x800000000000;
-    s.cr4 |= CR4_LA57;
-    assert_null(svm_state_set(&vcpu, &s, ABI_STATE_ALL));
-    s.rip = BIT(56);
-    refused(s, ABI_STATE_RIP, "RIP");
 }
 
 static void test_cpl(void **state)
@@ -234,29 +199,6 @@ static void test_clean_and_flush(void **state)
     assert_int_equal(vmcb.tlb_control, TLB_FLUSH_ASID);
 }
 
-#define ENTRY(text, ...) do { reset(NULL); __VA_ARGS__; assert_non_null(strstr(svm_entry_broken(&vcpu), text)); } while (0)
-
-/* Why VMRUN refused, from the VMCB alone. */
-static void test_entry_rules(void **state)
-{
-    (void)state;
-    ENTRY("none that is known", (void)0);
-    ENTRY("EVENTINJ", vmcb.event_inj = ABI_INJECT_VALID | 0x100);
-    ENTRY("EVENTINJ", vmcb.event_inj = ABI_INJECT_VALID | 0x500);
-    ENTRY("EVENTINJ", vmcb.event_inj = ABI_INJECT_VALID | HVM_EVENT_EXCEPTION | 2);
-    ENTRY("EVENTINJ", vmcb.event_inj = ABI_INJECT_VALID | HVM_EVENT_EXCEPTION | 32);
-    ENTRY("none that is known", vmcb.event_inj = ABI_INJECT_VALID | HVM_EVENT_EXCEPTION | ABI_INJECT_ERROR | 14);
-    ENTRY("none that is known", vmcb.event_inj = 0x500);
-    ENTRY("CR0.NW", vmcb.save.cr0 |= CR0_NW);
-    ENTRY("CR3", vmcb.save.cr3 |= BIT(51));
-    ENTRY("CR4: a bit", vmcb.save.cr4 |= BIT(32));
-    ENTRY("CR4: a bit", vmcb.save.cr4 |= CR4_VMXE);
-    ENTRY("DR7", vmcb.save.dr7 |= BIT(32));
-    ENTRY("CS: D/B must be 0", vmcb.save.cs.attrib |= VMCB_SEG_D);
-    for (u32 type = 0; type < 256; type++)
-        ENTRY(type > 7 || type == 2 || type == 3 ? "G_PAT" : "none that is known", vmcb.save.g_pat = (u64)type << 56);
-}
-
 static void test_exits(void **state)
 {
     (void)state;
@@ -282,7 +224,6 @@ static void test_exits(void **state)
     vmcb.exit_code = 0xffffffff; /* as some CPUs leave it */
     assert_false(svm_exit_decode(&vcpu));
     assert_int_equal(vcpu.exit.kind, EXIT_FAILED);
-    assert_non_null(vcpu.exit.text);
     vmcb.exit_code = ~0ull;
     svm_exit_decode(&vcpu);
     assert_int_equal(vcpu.exit.kind, EXIT_FAILED);
@@ -321,12 +262,8 @@ static void test_every_code(void **state)
         vmcb.exit_code = code;
         svm_exit_decode(&vcpu);
         assert_true(vcpu.exit.kind < EXIT_KINDS);
-        if (code <= 0xa3 || (code >= 0x400 && code <= 0x403)) {
-            if (vcpu.exit.kind == EXIT_UNEXPECTED)
-                assert_string_not_equal(vcpu.exit.text, "unknown exit code");
-        } else if (code > VMEXIT_LAST) {
-            assert_string_equal(vcpu.exit.text, "unknown exit code");
-        }
+        if (code > VMEXIT_MCOMMIT && code != VMEXIT_NPF)
+            assert_int_equal(vcpu.exit.kind, EXIT_UNEXPECTED);
     }
 }
 
@@ -365,13 +302,10 @@ static void test_halt(void **state)
 
 int main(void)
 {
+#define TEST(name) cmocka_unit_test_setup(test_##name, reset)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_round_trip, reset), cmocka_unit_test_setup(test_moved, reset), cmocka_unit_test_setup(test_groups, reset),
-        cmocka_unit_test_setup(test_control_rules, reset), cmocka_unit_test_setup(test_address_rules, reset),
-        cmocka_unit_test_setup(test_la57, reset), cmocka_unit_test_setup(test_cpl, reset), cmocka_unit_test_setup(test_live_debug, reset),
-        cmocka_unit_test_setup(test_clean_and_flush, reset), cmocka_unit_test_setup(test_entry_rules, reset),
-        cmocka_unit_test_setup(test_exits, reset), cmocka_unit_test_setup(test_every_code, reset), cmocka_unit_test_setup(test_halt, reset),
-        cmocka_unit_test_setup(test_intercepts, reset),
+        TEST(round_trip), TEST(moved), TEST(groups), TEST(refused), TEST(host_bits), TEST(cpl), TEST(live_debug),
+        TEST(clean_and_flush), TEST(exits), TEST(every_code), TEST(halt), TEST(intercepts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -206,31 +206,37 @@ row() {
     done
 }
 # The hostile components: as many rows of their list in one boot as there are domains, and one good neighbour that must not notice.
-# Those that would never end by themselves go into one boot, and ring 0 ends them. TAG: a second run of those of some classes, with OPTIONS.
-hostile_rows() { # configurations [tag options classes]
-    local configs=$1 tag=${2:+$2-} options=${3:+env:OPTS=$3} classes=${4:-.*}
+# hostile_rows CONFIGS PREFIX [TOKEN...]: under these configurations, with more tokens for each row; those of the classes in $classes, if set.
+# Those that would never end by themselves go into one boot, and ring 0 ends them.
+hostile_batch() { # for hostile_rows
+    local config
+    for config in ${configs//,/ }; do
+        local -n expect=$config
+        row "$config" "$prefix-$n" any "$batch flat:good=hello64" "$hello" "$neighbour" "${expect[@]}" "$@"
+    done
+}
+hostile_rows() {
     [ ! -e "$out/hostile-build.result" ] || return 0
+    local configs=$1 prefix=$2
+    shift 2
     local name class ends defines regex n=0 batch= long= neighbour='log:\[good\] ended: powered off' hello='out:\[good\] hello from 64-bit mode'
-    local -a expect=() ended=()
+    local -a vmx=() svm=() ended=()
     while read -r name class ends defines regex; do
         case $name in '#'*|'') continue ;; esac
-        [[ $class =~ ^($classes)$ ]] || continue
+        [[ $class =~ ^(${classes:-.*})$ ]] || continue
         if [ "$ends" = long ]; then
             long="$long evil:$name" ended+=("log:^rung: \\[$name\\] $regex")
             continue
         fi
         batch="$batch evil:$name"
-        expect+=("log:^rung: \\[$name\\] $regex")
-        [ ${#expect[@]} -ge 15 ] || continue
+        vmx+=("log:^rung: \\[$name\\] ${regex%% // *}") svm+=("log:^rung: \\[$name\\] ${regex##* // }")
+        [ ${#vmx[@]} -ge 15 ] || continue
         n=$((n + 1))
-        # shellcheck disable=SC2086 # none, or a word
-        row "$configs" "hostile-$tag$n" any "$batch flat:good=hello64" "$hello" "$neighbour" "${expect[@]}" $options
-        batch= expect=()
+        hostile_batch "$@"
+        batch= vmx=() svm=()
     done < tests/guest/hostile/list
-    # shellcheck disable=SC2086
-    [ -z "$batch" ] || row "$configs" "hostile-$tag$((n + 1))" any "$batch flat:good=hello64" "$hello" "$neighbour" "${expect[@]}" $options
-    # shellcheck disable=SC2086
-    [ -z "$long" ] || row "$configs" "hostile-${tag}forever" any "$long flat:good=hello64" "$hello" "$neighbour" "${ended[@]}" env:TIMEOUT=200 $options
+    [ -z "$batch" ] || { n=$((n + 1)); hostile_batch "$@"; }
+    [ -z "$long" ] || row "$configs" "$prefix-forever" any "$long flat:good=hello64" "$hello" "$neighbour" "${ended[@]}" env:TIMEOUT=200 "$@"
 }
 host_names=() host_words=()
 host() {

@@ -289,7 +289,7 @@ struct abi_domain {
 /* The CPU's features, by CPUID (depriv/setup/cpu.c). */
 struct abi_cpu {
     uint8_t  vmx, svm, pcid, x2apic, tsc_deadline, xsave, pge, rdtscp, invpcid, arch_capabilities, ignored;
-    uint8_t  isolated;          /* ring 0 sets it: aspace=isolated, by option or because this CPU needs it */
+    uint8_t  isolated;          /* ring 0's: aspace=isolated, by option or because this CPU needs it */
     char     brand[49];
     uint64_t cr4;               /* bits of CR4 that it has beyond those that every CPU has */
     uint64_t xcr0_all;          /* state components that XCR0 allows, 0 without XSAVE */

@@ -131,12 +131,13 @@ static void domain_refuse(const struct abi_domain *c, struct domain *d, int rc)
 
 static void domain_audit(const struct domain *d)
 {
-    u64 entry = domain_isolated(d) ? AUDIT_ENTRY : 0;
-    u64 n = paging_audit(d->user_root, (d->method ? PTE_U : 0) | (d->guestmem == ABI_GUESTMEM_MAP ? AUDIT_GUEST : 0) | entry);
+    paging_audit(d->user_root, (d->method ? PTE_U : 0) | (d->guestmem == ABI_GUESTMEM_MAP ? AUDIT_GUEST : 0));
     if (d->copier_root)
-        paging_audit(d->copier_root, PTE_U | AUDIT_GUEST | entry);
-    if (entry)
-        log_domain(d->name, "audit: ring 3's table has %lu pages of the kernel, all of its trampoline", n);
+        paging_audit(d->copier_root, PTE_U | AUDIT_GUEST);
+    if (domain_isolated(d) && d->copier_root)
+        paging_audit(d->copier_root, AUDIT_ENTRY);
+    if (domain_isolated(d))
+        log_domain(d->name, "audit: ring 3's table has %lu pages of the kernel, all of its trampoline", paging_audit(d->user_root, AUDIT_ENTRY));
 }
 
 void domain_create(const struct abi_domain *c)

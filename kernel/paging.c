@@ -186,9 +186,6 @@ static u64 audit_table(const u64 *t, unsigned level, u64 base, unsigned first, u
 
 u64 paging_audit(const u64 *root, u64 allow)
 {
-    u64 n;
-    if (root == kernel_root)
-        return audit_table(root, 3, 0, KERNEL_SLOT, ENTRIES, 0);
-    n = audit_table(root, 3, 0, 0, KERNEL_SLOT, allow & ~(u64)AUDIT_ENTRY);
-    return allow & AUDIT_ENTRY ? audit_table(root, 3, 0, KERNEL_SLOT, ENTRIES, AUDIT_ENTRY) : n;
+    bool kernel = root == kernel_root || allow == AUDIT_ENTRY;
+    return audit_table(root, 3, 0, kernel ? KERNEL_SLOT : 0, kernel ? ENTRIES : KERNEL_SLOT, allow);
 }

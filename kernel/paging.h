@@ -44,8 +44,8 @@ void kstack_free(u32 n, unsigned pages);
 extern u32 paging_generation;      /* grows when a kernel mapping was taken away: a CPU that has seen less flushes before it runs a thread */
 
 /* Walks the kernel's half, or of another root the lower one, and proves the invariants: no page both writable and executable; in the lower half all
- * of them ring 3's if `allow` has PTE_U, else none; guest memory only with AUDIT_GUEST. With AUDIT_ENTRY the other half too: nothing of the kernel
- * but the trampoline (isolate.h), of which the number of pages is returned. Else returns the number of mappings; panics on a violation. */
+ * of them ring 3's if `allow` has PTE_U, else none; guest memory only with AUDIT_GUEST. With AUDIT_ENTRY the kernel's half of any root: nothing but the
+ * trampoline (isolate.h). Returns the number of mappings; panics on a violation. */
 #define AUDIT_GUEST PTE_W
 #define AUDIT_ENTRY PTE_PS
 u64 paging_audit(const u64 *root, u64 allow);

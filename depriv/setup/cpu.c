@@ -30,6 +30,7 @@ static const struct feature_row {
     { 0x00000007, CPUID_EBX, 0,  false, NOWHERE, CR4_FSGSBASE, "FSGSBASE" },
     { 0x00000007, CPUID_EBX, 7,  false, NOWHERE, CR4_SMEP, "SMEP" },
     { 0x00000007, CPUID_EBX, 10, false, HAVE(invpcid), 0, "INVPCID" },
+    { 0x00000007, CPUID_EDX, 29, false, HAVE(arch_capabilities), 0, "ARCH_CAPABILITIES" },
     { 0x00000007, CPUID_EBX, 20, false, NOWHERE, CR4_SMAP, "SMAP" },
     { 0x00000007, CPUID_EDX, 29, false, HAVE(arch_capabilities), 0, "ARCH_CAPABILITIES" },
     { 0x00000007, CPUID_ECX, 2,  false, NOWHERE, CR4_UMIP, "UMIP" },

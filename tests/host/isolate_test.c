@@ -88,7 +88,7 @@ static int audit(void)
     said[0] = 0;
     if (setjmp(back))
         return -1;
-    return (int)paging_audit(root, AUDIT_ENTRY | PTE_U);
+    return (int)paging_audit(root, AUDIT_ENTRY);
 }
 
 static void passes_the_trampoline(void **state)

@@ -223,7 +223,7 @@ hostile_rows() {
     local -a vmx=() svm=() ended=()
     while read -r name class ends defines regex; do
         case $name in '#'*|'') continue ;; esac
-        [[ $class =~ ^($classes)$ ]] || continue
+        [[ $class =~ ^(${classes:-.*})$ ]] || continue
         if [ "$ends" = long ]; then
             long="$long evil:$name" ended+=("log:^rung: \\[$name\\] $regex")
             continue
@@ -236,7 +236,7 @@ hostile_rows() {
         batch= vmx=() svm=()
     done < tests/guest/hostile/list
     [ -z "$batch" ] || { n=$((n + 1)); hostile_batch "$@"; }
-    [ -z "$long" ] || row "$configs" "$prefix-forever" any "$long flat:good=hello64" "$hello" "$neighbour" "${ended[@]}" env:TIMEOUT=100 "$@"
+    [ -z "$long" ] || row "$configs" "$prefix-forever" any "$long flat:good=hello64" "$hello" "$neighbour" "${ended[@]}" env:TIMEOUT=200 "$@"
 }
 host_names=() host_words=()
 host() {

@@ -492,7 +492,12 @@ void insn_operation(struct abi_frame *f, const struct abi_info *info, struct pla
     op->ctx.byte_count = (uint8_t)(f->insn_bytes <= 15 ? f->insn_bytes : 0);
     if (f->op == ABI_OP_MMIO) {
         op_mmio(op, f);
-        answer(op);
+        if (__builtin_expect(op->result.status != EMUL_DONE || op->result.step, 0)) {
+            answer(op);
+        } else {
+            f->status = ABI_OK;
+            f->state_out = op->ctx.changed;
+        }
         return;
     }
     switch (f->op) {

@@ -213,7 +213,13 @@ static inline __attribute__((always_inline)) int run_to_memory(struct exec *x, c
 {
     unsigned flags = row->flags;
     uint64_t offset = exec_offset(x);
-    void *p = exec_reach(x, x->insn->seg, offset, x->opsize, flags & X_WRITE ? EMUL_PF_W : 0);
+    void *p;
+
+    if (EMUL_UNLIKELY(x->ctx->exit_known) && !row->compute && x->ctx->ops->mmio_write && exec_exit_piece(x, offset, x->opsize, EMUL_PF_W)) {
+        x->ctx->ops->mmio_write(x->ctx->opaque, x->ctx->exit_gpa, x->opsize, source & emul_size_mask(x->opsize));
+        return EMUL_DONE;
+    }
+    p = exec_reach(x, x->insn->seg, offset, x->opsize, flags & X_WRITE ? EMUL_PF_W : 0);
 
     if (EMUL_LIKELY(p) && !row->compute) {
         emul_store_direct(p, x->opsize, source);
@@ -263,9 +269,12 @@ static inline int run_operands(struct exec *x, const struct exec_row *row)
     if (EMUL_UNLIKELY(o->third))
         x->src2 = third_source(x, o->third);
     if (memory == MEMORY_SRC) {
-        const void *p = exec_reach(x, x->insn->seg, exec_offset(x), x->src_size, 0);
+        uint64_t offset = exec_offset(x);
+        const void *p = exec_reach(x, x->insn->seg, offset, x->src_size, 0);
 
-        if (EMUL_LIKELY(p))
+        if (!p && x->ctx->exit_known && x->ctx->ops->mmio_read && exec_exit_piece(x, offset, x->src_size, 0))
+            source = x->ctx->ops->mmio_read(x->ctx->opaque, x->ctx->exit_gpa, x->src_size) & emul_size_mask(x->src_size);
+        else if (EMUL_LIKELY(p))
             source = emul_load_direct(p, x->src_size);
         else if ((status = exec_load(x, 0, x->src_size, &source)))
             return status;

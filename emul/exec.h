@@ -174,6 +174,15 @@ static inline int exec_exit_access(const struct emul_ctx *ctx, uint64_t linear, 
     return 1;
 }
 
+/* The same where a device takes it in one access: 64-bit code, aligned to its size. */
+static inline int exec_exit_piece(const struct exec *x, uint64_t offset, unsigned size, unsigned access)
+{
+    const struct emul_ctx *ctx = x->ctx;
+
+    return !((offset ^ ctx->exit_gpa) & PAGE_MASK) && !(offset & (size - 1)) && ctx->exit_write == access / EMUL_PF_W &&
+           x->mode == EMUL_MODE64 && x->insn->seg < EMUL_FS && emul_canonical48(offset) && !(x->s->rflags & RFLAGS_AC);
+}
+
 /* Where `size` bytes at `offset` of a segment are, for an access of the instruction's own; access: 0 or EMUL_PF_W. */
 int exec_resolve_at(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access, struct emul_place *place);
 

@@ -285,15 +285,6 @@ static void op_string(struct operation *op)
     emul_string_io(&op->ctx, &want, &op->result);
 }
 
-static void op_mmio(struct operation *op, const struct abi_frame *f)
-{
-    unsigned flags = f->flags;
-    op->ctx.exit_gpa = f->gpa;
-    op->ctx.exit_known = flags / ABI_MMIO_FINAL & 1;
-    op->ctx.exit_write = flags & ABI_MMIO_WRITE;
-    emul_execute(&op->ctx, EMUL_MAY_MEMORY, &op->result);
-}
-
 static const uint8_t forced_prefix[2][5] = { { 0x0f, 0x0b, 'k', 'v', 'm' }, { 0x0f, 0x0b, 'x', 'e', 'n' } };
 
 /* UD2 with a signature: the instruction behind it runs in the emulator, whatever it is. Any other #UD is the guest's own. */
@@ -480,7 +471,7 @@ static void op_run(struct operation *op)
     f->state_out = op->ctx.changed;
 }
 
-void insn_operation(struct abi_frame *f, const struct abi_info *info, struct platform *platform, struct guestmem *mem)
+static inline struct operation *begin(struct abi_frame *f, const struct abi_info *info, struct platform *platform, struct guestmem *mem)
 {
     struct operation *op = &operation;
     if (__builtin_expect(!op->frame, 0))
@@ -488,18 +479,27 @@ void insn_operation(struct abi_frame *f, const struct abi_info *info, struct pla
     guestmem_begin(mem);
     op->ctx.have = f->state_in;
     op->ctx.changed = 0;
-    op->ctx.exit_known = 0;
     op->ctx.byte_count = (uint8_t)(f->insn_bytes <= 15 ? f->insn_bytes : 0);
-    if (f->op == ABI_OP_MMIO) {
-        op_mmio(op, f);
-        if (__builtin_expect(op->result.status != EMUL_DONE || op->result.step, 0)) {
-            answer(op);
-        } else {
-            f->status = ABI_OK;
-            f->state_out = op->ctx.changed;
-        }
-        return;
-    }
+    return op;
+}
+
+void insn_mmio(struct abi_frame *f, const struct abi_info *info, struct platform *platform, struct guestmem *mem)
+{
+    struct operation *op = begin(f, info, platform, mem);
+    unsigned flags = f->flags;
+    op->ctx.exit_gpa = f->gpa;
+    op->ctx.exit_known = flags / ABI_MMIO_FINAL & 1;
+    op->ctx.exit_write = flags & ABI_MMIO_WRITE;
+    if (__builtin_expect(emul_execute(&op->ctx, EMUL_MAY_MEMORY, &op->result) || op->result.step, 0))
+        answer(op);
+    else
+        f->state_out = op->ctx.changed; /* status is ABI_OK */
+}
+
+void insn_operation(struct abi_frame *f, const struct abi_info *info, struct platform *platform, struct guestmem *mem)
+{
+    struct operation *op = begin(f, info, platform, mem);
+    op->ctx.exit_known = 0;
     switch (f->op) {
     case ABI_OP_LENGTH:
         op_length(op);

@@ -7,7 +7,8 @@
 #include "depriv/runtime.h"
 #include "devices/platform.h"
 
-/* ABI_OP_STRING, ABI_OP_LENGTH or ABI_OP_MMIO; the answer is left in the frame. */
+/* ABI_OP_MMIO, and each other operation on an instruction; the answer is left in the frame. */
+void insn_mmio(struct abi_frame *f, const struct abi_info *info, struct platform *platform, struct guestmem *mem);
 void insn_operation(struct abi_frame *f, const struct abi_info *info, struct platform *platform, struct guestmem *mem);
 
 #endif

@@ -164,7 +164,7 @@ void component_main(struct abi_frame *f, const struct abi_info *info)
     if (__builtin_expect(f->op == ABI_OP_PORT, 1))
         op_port(f);
     else if (f->op == ABI_OP_MMIO)
-        insn_operation(f, info, &platform, &mem);
+        insn_mmio(f, info, &platform, &mem);
     else
         op_other(f, info);
     if (__builtin_expect(input_left, 0))

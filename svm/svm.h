@@ -32,7 +32,9 @@ static inline void svm_segment_get(struct abi_segment *to, const struct vmcb_seg
 {
     to->base = from->base;
     to->limit = from->limit;
-    to->attr = (attrib & 0xff) | (attrib & 0xf00) << 4 | (attrib & VMCB_SEG_P ? 0 : ABI_SEG_UNUSABLE);
+    to->attr = (attrib & 0xff) | (attrib & 0xf00) << 4;
+    if (unlikely(!(attrib & VMCB_SEG_P)))
+        to->attr |= ABI_SEG_UNUSABLE;
     to->selector = from->selector;
 }
 

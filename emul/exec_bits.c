@@ -1,5 +1,5 @@
 /* Division, bit counts, decimal adjustment, and the BMI instructions. */
-#include "exec.h"
+#include "exec_far.h"
 
 /* The dividend is AX, or rDX:rAX. */
 static unsigned __int128 dividend(const struct exec *x, int is_signed)
@@ -27,11 +27,9 @@ void do_div(struct exec *x)
         divisor = -divisor & mask;
     quotient = value;
     remainder = value >> 64;
-    if (remainder >= divisor)
-        exec_raise(x, EMUL_VECTOR_DE, 0);
+    exec_raise_if(x, remainder >= divisor, EMUL_VECTOR_DE, 0);
     __asm__("div %[divisor]" : "+a"(quotient), "+d"(remainder) : [divisor] "r"(divisor) : "cc");
-    if (quotient > (is_signed ? sign - !differ : mask))
-        exec_raise(x, EMUL_VECTOR_DE, 0);
+    exec_raise_if(x, quotient > (is_signed ? sign - !differ : mask), EMUL_VECTOR_DE, 0);
     quotient = differ ? -quotient : quotient;
     remainder = negative ? -remainder : remainder;
     if (x->opsize == 1) {
@@ -120,8 +118,7 @@ void do_aam(struct exec *x)
 {
     uint8_t al = (uint8_t)x->gpr[EMUL_RAX], base = (uint8_t)x->insn->imm;
 
-    if (!base)
-        exec_raise(x, EMUL_VECTOR_DE, 0);
+    exec_raise_if(x, !base, EMUL_VECTOR_DE, 0);
     exec_set_gpr(x, EMUL_RAX, 2, (al / base) << 8 | al % base);
     byte_flags(x, al % base);
 }

@@ -35,15 +35,16 @@ static void inner_stack(struct exec *x, unsigned cpl, unsigned ist, struct exec_
     int is_long = exec_is_long(x);
     unsigned size = is_long ? 8 : tr->attr & SYS_BIG ? 4 : 2;
     unsigned at = ist ? TSS_IST + ist * 8 : size == 2 ? TSS16_STACKS + cpl * 4 : TSS_STACKS + cpl * 8;
-    uint64_t rsp;
 
     exec_raise_if(x, at + size + (is_long ? 0 : 2) - 1 > tr->limit, EMUL_VECTOR_TS, tr->selector & SELECTOR_CODE);
-    rsp = exec_system_read(x, tr->base + at, size);
+    st->rsp = exec_system_read(x, tr->base + at, size);
     if (is_long)
         exec_null_segment(&ss->segment, cpl, cpl);
     else
         exec_check_segment(x, EMUL_SS, exec_system_read(x, tr->base + at + size, 2), cpl, EMUL_VECTOR_TS, ss);
-    exec_stack_open(st, &ss->segment, rsp, is_long ? 8 : ss->segment.attr & SEG_DB ? 4 : 2, cpl == 3 ? EMUL_PF_U : 0);
+    st->ss = &ss->segment;
+    st->size = ss->segment.attr & SEG_DB ? 4 : 2;
+    st->access = cpl == 3 ? EMUL_PF_U : 0;
     st->error = ss->segment.selector & SELECTOR_CODE;
 }
 
@@ -55,10 +56,9 @@ int exec_gate_enter(struct exec *x, const struct exec_descriptor *gate, unsigned
     exec_check_code(x, gate->low >> 16, cpl, CODE_GATE | rules, EMUL_VECTOR_GP, cs);
     level = cs->segment.selector & SELECTOR_RPL;
     exec_raise_if(x, level && (x->s->rflags & RFLAGS_VM), EMUL_VECTOR_GP, cs->segment.selector & SELECTOR_CODE);
+    exec_stack_begin(x, st);
     if (level < cpl || ist)
         inner_stack(x, level, ist, ss, st);
-    else
-        exec_stack_begin(x, st);
     if (exec_is_long(x))
         st->size = 8; /* pushes as 64-bit code does, also out of compatibility mode */
     return level < cpl;

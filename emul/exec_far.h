@@ -62,7 +62,6 @@ struct exec_stack {
     unsigned count;
     struct { struct emul_place place; uint64_t value; } push[EXEC_PUSHES];
 };
-void exec_stack_open(struct exec_stack *st, const struct emul_segment *ss, uint64_t rsp, unsigned size, unsigned access);
 void exec_stack_begin(struct exec *x, struct exec_stack *st);  /* the current stack */
 void exec_push(struct exec *x, struct exec_stack *st, unsigned size, uint64_t value);
 uint64_t exec_pop(struct exec *x, struct exec_stack *st, unsigned size);

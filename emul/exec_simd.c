@@ -166,14 +166,11 @@ static void load_source(struct exec *x, struct simd *v)
     if (flags & STORE) {
         v->b = v->reg;
     } else if (insn->mod != 3 && insn->bcast) {
-        struct simd one = *v;
+        const struct simd one = { .element = element_size(insn), .count = 1, .mask = !!v->mask, .aligned = v->aligned };
 
-        one.element = element_size(insn);
-        one.count = 1;
-        one.mask = !!v->mask;
-        access_vector(x, &one, &one.b, 0);
-        for (unsigned i = 0; i < v->bytes; i++)
-            v->b.b[i] = one.b.b[i % one.element];
+        access_vector(x, &one, &v->b, 0);
+        for (unsigned i = one.element; i < v->bytes; i++)
+            v->b.b[i] = v->b.b[i - one.element];
     } else if (insn->mod != 3) {
         access_vector(x, v, &v->b, 0);
     } else if (flags & GPR) {
@@ -189,12 +186,10 @@ static void combine(struct simd *v)
 
     if (v->kind != MOVE)
         v->out = v->a;
-    for (unsigned i = 0; i < v->size && v->kind < AND; i++)
-        v->out.b[to + i] = v->b.b[from + i];
-    for (unsigned i = 0; i < v->bytes / 8 && v->kind >= AND; i++) {
-        uint64_t a = v->a.q[i], b = v->b.q[i];
+    for (unsigned i = 0; i < v->size; i++) {
+        uint8_t a = v->a.b[i], b = v->b.b[from + i];
 
-        v->out.q[i] = v->kind == AND ? a & b : v->kind == ANDN ? ~a & b : v->kind == OR ? a | b : a ^ b;
+        v->out.b[to + i] = v->kind == AND ? a & b : v->kind == ANDN ? ~a & b : v->kind == OR ? a | b : v->kind == XOR ? a ^ b : b;
     }
 }
 

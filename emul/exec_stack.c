@@ -112,19 +112,14 @@ int exec_movable(const struct exec *x, const struct emul_place *place, int write
 
 /* ---- The stack ---- */
 
-void exec_stack_open(struct exec_stack *st, const struct emul_segment *ss, uint64_t rsp, unsigned size, unsigned access)
-{
-    st->ss = ss;
-    st->rsp = rsp;
-    st->size = size;
-    st->access = access;
-    st->error = 0;
-    st->count = 0;
-}
-
 void exec_stack_begin(struct exec *x, struct exec_stack *st)
 {
-    exec_stack_open(st, &x->s->seg[EMUL_SS], x->gpr[EMUL_RSP], exec_stack_width(x), emul_user(x->ctx));
+    st->ss = &x->s->seg[EMUL_SS];
+    st->rsp = x->gpr[EMUL_RSP];
+    st->size = exec_stack_width(x);
+    st->access = emul_user(x->ctx);
+    st->error = 0;
+    st->count = 0;
 }
 
 struct emul_place exec_stack_place(struct exec *x, const struct exec_stack *st, uint64_t rsp, unsigned size, unsigned access)

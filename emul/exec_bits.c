@@ -1,5 +1,5 @@
 /* Division, bit counts, decimal adjustment, and the BMI instructions. */
-#include "exec.h"
+#include "exec_far.h"
 
 /* The dividend is AX, or rDX:rAX. */
 static unsigned __int128 dividend(const struct exec *x, int is_signed)
@@ -27,11 +27,9 @@ void do_div(struct exec *x)
         divisor = -divisor & mask;
     quotient = value;
     remainder = value >> 64;
-    if (remainder >= divisor)
-        exec_raise(x, EMUL_VECTOR_DE, 0);
+    exec_raise_if(x, remainder >= divisor, EMUL_VECTOR_DE, 0);
     __asm__("div %[divisor]" : "+a"(quotient), "+d"(remainder) : [divisor] "r"(divisor) : "cc");
-    if (quotient > (is_signed ? sign - !differ : mask))
-        exec_raise(x, EMUL_VECTOR_DE, 0);
+    exec_raise_if(x, quotient > (is_signed ? sign - !differ : mask), EMUL_VECTOR_DE, 0);
     quotient = differ ? -quotient : quotient;
     remainder = negative ? -remainder : remainder;
     if (x->opsize == 1) {
@@ -99,8 +97,7 @@ void do_aaa(struct exec *x)
     int sign = x->insn->op == EMUL_AAS ? -1 : 1, carry = (ax & 0xf) > 9 || (x->flags & RFLAGS_AF);
 
     exec_set_gpr(x, EMUL_RAX, 2, (ax + sign * (carry ? 0x106 : 0)) & 0xff0f);
-    exec_set_flag(x, RFLAGS_AF, carry);
-    exec_set_flag(x, RFLAGS_CF, carry);
+    exec_set_flag(x, RFLAGS_AF | RFLAGS_CF, carry);
 }
 
 /* DAA, DAS (SDM 2A) */
@@ -120,8 +117,7 @@ void do_aam(struct exec *x)
 {
     uint8_t al = (uint8_t)x->gpr[EMUL_RAX], base = (uint8_t)x->insn->imm;
 
-    if (!base)
-        exec_raise(x, EMUL_VECTOR_DE, 0);
+    exec_raise_if(x, !base, EMUL_VECTOR_DE, 0);
     exec_set_gpr(x, EMUL_RAX, 2, (al / base) << 8 | al % base);
     byte_flags(x, al % base);
 }
@@ -138,10 +134,11 @@ void do_aad(struct exec *x)
 static void bmi_result(struct exec *x, uint64_t value, uint64_t carry)
 {
     x->dst = value & emul_size_mask(x->opsize);
-    x->flags &= ~(RFLAGS_ZF | RFLAGS_CF | RFLAGS_OF | (x->insn->op == EMUL_BEXTR ? 0 : RFLAGS_SF));
-    x->flags |= (x->dst ? 0 : RFLAGS_ZF) | (carry ? RFLAGS_CF : 0);
-    if (x->insn->op != EMUL_BEXTR && x->dst >> (x->opsize * 8 - 1))
-        x->flags |= RFLAGS_SF;
+    exec_set_flag(x, RFLAGS_OF, 0);
+    exec_set_flag(x, RFLAGS_CF, carry);
+    exec_set_flag(x, RFLAGS_ZF, !x->dst);
+    if (x->insn->op != EMUL_BEXTR)
+        exec_set_flag(x, RFLAGS_SF, x->dst >> (x->opsize * 8 - 1));
 }
 
 static uint64_t low_bits(uint64_t value, unsigned count)
@@ -171,15 +168,15 @@ BMI(shrx, x->dst = a >> n)
 /* PDEP spreads the low bits of vvvv over the mask, PEXT gathers them. */
 void do_pdep(struct exec *x)
 {
-    uint64_t mask = x->src, result = 0;
+    uint64_t mask = x->src, value = x->src2;
 
+    x->dst = 0;
     for (unsigned n = 0; mask; n++, mask &= mask - 1) {
-        if (x->insn->op == EMUL_PDEP)
-            result |= x->src2 >> n & 1 ? mask & (0 - mask) : 0;
-        else
-            result |= x->src2 & mask & (0 - mask) ? 1ull << n : 0;
+        uint64_t low = 1ull << n, spread = mask & -mask;
+
+        if (x->insn->op == EMUL_PDEP ? value & low : value & spread)
+            x->dst |= x->insn->op == EMUL_PDEP ? spread : low;
     }
-    x->dst = result;
 }
 
 /* The high half goes to ModRM.reg, which wins if vvvv is the same register. */

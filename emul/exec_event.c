@@ -13,15 +13,13 @@ static void read_gate(struct exec *x, unsigned vector, struct exec_descriptor *g
     unsigned known = 1 << SYS_INT | 1 << SYS_TRAP | (is_long ? 0 : 1 << SYS_TASK | 1 << SYS_INT16 | 1 << SYS_TRAP16);
     unsigned size = is_long ? 16 : 8, error = vector * 8 | ERROR_IDT, attr;
 
-    if (vector * size + size - 1 > x->s->idtr.limit)
-        exec_raise(x, EMUL_VECTOR_GP, error);
+    exec_raise_if(x, vector * size + size - 1 > x->s->idtr.limit, EMUL_VECTOR_GP, error);
     gate->low = exec_system_read(x, x->s->idtr.base + vector * size, 8);
     gate->high = is_long ? exec_system_read(x, x->s->idtr.base + vector * size + 8, 8) : 0;
     attr = gate->low >> 40;
-    if (!(known >> (attr & (SEG_S | SEG_TYPE)) & 1) || (x->event->kind == EMUL_EVENT_SOFTWARE && (attr >> SEG_DPL & 3) < emul_cpl(x->s)))
-        exec_raise(x, EMUL_VECTOR_GP, error);
-    if (!(attr & SEG_P))
-        exec_raise(x, EMUL_VECTOR_NP, error);
+    exec_raise_if(x, !(known >> (attr & (SEG_S | SEG_TYPE)) & 1), EMUL_VECTOR_GP, error);
+    exec_raise_if(x, x->event->kind == EMUL_EVENT_SOFTWARE && (attr >> SEG_DPL & 3) < emul_cpl(x->s), EMUL_VECTOR_GP, error);
+    exec_raise_if(x, !(attr & SEG_P), EMUL_VECTOR_NP, error);
 }
 
 /* What it stacks: in virtual-8086 mode the data segments too; SS and rSP if the stack changes, in IA-32e mode always. */
@@ -62,6 +60,7 @@ static void through_gate(struct exec *x, const struct exec_descriptor *gate, uin
 
 static void through_table(struct exec *x, uint64_t base, unsigned vector, uint64_t flags, uint64_t clear)
 {
+    struct exec_descriptor cs;
     struct emul_place place;
     struct exec_stack st;
     uint64_t target;
@@ -71,10 +70,9 @@ static void through_table(struct exec *x, uint64_t base, unsigned vector, uint64
     exec_push_return(x, &st, 2);
     place = exec_translate(x, EMUL_MODE32, (uint32_t)(base + vector * 4), 4, emul_user(x->ctx));
     target = exec_read(x, &place, EMUL_FOR_DESCRIPTOR);
-    exec_stack_commit(x, &st);
-    exec_real_segment(&x->s->seg[EMUL_CS], EMUL_CS, target >> 16, !!(x->s->rflags & RFLAGS_VM));
-    x->ctx->changed |= EMUL_STATE_CS;
-    x->next_rip = target & 0xffff;
+    exec_check_code(x, target >> 16, 0, 0, 0, &cs);
+    exec_transfer(x, &cs, 0, 0, &st);
+    x->next_rip = target & 0xffff; /* whatever the limit: that is for the fetch */
     x->flags &= ~clear;
 }
 
@@ -84,8 +82,7 @@ static void deliver(struct exec *x, unsigned vector, uint64_t flags)
 
     exec_require(x, EMUL_STATE_SYSTEM);
     if (!(x->s->cr0 & CR0_PE)) {
-        if (vector * 4 + 3 > x->s->idtr.limit)
-            exec_raise(x, EMUL_VECTOR_GP, vector * 8 | ERROR_IDT);
+        exec_raise_if(x, vector * 4 + 3 > x->s->idtr.limit, EMUL_VECTOR_GP, vector * 8 | ERROR_IDT);
         through_table(x, x->s->idtr.base, vector, flags, RFLAGS_IF | RFLAGS_TF | RFLAGS_AC | RFLAGS_RF);
         return;
     }
@@ -94,7 +91,7 @@ static void deliver(struct exec *x, unsigned vector, uint64_t flags)
         through_gate(x, &gate, flags);
     } else {
         x->flags = flags;
-        exec_task_gate(x, gate.low, EMUL_TASK_GATE);
+        exec_task_switch(x, gate.low >> 16, EMUL_TASK_GATE);
     }
 }
 
@@ -163,7 +160,8 @@ void do_iret(struct exec *x)
 
     exec_gp0_if(x, exec_v86_denies(x) || (exec_is_long(x) && (x->flags & RFLAGS_NT)));
     if (is_protected && (x->flags & RFLAGS_NT)) {
-        exec_task_return(x);
+        exec_require(x, EMUL_STATE_SYSTEM);
+        exec_task_switch(x, exec_system_read(x, x->s->seg[EMUL_TR].base, 2), EMUL_TASK_IRET);
         return;
     }
     exec_stack_begin(x, &st);
@@ -175,10 +173,7 @@ void do_iret(struct exec *x)
         return;
     }
     exec_pop_flags(x, flags, (wide ? RFLAGS_RF : 0) | (is_protected && wide && !cpl ? RFLAGS_VIF | RFLAGS_VIP : 0));
-    if (is_protected)
-        exec_return(x, &st, cs, rip, 0, x->mode == EMUL_MODE64);
-    else
-        exec_real_transfer(x, cs, rip, &st);
+    exec_return(x, &st, cs, rip, 0, x->mode == EMUL_MODE64);
 }
 
 /* ---- Outside of an instruction ---- */

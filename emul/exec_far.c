@@ -12,6 +12,11 @@ void exec_check_code(struct exec *x, uint16_t selector, unsigned level, unsigned
     unsigned dpl, attr;
     int good, conforming;
 
+    if (!emul_protected(x->s) && !(rules & CODE_GATE)) {
+        d->segment = x->s->seg[EMUL_CS];
+        exec_real_segment(&d->segment, EMUL_CS, selector, !!(x->s->rflags & RFLAGS_VM));
+        return;
+    }
     exec_descriptor_read(x, selector, vector, d);
     attr = d->segment.attr;
     dpl = exec_dpl(&d->segment);
@@ -30,16 +35,16 @@ static void inner_stack(struct exec *x, unsigned cpl, unsigned ist, struct exec_
     int is_long = exec_is_long(x);
     unsigned size = is_long ? 8 : tr->attr & SYS_BIG ? 4 : 2;
     unsigned at = ist ? TSS_IST + ist * 8 : size == 2 ? TSS16_STACKS + cpl * 4 : TSS_STACKS + cpl * 8;
-    uint64_t rsp;
 
-    if (at + size + (is_long ? 0 : 2) - 1 > tr->limit)
-        exec_bad_selector(x, EMUL_VECTOR_TS, tr->selector);
-    rsp = exec_system_read(x, tr->base + at, size);
+    exec_raise_if(x, at + size + (is_long ? 0 : 2) - 1 > tr->limit, EMUL_VECTOR_TS, tr->selector & SELECTOR_CODE);
+    st->rsp = exec_system_read(x, tr->base + at, size);
     if (is_long)
         exec_null_segment(&ss->segment, cpl, cpl);
     else
         exec_check_segment(x, EMUL_SS, exec_system_read(x, tr->base + at + size, 2), cpl, EMUL_VECTOR_TS, ss);
-    exec_stack_open(st, &ss->segment, rsp, is_long ? 8 : ss->segment.attr & SEG_DB ? 4 : 2, cpl == 3 ? EMUL_PF_U : 0);
+    st->ss = &ss->segment;
+    st->size = ss->segment.attr & SEG_DB ? 4 : 2;
+    st->access = cpl == 3 ? EMUL_PF_U : 0;
     st->error = ss->segment.selector & SELECTOR_CODE;
 }
 
@@ -50,12 +55,10 @@ int exec_gate_enter(struct exec *x, const struct exec_descriptor *gate, unsigned
 
     exec_check_code(x, gate->low >> 16, cpl, CODE_GATE | rules, EMUL_VECTOR_GP, cs);
     level = cs->segment.selector & SELECTOR_RPL;
-    if (level && (x->s->rflags & RFLAGS_VM))
-        exec_bad_selector(x, EMUL_VECTOR_GP, cs->segment.selector);
+    exec_raise_if(x, level && (x->s->rflags & RFLAGS_VM), EMUL_VECTOR_GP, cs->segment.selector & SELECTOR_CODE);
+    exec_stack_begin(x, st);
     if (level < cpl || ist)
         inner_stack(x, level, ist, ss, st);
-    else
-        exec_stack_begin(x, st);
     if (exec_is_long(x))
         st->size = 8; /* pushes as 64-bit code does, also out of compatibility mode */
     return level < cpl;
@@ -78,15 +81,6 @@ void exec_transfer(struct exec *x, struct exec_descriptor *cs, struct exec_descr
     if (ss)
         exec_set_segment(x, EMUL_SS, &ss->segment);
     x->next_rip = rip;
-}
-
-void exec_real_transfer(struct exec *x, uint16_t selector, uint64_t rip, struct exec_stack *st)
-{
-    struct exec_descriptor cs;
-
-    cs.segment = x->s->seg[EMUL_CS];
-    exec_real_segment(&cs.segment, EMUL_CS, selector, !!(x->s->rflags & RFLAGS_VM));
-    exec_transfer(x, &cs, 0, rip, st);
 }
 
 /* ---- JMP and CALL ---- */
@@ -135,18 +129,14 @@ static void far_system(struct exec *x, struct exec_descriptor *d)
     unsigned type = d->segment.attr & SEG_TYPE, dpl = exec_dpl(&d->segment);
     uint16_t selector = d->segment.selector;
 
-    if (!(known >> type & 1) || dpl < emul_cpl(x->s) || dpl < (selector & SELECTOR_RPL))
-        exec_bad_selector(x, EMUL_VECTOR_GP, selector);
+    exec_raise_if(x, !(known >> type & 1) || dpl < emul_cpl(x->s) || dpl < (selector & SELECTOR_RPL), EMUL_VECTOR_GP,
+                  selector & SELECTOR_CODE);
     exec_descriptor_high(x, EMUL_VECTOR_GP, d);
     exec_descriptor_check(x, d, 1, EMUL_VECTOR_GP, EMUL_VECTOR_NP);
-    if (type == SYS_TASK) {
-        exec_task_gate(x, d->low, reason);
-    } else if (type == SYS_CALL || type == SYS_CALL16) {
+    if (type == SYS_CALL || type == SYS_CALL16)
         call_gate(x, d);
-    } else {
-        exec_check_tss(x, selector, 0, EMUL_VECTOR_GP, d);
-        exec_task_switch(x, d, reason);
-    }
+    else
+        exec_task_switch(x, type == SYS_TASK ? d->low >> 16 : selector, reason);
 }
 
 /* JMP far and CALL far. */
@@ -165,17 +155,14 @@ void do_jmpf(struct exec *x)
             far_system(x, &d);
             return;
         }
-        if (!exec_is_type(&d.segment, TYPES_CONFORMING) && (selector & SELECTOR_RPL) > emul_cpl(x->s))
-            exec_bad_selector(x, EMUL_VECTOR_GP, selector);
-        exec_check_code(x, selector, emul_cpl(x->s), 0, EMUL_VECTOR_GP, &d);
+        exec_raise_if(x, !exec_is_type(&d.segment, TYPES_CONFORMING) && (selector & SELECTOR_RPL) > emul_cpl(x->s), EMUL_VECTOR_GP,
+                      selector & SELECTOR_CODE);
     }
+    exec_check_code(x, selector, emul_cpl(x->s), 0, EMUL_VECTOR_GP, &d);
     exec_stack_begin(x, &st);
     if (x->insn->op == EMUL_CALLF)
         exec_push_return(x, &st, x->opsize);
-    if (emul_protected(x->s))
-        exec_transfer(x, &d, 0, offset, &st);
-    else
-        exec_real_transfer(x, selector, offset, &st);
+    exec_transfer(x, &d, 0, offset, &st);
 }
 
 /* ---- RET ---- */
@@ -196,15 +183,14 @@ static void drop_segments(struct exec *x, unsigned cpl)
 
 void exec_return(struct exec *x, struct exec_stack *st, uint16_t selector, uint64_t rip, unsigned release, int with_stack)
 {
-    unsigned level = selector & SELECTOR_RPL;
+    unsigned cpl = emul_cpl(x->s), level = emul_protected(x->s) ? selector & SELECTOR_RPL : cpl;
     struct exec_descriptor cs, ss;
     uint64_t rsp, outer;
 
-    if (level < emul_cpl(x->s))
-        exec_bad_selector(x, EMUL_VECTOR_GP, selector);
+    exec_raise_if(x, level < cpl, EMUL_VECTOR_GP, selector & SELECTOR_CODE);
     exec_check_code(x, selector, level, 0, EMUL_VECTOR_GP, &cs);
     exec_stack_skip(st, release);
-    if (level == emul_cpl(x->s) && !with_stack) {
+    if (level == cpl && !with_stack) {
         exec_transfer(x, &cs, 0, rip, st);
         return;
     }
@@ -224,7 +210,6 @@ void exec_return(struct exec *x, struct exec_stack *st, uint16_t selector, uint6
 
 void do_retf(struct exec *x)
 {
-    unsigned release = (uint16_t)x->insn->imm;
     uint64_t rip;
     uint16_t selector;
     struct exec_stack st;
@@ -232,10 +217,5 @@ void do_retf(struct exec *x)
     exec_stack_begin(x, &st);
     rip = exec_pop(x, &st, x->opsize);
     selector = exec_pop(x, &st, x->opsize);
-    if (emul_protected(x->s)) {
-        exec_return(x, &st, selector, rip, release, 0);
-    } else {
-        exec_stack_skip(&st, release);
-        exec_real_transfer(x, selector, rip, &st);
-    }
+    exec_return(x, &st, selector, rip, (uint16_t)x->insn->imm, 0);
 }

@@ -24,6 +24,19 @@ static inline unsigned exec_stack_width(const struct exec *x)
     return x->mode == EMUL_MODE64 ? 8 : x->s->seg[EMUL_SS].attr & SEG_DB ? 4 : 2;
 }
 
+/* Ends it where it cannot go on. */
+static inline void exec_end_if(struct exec *x, uint64_t bad, int status)
+{
+    if (bad)
+        exec_end(x, status);
+}
+
+static inline void exec_raise_if(struct exec *x, uint64_t bad, unsigned vector, uint32_t error)
+{
+    if (bad)
+        exec_raise(x, vector, error);
+}
+
 /* ---- Memory: exec_stack.c ---- */
 uint64_t exec_read(struct exec *x, const struct emul_place *place, unsigned cause); /* up to 8 bytes */
 struct emul_place exec_translate(struct exec *x, unsigned mode, uint64_t linear, unsigned size, unsigned access);
@@ -49,7 +62,6 @@ struct exec_stack {
     unsigned count;
     struct { struct emul_place place; uint64_t value; } push[EXEC_PUSHES];
 };
-void exec_stack_open(struct exec_stack *st, const struct emul_segment *ss, uint64_t rsp, unsigned size, unsigned access);
 void exec_stack_begin(struct exec *x, struct exec_stack *st);  /* the current stack */
 void exec_push(struct exec *x, struct exec_stack *st, unsigned size, uint64_t value);
 uint64_t exec_pop(struct exec *x, struct exec_stack *st, unsigned size);
@@ -63,7 +75,6 @@ struct exec_descriptor {
     uint64_t linear;
     struct emul_segment segment;   /* what they say, and the selector; of gates only attr and selector mean something */
 };
-void exec_bad_selector(struct exec *x, unsigned vector, uint16_t selector) __attribute__((noreturn));
 void exec_descriptor_read(struct exec *x, uint16_t selector, unsigned vector, struct exec_descriptor *d);
 void exec_descriptor_high(struct exec *x, unsigned vector, struct exec_descriptor *d); /* where there is one (SDM 3A 3.5.2) */
 void exec_descriptor_check(struct exec *x, const struct exec_descriptor *d, int good, unsigned vector, unsigned absent);
@@ -119,7 +130,8 @@ static inline unsigned exec_gate_size(const struct exec *x, const struct exec_de
 /* Code of a lower DPL will do, a call or interrupt gate leads to it; through a gate: in IA-32e mode only 64-bit code. */
 enum { CODE_INWARD = 1, CODE_GATE = 2 };
 
-/* Reads and judges a code segment that is to be entered with privilege `level`: faults are `vector`, #NP. RPL becomes level. */
+/* Reads and judges a code segment that is to be entered with privilege `level`: faults are `vector`, #NP. RPL becomes level. Not through a gate, in
+ * real and virtual-8086 mode, any selector will do. */
 void exec_check_code(struct exec *x, uint16_t selector, unsigned level, unsigned rules, unsigned vector, struct exec_descriptor *d);
 /* The way through a gate, but for what is pushed: judges its code segment, by CODE_INWARD or not, and opens the stack of its level, or that
  * of the interrupt stack table if ist is not 0 (SDM 3A 6.12.1, 6.14.5). 1: the level is an inner one, with ss. */
@@ -128,14 +140,11 @@ int exec_gate_enter(struct exec *x, const struct exec_descriptor *gate, unsigned
 void exec_push_return(struct exec *x, struct exec_stack *st, unsigned size); /* CS and the instruction pointer */
 /* Goes to rip in cs, with another SS unless it is NULL: the last checks, the writes of st unless that is NULL, then the state. */
 void exec_transfer(struct exec *x, struct exec_descriptor *cs, struct exec_descriptor *ss, uint64_t rip, struct exec_stack *st);
-void exec_real_transfer(struct exec *x, uint16_t selector, uint64_t rip, struct exec_stack *st); /* real and virtual-8086 mode */
 /* Returns to selector:rip, which st has given; with an outer or (IRET in 64-bit mode) any level, st has RSP and SS `release` bytes on. */
 void exec_return(struct exec *x, struct exec_stack *st, uint16_t selector, uint64_t rip, unsigned release, int with_stack);
 
 /* ---- Tasks: exec_task.c. A fault behind the point where the new task is there is that task's: the state has changed then ---- */
-void exec_task_switch(struct exec *x, struct exec_descriptor *tss, enum emul_task_reason reason); /* with x->event's error code */
-void exec_task_gate(struct exec *x, uint64_t gate, enum emul_task_reason reason); /* its DPL has been checked */
-void exec_task_return(struct exec *x); /* IRET with NT: to the task that the current one's link names */
+void exec_task_switch(struct exec *x, uint16_t selector, enum emul_task_reason reason); /* with x->event's error code */
 
 /* Outside of an instruction: runs body for `event`, and commits. exec_event.c */
 int exec_outside(struct emul_ctx *ctx, struct emul_result *result, const struct exec_event *event, void (*body)(struct exec *x));

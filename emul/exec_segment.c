@@ -21,11 +21,6 @@ static int descriptor_find(const struct exec *x, uint16_t selector, unsigned siz
            (selector & SELECTOR_INDEX) + size - 1 <= (local ? ldt->limit : x->s->gdtr.limit);
 }
 
-void exec_bad_selector(struct exec *x, unsigned vector, uint16_t selector)
-{
-    exec_raise(x, vector, selector & SELECTOR_CODE);
-}
-
 static void descriptor_unpack(struct exec_descriptor *d, uint16_t selector)
 {
     uint32_t limit = (d->low & 0xffff) | (d->low >> 32 & 0xf0000);
@@ -52,8 +47,7 @@ static int descriptor_peek(struct exec *x, uint16_t selector, struct exec_descri
 
 void exec_descriptor_read(struct exec *x, uint16_t selector, unsigned vector, struct exec_descriptor *d)
 {
-    if (!descriptor_peek(x, selector, d))
-        exec_bad_selector(x, vector, selector);
+    exec_raise_if(x, !descriptor_peek(x, selector, d), vector, selector & SELECTOR_CODE);
 }
 
 void exec_descriptor_high(struct exec *x, unsigned vector, struct exec_descriptor *d)
@@ -66,15 +60,13 @@ void exec_descriptor_high(struct exec *x, unsigned vector, struct exec_descripto
     d->high = HIGH_TYPE; /* beyond the table it is as bad */
     if (descriptor_find(x, selector, 2 * DESCRIPTOR, &linear))
         d->high = exec_system_read(x, linear + DESCRIPTOR, DESCRIPTOR);
-    if (d->high & HIGH_TYPE)
-        exec_bad_selector(x, vector, selector);
+    exec_raise_if(x, d->high & HIGH_TYPE, vector, selector & SELECTOR_CODE);
     descriptor_unpack(d, selector);
 }
 
 void exec_descriptor_check(struct exec *x, const struct exec_descriptor *d, int good, unsigned vector, unsigned absent)
 {
-    if (!good || !(d->segment.attr & SEG_P))
-        exec_bad_selector(x, good ? absent : vector, d->segment.selector);
+    exec_raise_if(x, !good || !(d->segment.attr & SEG_P), good ? absent : vector, d->segment.selector & SELECTOR_CODE);
 }
 
 void exec_descriptor_type(struct exec *x, const struct exec_descriptor *d, unsigned type)
@@ -84,13 +76,11 @@ void exec_descriptor_type(struct exec *x, const struct exec_descriptor *d, unsig
     struct emul_place place = exec_system_place(x, d->linear + TYPE_BYTE, 1, EMUL_PF_W);
     int lost;
 
-    if (!ops->phys_cmpxchg)
-        exec_end(x, EMUL_UNHANDLED);
+    exec_end_if(x, !ops->phys_cmpxchg, EMUL_UNHANDLED);
     lost = ops->phys_cmpxchg(x->ctx->opaque, place.gpa[0], 1, &old, &with, EMUL_FOR_DESCRIPTOR);
     if (lost < 0)
         exec_must(x, emul_store(x->ctx, &place, with, EMUL_FOR_DESCRIPTOR)); /* a table in ROM */
-    else if (lost)
-        exec_end(x, EMUL_RETRY);
+    exec_end_if(x, lost > 0, EMUL_RETRY);
 }
 
 void exec_accessed(struct exec *x, struct exec_descriptor *d)
@@ -125,8 +115,7 @@ void exec_check_segment(struct exec *x, unsigned seg, uint16_t selector, unsigne
 
 void exec_check_system(struct exec *x, uint16_t selector, unsigned types, unsigned vector, unsigned absent, struct exec_descriptor *d)
 {
-    if (selector & SELECTOR_TI)
-        exec_bad_selector(x, vector, selector);
+    exec_raise_if(x, selector & SELECTOR_TI, vector, selector & SELECTOR_CODE);
     exec_descriptor_read(x, selector, vector, d);
     exec_descriptor_check(x, d, exec_is_type(&d->segment, types), vector, absent);
 }
@@ -271,8 +260,7 @@ void do_lldt(struct exec *x)
         else
             exec_check_system(x, selector, 1 << SYS_LDT, EMUL_VECTOR_GP, EMUL_VECTOR_NP, &d);
         exec_descriptor_high(x, EMUL_VECTOR_GP, &d);
-        if (exec_is_long(x) && !emul_canonical(x->s, d.segment.base))
-            exec_bad_selector(x, EMUL_VECTOR_GP, selector);
+        exec_raise_if(x, exec_is_long(x) && !emul_canonical(x->s, d.segment.base), EMUL_VECTOR_GP, selector & SELECTOR_CODE);
     }
     if (is_ltr) {
         d.segment.attr |= SYS_BUSY;

@@ -113,11 +113,9 @@ static void begin(struct exec *x, struct simd *v)
     v->aligned = (flags & ALIGNED) || (legacy && !mm && v->kind >= AND); /* SDM 2A table 2-18 on */
     v->count = v->mask = 1;
     exec_ud_if(x, legacy ? (s->cr0 & CR0_EM) || (!is_mmx(insn) && !(s->cr4 & CR4_OSFXSR)) : !emul_protected(s) || !(s->cr4 & CR4_OSXSAVE));
-    if (!x->ctx->ops->vector_read || !x->ctx->ops->vector_write)
-        exec_end(x, EMUL_UNHANDLED);
+    exec_end_if(x, !x->ctx->ops->vector_read || !x->ctx->ops->vector_write, EMUL_UNHANDLED);
     read_vector(x, v->type, insn->reg, &v->reg, v->width);
-    if (s->cr0 & CR0_TS)
-        exec_raise(x, EMUL_VECTOR_NM, 0);
+    exec_raise_if(x, s->cr0 & CR0_TS, EMUL_VECTOR_NM, 0);
     if (!insn->mask)
         return;
     read_vector(x, EMUL_VECTOR_K, insn->mask, &v->mask, sizeof(v->mask));
@@ -126,22 +124,9 @@ static void begin(struct exec *x, struct simd *v)
     v->mask &= ~0ull >> (64 - v->count);
 }
 
-/* A part of a resolved operand. */
-static struct emul_place part_of(const struct emul_place *place, unsigned at, unsigned size)
-{
-    struct emul_place part = { { place->gpa[0] + at, place->gpa[1] }, { size, 0 }, 0 };
-
-    if (at >= place->size[0]) {
-        part.gpa[0] = place->gpa[1] + at - place->size[0];
-    } else if (at + size > place->size[0]) {
-        part.size[0] = place->size[0] - at;
-        part.size[1] = size - part.size[0];
-    }
-    return part;
-}
-
 /* The operand in memory: elements, of which those in the mask are moved. What lies between the first and the last of them is translated;
- * it is in the same pages as they are, so nothing else can fault. No element: no access and no check (SDM 2A 2.7.4). */
+ * it is in the same pages as they are, so nothing else can fault. Each is then translated by itself; should another vcpu have changed the
+ * page tables meanwhile, the fault comes behind some of them, and all is done again. No element: no access, no check (SDM 2A 2.7.4). */
 static void access_vector(struct exec *x, const struct simd *v, union vector *data, unsigned access)
 {
     unsigned size = v->element * v->count;
@@ -160,14 +145,14 @@ static void access_vector(struct exec *x, const struct simd *v, union vector *da
         exec_gp0_if(x, (linear - first) & (size - 1));
     }
     x->place = exec_place(x, offset, span, align - 1, access);
-    if ((access & EMUL_PF_W) && !exec_movable(x, &x->place, 1))
-        exec_end(x, EMUL_UNHANDLED);
+    exec_end_if(x, (access & EMUL_PF_W) && !exec_movable(x, &x->place, 1), EMUL_UNHANDLED);
     for (unsigned at = first; at < first + span; at += step) { /* at most 64 */
-        struct emul_place part = part_of(&x->place, at - first, step);
-
-        if (v->mask >> at / step & 1)
-            exec_must(x, access & EMUL_PF_W ? emul_store_bytes(x->ctx, &part, data->b + at, EMUL_FOR_OPERAND)
-                                            : emul_load_bytes(x->ctx, &part, data->b + at, EMUL_FOR_OPERAND));
+        if (!(v->mask >> at / step & 1))
+            continue;
+        if (partial)
+            x->place = exec_place(x, offset + at - first, step, align - 1, access);
+        exec_must(x, access & EMUL_PF_W ? emul_store_bytes(x->ctx, &x->place, data->b + at, EMUL_FOR_OPERAND)
+                                        : emul_load_bytes(x->ctx, &x->place, data->b + at, EMUL_FOR_OPERAND));
     }
 }
 
@@ -181,14 +166,11 @@ static void load_source(struct exec *x, struct simd *v)
     if (flags & STORE) {
         v->b = v->reg;
     } else if (insn->mod != 3 && insn->bcast) {
-        struct simd one = *v;
+        const struct simd one = { .element = element_size(insn), .count = 1, .mask = !!v->mask, .aligned = v->aligned };
 
-        one.element = element_size(insn);
-        one.count = 1;
-        one.mask = !!v->mask;
-        access_vector(x, &one, &one.b, 0);
-        for (unsigned i = 0; i < v->bytes; i++)
-            v->b.b[i] = one.b.b[i % one.element];
+        access_vector(x, &one, &v->b, 0);
+        for (unsigned i = one.element; i < v->bytes; i++)
+            v->b.b[i] = v->b.b[i - one.element];
     } else if (insn->mod != 3) {
         access_vector(x, v, &v->b, 0);
     } else if (flags & GPR) {
@@ -204,12 +186,10 @@ static void combine(struct simd *v)
 
     if (v->kind != MOVE)
         v->out = v->a;
-    for (unsigned i = 0; i < v->size && v->kind < AND; i++)
-        v->out.b[to + i] = v->b.b[from + i];
-    for (unsigned i = 0; i < v->bytes / 8 && v->kind >= AND; i++) {
-        uint64_t a = v->a.q[i], b = v->b.q[i];
+    for (unsigned i = 0; i < v->size; i++) {
+        uint8_t a = v->a.b[i], b = v->b.b[from + i];
 
-        v->out.q[i] = v->kind == AND ? a & b : v->kind == ANDN ? ~a & b : v->kind == OR ? a | b : a ^ b;
+        v->out.b[to + i] = v->kind == AND ? a & b : v->kind == ANDN ? ~a & b : v->kind == OR ? a | b : v->kind == XOR ? a ^ b : b;
     }
 }
 

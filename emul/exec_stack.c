@@ -80,8 +80,7 @@ struct emul_place exec_place(struct exec *x, uint64_t offset, unsigned size, uns
     uint64_t linear;
 
     exec_must(x, emul_linear(x->ctx, x->mode, x->insn->seg, offset, size, access, &linear, x->result));
-    if (exec_misaligned(x, linear, align, emul_user(x->ctx)))
-        exec_raise(x, EMUL_VECTOR_AC, 0);
+    exec_raise_if(x, exec_misaligned(x, linear, align, emul_user(x->ctx)), EMUL_VECTOR_AC, 0);
     return exec_translate(x, x->mode, linear, size, (access & EMUL_PF_W) | emul_user(x->ctx));
 }
 
@@ -113,19 +112,14 @@ int exec_movable(const struct exec *x, const struct emul_place *place, int write
 
 /* ---- The stack ---- */
 
-void exec_stack_open(struct exec_stack *st, const struct emul_segment *ss, uint64_t rsp, unsigned size, unsigned access)
-{
-    st->ss = ss;
-    st->rsp = rsp;
-    st->size = size;
-    st->access = access;
-    st->error = 0;
-    st->count = 0;
-}
-
 void exec_stack_begin(struct exec *x, struct exec_stack *st)
 {
-    exec_stack_open(st, &x->s->seg[EMUL_SS], x->gpr[EMUL_RSP], exec_stack_width(x), emul_user(x->ctx));
+    st->ss = &x->s->seg[EMUL_SS];
+    st->rsp = x->gpr[EMUL_RSP];
+    st->size = exec_stack_width(x);
+    st->access = emul_user(x->ctx);
+    st->error = 0;
+    st->count = 0;
 }
 
 struct emul_place exec_stack_place(struct exec *x, const struct exec_stack *st, uint64_t rsp, unsigned size, unsigned access)
@@ -141,10 +135,8 @@ struct emul_place exec_stack_place(struct exec *x, const struct exec_stack *st, 
         linear = (uint32_t)(st->ss->base + rsp);
         allowed = emul_segment_allows(x->s, st->ss, rsp, size, access & EMUL_PF_W);
     }
-    if (!allowed)
-        exec_raise(x, EMUL_VECTOR_SS, st->error);
-    if (exec_misaligned(x, linear, size - 1, access & EMUL_PF_U))
-        exec_raise(x, EMUL_VECTOR_AC, 0);
+    exec_raise_if(x, !allowed, EMUL_VECTOR_SS, st->error);
+    exec_raise_if(x, exec_misaligned(x, linear, size - 1, access & EMUL_PF_U), EMUL_VECTOR_AC, 0);
     return exec_translate(x, wide ? EMUL_MODE64 : EMUL_MODE32, linear, size, access);
 }
 
@@ -157,8 +149,7 @@ void exec_stack_skip(struct exec_stack *st, uint64_t bytes)
 
 void exec_push(struct exec *x, struct exec_stack *st, unsigned size, uint64_t value)
 {
-    if (st->count == EXEC_PUSHES)
-        exec_end(x, EMUL_UNHANDLED);
+    exec_end_if(x, st->count == EXEC_PUSHES, EMUL_UNHANDLED);
     st->push[st->count].place = exec_stack_place(x, st, st->rsp - size, size, EMUL_PF_W);
     st->push[st->count++].value = value;
     exec_stack_skip(st, -(uint64_t)size);
@@ -175,10 +166,8 @@ uint64_t exec_pop(struct exec *x, struct exec_stack *st, unsigned size)
 
 void exec_stack_commit(struct exec *x, struct exec_stack *st)
 {
-    for (unsigned i = 0; i < st->count; i++) {
-        if (!exec_movable(x, &st->push[i].place, 1))
-            exec_end(x, EMUL_UNHANDLED);
-    }
+    for (unsigned i = 0; i < st->count; i++)
+        exec_end_if(x, !exec_movable(x, &st->push[i].place, 1), EMUL_UNHANDLED);
     for (unsigned i = 0; i < st->count; i++)
         exec_must(x, emul_store(x->ctx, &st->push[i].place, st->push[i].value, EMUL_FOR_OPERAND));
     x->gpr[EMUL_RSP] = st->rsp;

@@ -62,8 +62,7 @@ static struct emul_place save_prepare(struct exec *x, struct task *t, uint64_t f
     const struct emul_segment *tr = &x->s->seg[EMUL_TR];
     struct emul_place place;
 
-    if (tr->limit < layout_of(tr)->limit)
-        exec_bad_selector(x, EMUL_VECTOR_TS, tr->selector);
+    exec_raise_if(x, tr->limit < layout_of(tr)->limit, EMUL_VECTOR_TS, tr->selector & SELECTOR_CODE);
     place = read_image(x, tr, t, EMUL_PF_W);
     image_set(t, 0, t->layout->size, x->next_rip);
     image_set(t, 1, t->layout->size, flags);
@@ -158,64 +157,40 @@ static void start_task(struct exec *x, const struct task *t)
 /* ---- The switch ---- */
 
 /* The types of descriptors change first: a race lost for the second of them leaves nothing that would stop another try. */
-void exec_task_switch(struct exec *x, struct exec_descriptor *tss, enum emul_task_reason reason)
+void exec_task_switch(struct exec *x, uint16_t selector, enum emul_task_reason reason)
 {
     int is_return = reason == EMUL_TASK_IRET, nested = reason == EMUL_TASK_CALL || reason == EMUL_TASK_GATE;
-    uint16_t link = x->s->seg[EMUL_TR].selector;
-    struct exec_descriptor leaving;
+    struct exec_descriptor tss, leaving;
     struct emul_place save, back;
     struct task old, new;
+    uint16_t link;
 
-    if (tss->segment.limit < layout_of(&tss->segment)->limit)
-        exec_bad_selector(x, EMUL_VECTOR_TS, tss->segment.selector);
+    exec_check_tss(x, selector, is_return ? SYS_BUSY : 0, is_return ? EMUL_VECTOR_TS : EMUL_VECTOR_GP, &tss);
+    exec_raise_if(x, tss.segment.limit < layout_of(&tss.segment)->limit, EMUL_VECTOR_TS, selector & SELECTOR_CODE);
     exec_require(x, EMUL_STATE_SYSTEM | EMUL_STATE_SEGS | EMUL_STATE_DR);
-    read_task(x, &tss->segment, &new);
+    link = x->s->seg[EMUL_TR].selector;
+    read_task(x, &tss.segment, &new);
     save = save_prepare(x, &old, x->flags & ~(is_return ? RFLAGS_NT : 0));
     if (nested)
-        back = exec_system_place(x, tss->segment.base, 2, EMUL_PF_W);
+        back = exec_system_place(x, tss.segment.base, 2, EMUL_PF_W);
     else
         exec_descriptor_read(x, link, EMUL_VECTOR_TS, &leaving);
     if (!is_return)
-        exec_system_place(x, tss->linear, 8, EMUL_PF_W);
+        exec_system_place(x, tss.linear, 8, EMUL_PF_W);
     if (!nested)
         exec_descriptor_type(x, &leaving, leaving.segment.attr & SEG_TYPE & ~SYS_BUSY);
     if (!is_return)
-        exec_descriptor_type(x, tss, (tss->segment.attr & SEG_TYPE) | SYS_BUSY);
+        exec_descriptor_type(x, &tss, (tss.segment.attr & SEG_TYPE) | SYS_BUSY);
     exec_must(x, emul_store_bytes(x->ctx, &save, old.image, EMUL_FOR_DESCRIPTOR));
     if (nested)
         exec_must(x, emul_store(x->ctx, &back, link, EMUL_FOR_DESCRIPTOR));
-    enter_task(x, &new, tss, nested);
+    enter_task(x, &new, &tss, nested);
     start_task(x, &new);
-}
-
-void exec_task_gate(struct exec *x, uint64_t gate, enum emul_task_reason reason)
-{
-    struct exec_descriptor tss;
-
-    exec_check_tss(x, gate >> 16, 0, EMUL_VECTOR_GP, &tss);
-    exec_task_switch(x, &tss, reason);
-}
-
-static void switch_back(struct exec *x, uint16_t link)
-{
-    struct exec_descriptor tss;
-
-    exec_check_tss(x, link, SYS_BUSY, EMUL_VECTOR_TS, &tss);
-    exec_task_switch(x, &tss, EMUL_TASK_IRET);
-}
-
-void exec_task_return(struct exec *x)
-{
-    exec_require(x, EMUL_STATE_SYSTEM);
-    switch_back(x, exec_system_read(x, x->s->seg[EMUL_TR].base, 2));
 }
 
 static void switch_event(struct exec *x)
 {
-    if (x->event->reason == EMUL_TASK_IRET)
-        switch_back(x, x->event->target);
-    else
-        exec_task_gate(x, (uint64_t)x->event->target << 16, x->event->reason);
+    exec_task_switch(x, x->event->target, x->event->reason);
 }
 
 int emul_task_switch(struct emul_ctx *ctx, uint16_t selector, enum emul_task_reason reason, int has_error, uint32_t error,

@@ -57,8 +57,12 @@ static inline int emul_walk_with(const struct emul_ctx *ctx, uint64_t linear, un
 static inline void *emul_pointer(const struct emul_ctx *ctx, uint64_t gpa, unsigned write, unsigned cause)
 {
     if (EMUL_LIKELY(gpa - ctx->ram_start < ctx->ram_size)) {
+        void *p = ctx->ram + gpa;
+
         ctx->touched[cause]++;
-        return ctx->ram + gpa;
+        if (!p)
+            __builtin_unreachable(); /* RAM is not there: who asks need not look */
+        return p;
     }
     return ctx->ops->phys_map ? ctx->ops->phys_map(ctx->opaque, gpa, write, cause) : 0;
 }

@@ -338,13 +338,15 @@ static inline int check_mode(struct exec *x, const struct emul_state *s, unsigne
 
 /* What was fetched; the validate rule first: another vcpu may have put another instruction here since the exit (E3). RF goes off
  * behind it (SDM 3B 17.3.1.1), but in the middle of a REP. */
-static inline int exec_run(struct exec *x, struct emul_ctx *ctx, struct emul_state *s, uint32_t may, struct emul_result *result)
+static inline int exec_run(struct exec *x, struct emul_ctx *ctx, struct emul_state *s, unsigned mode, uint32_t may,
+                           struct emul_result *result)
 {
     const struct emul_insn *insn = result->insn;
     const struct exec_row *row = &emul_exec[insn->op];
     uint64_t flags = s->rflags;
     int status;
 
+    __asm__("" : "+r"(row)); /* the address itself is kept, not made again at each use */
     if (!is_allowed(insn, row, may))
         return EMUL_RETRY;
     x->ctx = ctx;
@@ -353,10 +355,10 @@ static inline int exec_run(struct exec *x, struct emul_ctx *ctx, struct emul_sta
     x->insn = insn;
     x->gpr = ctx->gpr;
     x->gpr[EMUL_RSP] = s->rsp;
-    x->next_rip = insn->mode == EMUL_MODE64 ? s->rip + insn->length : (uint32_t)(s->rip + insn->length);
+    x->next_rip = mode == EMUL_MODE64 ? s->rip + insn->length : (uint32_t)(s->rip + insn->length);
     x->flags = flags & ~RFLAGS_RF;
     x->special = flags & RFLAGS_TF;
-    x->mode = insn->mode;
+    x->mode = mode;
     x->opsize = insn->opsize;
     if (EMUL_UNLIKELY(row->flags & (X_PROTECTED | X_PRIV)) && (status = check_mode(x, s, row->flags)))
         return status;
@@ -374,15 +376,16 @@ static inline int exec_run(struct exec *x, struct emul_ctx *ctx, struct emul_sta
 int emul_execute(struct emul_ctx *ctx, uint32_t may, struct emul_result *result)
 {
     struct emul_state *s = ctx->state;
+    unsigned mode = emul_code_mode(s);
     struct exec x;
     int status;
 
     result->iterations = 0;
     result->marks = EMUL_MARKS;
     x.rights = s->cr0 & CR0_PG ? emul_rights(ctx, emul_user(ctx)) : 0;
-    status = emul_fetch(ctx, x.rights, result);
+    status = emul_fetch(ctx, s, mode, x.rights, result);
     if (!status)
-        status = exec_run(&x, ctx, s, may, result);
+        status = exec_run(&x, ctx, s, mode, may, result);
     else if (status == EMUL_RETRY && may == EMUL_MAY_ANY)
         status = EMUL_FAULT; /* not an exit that the CPU would take again: the fault of the invalid bytes */
     result->status = status;

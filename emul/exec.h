@@ -189,29 +189,53 @@ int exec_resolve_at(struct exec *x, unsigned seg, uint64_t offset, unsigned size
 /* The memory operand of ModRM: `size` bytes at `skip` bytes behind its start. */
 int exec_resolve(struct exec *x, uint64_t skip, unsigned size, unsigned access, struct emul_place *place);
 
+/* Where the operand of exec_reach() lies in linear memory; 0: not as simple as that. */
+static inline __attribute__((always_inline)) int exec_reach_linear(const struct exec *x, unsigned seg, uint64_t offset, unsigned size,
+                                                                   uint64_t *linear)
+{
+    const struct emul_ctx *ctx = x->ctx;
+    const struct emul_segment *segment = &x->s->seg[seg];
+
+    if (EMUL_UNLIKELY(ctx->exit_known) || EMUL_UNLIKELY(x->s->rflags & RFLAGS_AC))
+        return 0;
+    *linear = offset;
+    if (x->mode != EMUL_MODE64) {
+        if (EMUL_UNLIKELY((segment->attr & (SEG_UNUSABLE | SEG_CODE | SEG_DOWN | SEG_WRITE)) != SEG_WRITE) ||
+            EMUL_UNLIKELY(offset + size - 1 > segment->limit) || EMUL_UNLIKELY(!(ctx->have & EMUL_STATE_SEGS)))
+            return 0;
+        *linear = (uint32_t)(segment->base + offset);
+    } else if (seg >= EMUL_FS || !emul_canonical48(offset)) {
+        return 0;
+    }
+    return EMUL_LIKELY((*linear & PAGE_MASK) + size <= PAGE_SIZE);
+}
+
 /* The bytes themselves, if they are data of RAM that can be read and written, in one page, without alignment checks and not those of
  * an exit: the common case. NULL: exec_resolve_at() finds out. */
 static inline __attribute__((always_inline)) void *exec_reach(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access)
 {
     const struct emul_ctx *ctx = x->ctx;
-    const struct emul_segment *segment = &x->s->seg[seg];
-    uint64_t linear = offset, gpa;
+    uint64_t gpa;
 
-    if (EMUL_UNLIKELY(ctx->exit_known) || EMUL_UNLIKELY(x->s->rflags & RFLAGS_AC))
+    if (!exec_reach_linear(x, seg, offset, size, &gpa))
         return 0;
-    if (x->mode != EMUL_MODE64) {
-        if (EMUL_UNLIKELY((segment->attr & (SEG_UNUSABLE | SEG_CODE | SEG_DOWN | SEG_WRITE)) != SEG_WRITE) ||
-            EMUL_UNLIKELY(offset + size - 1 > segment->limit) || EMUL_UNLIKELY(!(ctx->have & EMUL_STATE_SEGS)))
-            return 0;
-        linear = (uint32_t)(segment->base + offset);
-    } else if (seg >= EMUL_FS || !emul_canonical48(offset)) {
+    if (x->rights && emul_walk_with(ctx, gpa, x->rights | access, &gpa, x->result))
         return 0;
-    }
-    if (EMUL_UNLIKELY((linear & PAGE_MASK) > PAGE_SIZE - size))
+    return emul_pointer(ctx, gpa, access, EMUL_FOR_OPERAND);
+}
+
+/* The same where no function has to be called for it: then the caller needs no frame. NULL: try exec_reach(). */
+static inline __attribute__((always_inline)) void *exec_reach_leaf(struct exec *x, unsigned seg, uint64_t offset, unsigned size,
+                                                                    unsigned access)
+{
+    const struct emul_ctx *ctx = x->ctx;
+    uint64_t gpa;
+
+    if (x->rights && !ctx->cache)
         return 0;
-    if (!x->rights)
-        return emul_pointer(ctx, linear, access, EMUL_FOR_OPERAND);
-    return emul_walk_with(ctx, linear, x->rights | access, &gpa, x->result) ? 0 : emul_pointer(ctx, gpa, access, EMUL_FOR_OPERAND);
+    if (!exec_reach_linear(x, seg, offset, size, &gpa) || (x->rights && !emul_walk_cached(ctx, gpa, x->rights | access, &gpa)))
+        return 0;
+    return emul_pointer_ram(ctx, gpa, EMUL_FOR_OPERAND);
 }
 
 int exec_load(struct exec *x, uint64_t skip, unsigned size, uint64_t *value);

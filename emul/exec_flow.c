@@ -32,29 +32,39 @@ static inline void stack_move(struct exec *x, uint64_t rsp)
     exec_set_gpr(x, EMUL_RSP, exec_stack_width(x), rsp);
 }
 
-static int push_far(struct exec *x, uint64_t at, unsigned size, uint64_t value)
+static inline uint64_t stack_cut(unsigned width, uint64_t offset)
 {
-    struct emul_place place;
-    int status = exec_resolve_at(x, EMUL_SS, at, size, EMUL_PF_W, &place);
+    return width == 4 ? (uint32_t)offset : width == 8 ? offset : (uint16_t)offset;
+}
 
-    return status ? status : emul_store(x->ctx, &place, value, EMUL_FOR_OPERAND);
+static __attribute__((noinline)) int push_far(struct exec *x, unsigned size, unsigned store, uint64_t value)
+{
+    uint64_t rsp = x->gpr[EMUL_RSP] - size, at = stack_cut(exec_stack_width(x), rsp);
+    void *p = exec_reach(x, EMUL_SS, at, store, EMUL_PF_W);
+    struct emul_place place;
+    int status = EMUL_DONE;
+
+    if (p)
+        emul_store_direct(p, store, value);
+    else if (!(status = exec_resolve_at(x, EMUL_SS, at, store, EMUL_PF_W, &place)))
+        status = emul_store(x->ctx, &place, value, EMUL_FOR_OPERAND);
+    if (!status)
+        stack_move(x, rsp);
+    return status;
 }
 
 /* The low `store` bytes of value into a slot of `size` bytes. */
 static inline int push(struct exec *x, unsigned size, unsigned store, uint64_t value)
 {
     unsigned width = exec_stack_width(x);
-    uint64_t rsp = x->gpr[EMUL_RSP] - size, at = width == 4 ? (uint32_t)rsp : width == 8 ? rsp : (uint16_t)rsp;
-    void *p = exec_reach(x, EMUL_SS, at, store, EMUL_PF_W);
-    int status = EMUL_DONE;
+    uint64_t rsp = x->gpr[EMUL_RSP] - size;
+    void *p = exec_reach_leaf(x, EMUL_SS, stack_cut(width, rsp), store, EMUL_PF_W);
 
-    if (p)
-        emul_store_direct(p, store, value);
-    else
-        status = push_far(x, at, store, value);
-    if (!status)
-        exec_set_gpr(x, EMUL_RSP, width, rsp);
-    return status;
+    if (EMUL_UNLIKELY(!p))
+        return push_far(x, size, store, value);
+    emul_store_direct(p, store, value);
+    exec_set_gpr(x, EMUL_RSP, width, rsp);
+    return EMUL_DONE;
 }
 
 /* 06 0E 16 1E, 0F A0, 0F A8: bits 3 to 5 of the opcode. */
@@ -71,25 +81,26 @@ static void push_segment(struct exec *x)
     exec_must(x, push(x, x->opsize, store, x->s->seg[opcode_seg(x)].selector));
 }
 
-int do_push(struct exec *x)
+/* Of what is no register of the opcode byte. */
+static __attribute__((noinline)) int push_other(struct exec *x)
 {
-    uint64_t value;
-    int status;
+    uint64_t value = x->insn->imm; /* FORM_Iz, FORM_Ibs */
+    int status = EMUL_DONE;
 
     if (x->insn->form == FORM_Sreg)
         return exec_guard(x, 0, push_segment);
-    if (x->insn->form == FORM_Zq) {
-        value = x->gpr[exec_opcode_reg(x->insn)];
-    } else if (x->insn->form != FORM_Eq) { /* FORM_Iz, FORM_Ibs */
-        value = x->insn->imm;
-    } else if (x->insn->mod == 3) {
+    if (x->insn->form == FORM_Eq && x->insn->mod == 3)
         value = x->gpr[x->insn->rm];
-    } else {
+    else if (x->insn->form == FORM_Eq)
         status = exec_load(x, 0, x->opsize, &value);
-        if (status)
-            return status;
-    }
-    return push(x, x->opsize, x->opsize, value);
+    return status ? status : push(x, x->opsize, x->opsize, value);
+}
+
+int do_push(struct exec *x)
+{
+    if (EMUL_UNLIKELY(x->insn->form != FORM_Zq))
+        return push_other(x);
+    return push(x, x->opsize, x->opsize, x->gpr[exec_opcode_reg(x->insn)]);
 }
 
 /* The selector is in src; rSP has moved, in the width of the old stack segment. */
@@ -101,9 +112,8 @@ static void load_popped(struct exec *x)
 }
 
 /* rSP has moved when the register is written or the address of the destination computed (SDM 2B POP). */
-int do_pop(struct exec *x)
+static __attribute__((noinline)) int pop_other(struct exec *x)
 {
-    unsigned reg = x->insn->form == FORM_Zq ? exec_opcode_reg(x->insn) : x->insn->rm;
     uint64_t value, rsp = x->gpr[EMUL_RSP];
     int status = stack_read(x, rsp, x->opsize, &value);
 
@@ -114,9 +124,25 @@ int do_pop(struct exec *x)
         x->src = value;
         return exec_guard(x, 0, load_popped);
     }
-    if (x->insn->mod != 3)
+    if (x->insn->form != FORM_Zq && x->insn->mod != 3)
         return exec_store(x, 0, x->opsize, value);
-    exec_set_gpr(x, reg, x->opsize, value);
+    exec_set_gpr(x, x->insn->form == FORM_Zq ? exec_opcode_reg(x->insn) : x->insn->rm, x->opsize, value);
+    return EMUL_DONE;
+}
+
+int do_pop(struct exec *x)
+{
+    unsigned width = exec_stack_width(x), size = x->opsize;
+    uint64_t rsp = x->gpr[EMUL_RSP];
+    const void *p;
+
+    if (EMUL_UNLIKELY(x->insn->form != FORM_Zq))
+        return pop_other(x);
+    p = exec_reach_leaf(x, EMUL_SS, stack_cut(width, rsp), size, 0);
+    if (EMUL_UNLIKELY(!p))
+        return pop_other(x);
+    exec_set_gpr(x, EMUL_RSP, width, rsp + size);
+    exec_set_gpr(x, exec_opcode_reg(x->insn), size, emul_load_direct(p, size));
     return EMUL_DONE;
 }
 

@@ -222,8 +222,16 @@ static uint64_t bulk_bytes(const struct exec *x, uint64_t count)
     return x->opsize == 1 ? count : (count * x->opsize) & ~(uint64_t)(WORD - 1);
 }
 
+/* Upwards, words and then bytes. The microcoded moves count one instruction a word. */
+static inline void move_up(void *from, void *to, uint64_t words, uint64_t rest)
+{
+    __asm__ volatile("rep movsq" : "+S"(from), "+D"(to), "+c"(words) : : "memory");
+    if (rest)
+        __asm__ volatile("rep movsb" : "+S"(from), "+D"(to), "+c"(rest) : : "memory");
+}
+
 /* Words upwards are as good as elements, unless what is written overlaps what is read: upwards less than a word ahead, downwards at
- * all. The microcoded moves count one instruction a word. */
+ * all. */
 static uint64_t run_movs(struct exec *x, const struct string *s, uint64_t count)
 {
     uint64_t bytes = bulk_bytes(x, count), words = bytes / WORD, rest = bytes % WORD;
@@ -243,9 +251,28 @@ static uint64_t run_movs(struct exec *x, const struct string *s, uint64_t count)
     to = run_data(x, &s->to, count, 1, EMUL_FOR_OPERAND);
     if (!from || !to)
         return 0;
-    __asm__ volatile("rep movsq" : "+S"(from), "+D"(to), "+c"(words) : : "memory");
-    __asm__ volatile("rep movsb" : "+S"(from), "+D"(to), "+c"(rest) : : "memory");
+    move_up(from, to, words, rest);
     return count;
+}
+
+/* The common REP MOVS at once: upwards, all of it within one page of RAM on either side, in whole words or single bytes that do not overlap
+ * within a word. 1, or 0 and nothing was done. */
+static inline int movs_at_once(struct exec *x)
+{
+    unsigned size = x->insn->addrsize;
+    uint64_t count = x->gpr[EMUL_RCX] & emul_size_mask(size), bytes = count * x->opsize;
+    void *from, *to;
+
+    if (!(x->insn->prefix & REPEATED) || size < 4 || count - 1 >= PAGE_SIZE / x->opsize || bytes != bulk_bytes(x, count) ||
+        (x->flags & (RFLAGS_DF | RFLAGS_TF)))
+        return 0;
+    from = exec_reach(x, x->insn->seg, x->gpr[EMUL_RSI] & emul_size_mask(size), bytes, 0);
+    to = from ? exec_reach(x, EMUL_ES, x->gpr[EMUL_RDI] & emul_size_mask(size), bytes, EMUL_PF_W) : 0;
+    if (!to || (uintptr_t)to - (uintptr_t)from - 1 < WORD - 1)
+        return 0;
+    move_up(from, to, bytes / WORD, bytes % WORD);
+    string_step(x, USES_SI | USES_DI, count);
+    return 1;
 }
 
 static uint64_t run_stos(struct exec *x, const struct string *s, uint64_t count)
@@ -281,13 +308,17 @@ static uint64_t run_port(struct exec *x, const struct string *s, uint64_t count)
 }
 
 #define STRING(name, bulk, flags) int do_##name(struct exec *x) { return string_run(x, bulk, flags); }
-STRING(movs, run_movs, USES_SI | USES_DI | WRITES)
 STRING(stos, run_stos, USES_DI | WRITES)
 STRING(lods, 0, USES_SI)
 STRING(cmps, 0, USES_SI | USES_DI | COMPARES)
 STRING(scas, 0, USES_DI | COMPARES)
 STRING(ins, run_port, USES_DI | WRITES | PORT)
 STRING(outs, run_port, USES_SI | PORT)
+
+int do_movs(struct exec *x)
+{
+    return movs_at_once(x) ? EMUL_DONE : string_run(x, run_movs, USES_SI | USES_DI | WRITES);
+}
 
 /* IN and OUT: the port is an immediate byte or DX. They never left the guest as a string instruction. */
 static inline int plain_port(struct exec *x, int there, unsigned *port)

@@ -18,11 +18,11 @@ int emul_fetch_keep(struct emul_ctx *ctx, unsigned slot, unsigned mode, const ui
 
 static inline unsigned emul_decode_mode(const struct emul_ctx *ctx, unsigned mode)
 {
-    return mode | (ctx->features & EMUL_IS_AMD) * (EMUL_MODE_AMD / EMUL_IS_AMD);
+    return mode + (ctx->features & EMUL_IS_AMD) * (EMUL_MODE_AMD / EMUL_IS_AMD); /* separate bits */
 }
 
 /* Decodes result->bytes, of which 15 are there, or takes what they decoded to last time. */
-static inline int fetch_decode(struct emul_ctx *ctx, unsigned mode, struct emul_result *result)
+static inline int fetch_decode(struct emul_ctx *ctx, const struct emul_state *s, unsigned mode, struct emul_result *result)
 {
     const emul_loose64 *bytes = (const emul_loose64 *)result->bytes;
     int length;
@@ -31,7 +31,7 @@ static inline int fetch_decode(struct emul_ctx *ctx, unsigned mode, struct emul_
         result->insn = &result->store;
         length = emul_decode(&result->store, result->bytes, EMUL_INSN_MAX, emul_decode_mode(ctx, mode));
     } else {
-        unsigned slot = ctx->state->rip % EMUL_CACHE_INSNS;
+        unsigned slot = s->rip % EMUL_CACHE_INSNS;
         struct emul_known *known = &ctx->decoded->entry[slot];
 
         result->insn = &known->insn;
@@ -43,9 +43,9 @@ static inline int fetch_decode(struct emul_ctx *ctx, unsigned mode, struct emul_
 }
 
 /* 16 bytes at CS:RIP in one page of RAM and far from the limit: the common case. NULL: not here, take the long way. */
-static inline const emul_loose64 *fetch_window(struct emul_ctx *ctx, unsigned mode, unsigned rights, struct emul_result *result)
+static inline const emul_loose64 *fetch_window(struct emul_ctx *ctx, const struct emul_state *s, unsigned mode, unsigned rights,
+                                               struct emul_result *result)
 {
-    const struct emul_state *s = ctx->state;
     uint64_t linear = s->rip, gpa;
 
     if (mode != EMUL_MODE64) {
@@ -65,19 +65,18 @@ static inline const emul_loose64 *fetch_window(struct emul_ctx *ctx, unsigned mo
     return emul_pointer(ctx, gpa, 0, EMUL_FOR_FETCH);
 }
 
-/* Fetches at CS:RIP and decodes: result->insn, ->bytes; ->have is EMUL_INSN_MAX before, and then how many bytes there are. rights: of
- * emul_rights(), or 0 without paging. EMUL_DONE; EMUL_FAULT: the fetch faults; EMUL_RETRY: the bytes are no valid instruction;
- * result->vector is then the fault that they are (#UD, #GP). */
-static inline int emul_fetch(struct emul_ctx *ctx, unsigned rights, struct emul_result *result)
+/* Fetches at CS:RIP and decodes: result->insn, ->bytes; ->have is EMUL_INSN_MAX before, and then how many bytes there are. s: ctx->state;
+ * mode: emul_code_mode() of it; rights: of emul_rights(), or 0 without paging. EMUL_DONE; EMUL_FAULT: the fetch faults; EMUL_RETRY: the
+ * bytes are no valid instruction; result->vector is then the fault that they are (#UD, #GP). */
+static inline int emul_fetch(struct emul_ctx *ctx, const struct emul_state *s, unsigned mode, unsigned rights, struct emul_result *result)
 {
-    unsigned mode = emul_code_mode(ctx->state);
-    const emul_loose64 *window = fetch_window(ctx, mode, rights, result);
+    const emul_loose64 *window = fetch_window(ctx, s, mode, rights, result);
 
     if (EMUL_UNLIKELY(!window))
         return emul_fetch_long(ctx, mode, result);
     ((emul_loose64 *)result->bytes)[0] = window[0];
     ((emul_loose64 *)result->bytes)[1] = window[1];
-    return fetch_decode(ctx, mode, result);
+    return fetch_decode(ctx, s, mode, result);
 }
 
 #endif

@@ -38,28 +38,46 @@ int emul_walk_tables(const struct emul_ctx *ctx, uint64_t linear, unsigned right
 /* A walk in ctx->walks that was made before, if its entries are what they were: they are read again, not found again. 1: *gpa. */
 int emul_walk_again(const struct emul_ctx *ctx, uint64_t linear, unsigned rights, uint64_t *gpa);
 
+/* Is it in the cache? 1: *gpa. */
+static inline int emul_walk_cached(const struct emul_ctx *ctx, uint64_t linear, unsigned rights, uint64_t *gpa)
+{
+    unsigned kind = rights & EMUL_PF_W ? 1 : 0, slot = (linear >> 12) % EMUL_CACHE_PAGES;
+
+    if (EMUL_UNLIKELY(ctx->cache->page[kind][slot].tag != ((linear & ~0xfffull) | rights)))
+        return 0;
+    *gpa = ctx->cache->page[kind][slot].gpa | (linear & 0xfff);
+    return 1;
+}
+
 static inline int emul_walk_with(const struct emul_ctx *ctx, uint64_t linear, unsigned rights, uint64_t *gpa, struct emul_result *result)
 {
     if (ctx->cache) {
-        unsigned kind = rights & EMUL_PF_W ? 1 : 0, slot = (linear >> 12) % EMUL_CACHE_PAGES;
-
-        if (EMUL_LIKELY(ctx->cache->page[kind][slot].tag == ((linear & ~0xfffull) | rights))) {
-            *gpa = ctx->cache->page[kind][slot].gpa | (linear & 0xfff);
+        if (EMUL_LIKELY(emul_walk_cached(ctx, linear, rights, gpa)))
             return EMUL_DONE;
-        }
     } else if (ctx->walks && emul_walk_again(ctx, linear, rights, gpa)) {
         return EMUL_DONE;
     }
     return emul_walk_tables(ctx, linear, rights, gpa, result);
 }
 
+/* The byte at gpa in the RAM that is one range, or NULL. */
+static inline void *emul_pointer_ram(const struct emul_ctx *ctx, uint64_t gpa, unsigned cause)
+{
+    void *p = ctx->ram + gpa;
+
+    if (EMUL_UNLIKELY(gpa - ctx->ram_start >= ctx->ram_size))
+        return 0;
+    ctx->touched[cause]++;
+    if (!p)
+        __builtin_unreachable(); /* RAM is not there: who asks need not look */
+    return p;
+}
+
 /* The byte at gpa, directly addressable up to the end of its page, or NULL: not RAM, or not to be had by pointer. */
 static inline void *emul_pointer(const struct emul_ctx *ctx, uint64_t gpa, unsigned write, unsigned cause)
 {
-    if (EMUL_LIKELY(gpa - ctx->ram_start < ctx->ram_size)) {
-        ctx->touched[cause]++;
-        return ctx->ram + gpa;
-    }
+    if (EMUL_LIKELY(gpa - ctx->ram_start < ctx->ram_size))
+        return emul_pointer_ram(ctx, gpa, cause);
     return ctx->ops->phys_map ? ctx->ops->phys_map(ctx->opaque, gpa, write, cause) : 0;
 }
 

@@ -50,7 +50,8 @@ static void load_pointers(struct exec *x, const uint64_t cr[5])
 
     if (is_amd(x) || !(cr[0] & CR0_PG) || !(cr[4] & CR4_PAE) || (x->s->efer & EFER_LME))
         return;
-    exec_end_if(x, !ops->phys_read, EMUL_UNHANDLED);
+    if (!ops->phys_read)
+        exec_end(x, EMUL_UNHANDLED);
     for (unsigned i = 0; i < PDPTE_COUNT; i++) {
         uint64_t entry, at = (cr[3] & 0xffffffe0) + i * sizeof(entry);
 
@@ -182,7 +183,8 @@ static void write_reg(struct exec *x, const struct reg_row *row, uint64_t value)
 /* From or to ModRM.rm; its group is there. */
 static void move_reg(struct exec *x, const struct reg_row *row, int write)
 {
-    exec_end_if(x, !row->rule, EMUL_UNHANDLED);
+    if (!row->rule)
+        exec_end(x, EMUL_UNHANDLED);
     if (write)
         write_reg(x, row, x->gpr[x->insn->rm] & emul_size_mask(x->opsize));
     else
@@ -217,12 +219,27 @@ void do_fsgsbase(struct exec *x)
     move_reg(x, &bases[which & 1], which & 2);
 }
 
-/* PE can be set, not cleared (SDM 2A LMSW). */
-void do_lmsw(struct exec *x)
+/* dst, to CR0 or the MSR in ECX. */
+static void write_from_dst(struct exec *x)
 {
-    uint64_t keep = ~(CR0_MSW & ~CR0_PE), value = exec_get_rm(x, 2) & CR0_MSW;
+    write_reg(x, x->insn->op == EMUL_WRMSR ? find_msr(x->gpr[EMUL_RCX]) : &control[0], x->dst);
+}
 
-    write_reg(x, &control[0], (x->s->cr0 & keep) | value);
+/* PE can be set, not cleared (SDM 2A LMSW). Without it there is nothing to check. */
+int do_lmsw(struct exec *x)
+{
+    struct emul_state *s = x->s;
+    uint64_t value = x->gpr[x->insn->rm];
+    int status = x->insn->mod == 3 ? EMUL_DONE : exec_load(x, 0, 2, &value);
+
+    if (status)
+        return status;
+    x->dst = (s->cr0 & ~(CR0_MSW & ~CR0_PE)) | (value & CR0_MSW);
+    if ((x->dst ^ s->cr0) & CR0_PE)
+        return exec_guard(x, 0, write_from_dst);
+    s->cr0 = x->dst;
+    x->ctx->changed |= EMUL_STATE_CR;
+    return EMUL_DONE;
 }
 
 int do_clts(struct exec *x)
@@ -244,7 +261,8 @@ void do_lgdt(struct exec *x)
     exec_gp0_if(x, store && exec_is_private(x));
     place = exec_place(x, exec_offset(x), size, 3, store ? EMUL_PF_W : 0);
     if (store) {
-        exec_end_if(x, !exec_movable(x, &place, 1), EMUL_UNHANDLED);
+        if (!exec_movable(x, &place, 1))
+            exec_end(x, EMUL_UNHANDLED);
         *(emul_reg16 *)image = table->limit;
         *(emul_reg64 *)(image + 2) = table->base;
         exec_must(x, emul_store_bytes(x->ctx, &place, image, EMUL_FOR_OPERAND));
@@ -259,14 +277,16 @@ void do_lgdt(struct exec *x)
 }
 
 /* No check of the segment, nor of the address: a non-canonical one is nobody's translation (SDM 2A INVLPG). */
-void do_invlpg(struct exec *x)
+int do_invlpg(struct exec *x)
 {
     uint64_t linear = exec_offset(x);
 
-    exec_require(x, EMUL_STATE_SEGS);
+    if (exec_need(x, EMUL_STATE_SEGS))
+        return EMUL_UNHANDLED;
     if (x->mode != EMUL_MODE64 || x->insn->seg >= EMUL_FS)
         linear += x->s->seg[x->insn->seg].base;
     exec_flush(x, x->mode == EMUL_MODE64 ? linear : (uint32_t)linear, 0);
+    return EMUL_DONE;
 }
 
 enum { INVPCID_ADDRESS, INVPCID_CONTEXT, INVPCID_ALL, INVPCID_ALL_LOCAL };
@@ -285,15 +305,12 @@ void do_invpcid(struct exec *x)
 
 /* ---- MSRs, time stamps, CPUID ---- */
 
-static uint64_t read_msr(struct exec *x, uint32_t index)
+static int read_msr(struct exec *x, uint32_t index, uint64_t *value)
 {
     const struct emul_ops *ops = x->ctx->ops;
-    uint64_t value;
-    int answer = ops->msr_read ? ops->msr_read(x->ctx->opaque, index, &value) : 1;
+    int answer = ops->msr_read ? ops->msr_read(x->ctx->opaque, index, value) : 1;
 
-    exec_gp0_if(x, answer < 0);
-    exec_end_if(x, answer, EMUL_UNHANDLED);
-    return value;
+    return answer < 0 ? exec_gp0(x) : answer ? EMUL_UNHANDLED : EMUL_DONE;
 }
 
 static void set_edx_eax(struct exec *x, uint64_t value)
@@ -302,44 +319,55 @@ static void set_edx_eax(struct exec *x, uint64_t value)
     x->gpr[EMUL_RDX] = value >> 32;
 }
 
-void do_rdmsr(struct exec *x)
+int do_rdmsr(struct exec *x)
 {
     uint32_t index = x->gpr[EMUL_RCX];
     const struct reg_row *row = find_msr(index);
+    uint64_t value;
+    int status = row ? exec_need(x, row->group) : read_msr(x, index, &value);
 
-    exec_require(x, row ? row->group : 0);
-    set_edx_eax(x, row ? *reg_at(x, row) : read_msr(x, index));
+    if (!status)
+        set_edx_eax(x, row ? *reg_at(x, row) : value);
+    return status;
 }
 
-void do_wrmsr(struct exec *x)
+int do_wrmsr(struct exec *x)
 {
     const struct emul_ops *ops = x->ctx->ops;
     uint32_t index = x->gpr[EMUL_RCX];
-    uint64_t value = x->gpr[EMUL_RDX] << 32 | (uint32_t)x->gpr[EMUL_RAX];
-    const struct reg_row *row = find_msr(index);
 
-    exec_end_if(x, !row && !ops->msr_write, EMUL_UNHANDLED);
-    if (row)
-        write_reg(x, row, value);
-    else
-        exec_gp0_if(x, ops->msr_write(x->ctx->opaque, index, value) < 0);
+    x->dst = x->gpr[EMUL_RDX] << 32 | (uint32_t)x->gpr[EMUL_RAX];
+    if (find_msr(index))
+        return exec_guard(x, 0, write_from_dst);
+    if (!ops->msr_write)
+        return EMUL_UNHANDLED;
+    return ops->msr_write(x->ctx->opaque, index, x->dst) < 0 ? exec_gp0(x) : EMUL_DONE;
 }
 
 /* RDTSC and RDTSCP. */
-void do_rdtsc(struct exec *x)
+int do_rdtsc(struct exec *x)
 {
-    uint64_t tsc;
+    uint64_t tsc, aux = x->gpr[EMUL_RCX];
+    int status;
 
-    exec_gp0_if(x, (x->s->cr4 & CR4_TSD) && emul_cpl(x->s));
-    tsc = read_msr(x, MSR_TSC);
-    if (x->insn->op == EMUL_RDTSCP)
-        x->gpr[EMUL_RCX] = (uint32_t)read_msr(x, MSR_TSC_AUX);
+    if ((x->s->cr4 & CR4_TSD) && emul_cpl(x->s))
+        return exec_gp0(x);
+    status = read_msr(x, MSR_TSC, &tsc);
+    if (!status && x->insn->op == EMUL_RDTSCP)
+        status = read_msr(x, MSR_TSC_AUX, &aux);
+    if (status)
+        return status;
     set_edx_eax(x, tsc);
+    x->gpr[EMUL_RCX] = x->insn->op == EMUL_RDTSCP ? (uint32_t)aux : aux;
+    return EMUL_DONE;
 }
 
 void do_rdpid(struct exec *x)
 {
-    x->gpr[x->insn->rm] = (uint32_t)read_msr(x, MSR_TSC_AUX);
+    uint64_t aux;
+
+    exec_must(x, read_msr(x, MSR_TSC_AUX, &aux));
+    x->gpr[x->insn->rm] = (uint32_t)aux;
 }
 
 int do_cpuid(struct exec *x)
@@ -355,20 +383,26 @@ int do_cpuid(struct exec *x)
     return EMUL_DONE;
 }
 
-/* ---- Fast system calls ----
- *
- * SYSCALL and SYSRET trap for TF as they leave it, not as they found it: a kernel that masks TF is not interrupted on the user's
- * stack, and a debugger sees the first user instruction (E10). */
+/* ---- Fast system calls ---- */
 
 /* Execution goes on at rip in flat segments: with wide in 64-bit code, else in the low 4 GiB. */
 static void enter_flat(struct exec *x, uint16_t cs, uint16_t ss, unsigned dpl, int wide, uint64_t rip)
 {
-    const struct emul_segment code = { .limit = ~0u, .attr = (wide ? FLAT_CODE64 : FLAT_CODE32) | dpl << SEG_DPL, .selector = cs };
-    const struct emul_segment data = { .limit = ~0u, .attr = FLAT_DATA | dpl << SEG_DPL, .selector = ss };
+    struct emul_segment flat = { .limit = ~0u, .attr = (wide ? FLAT_CODE64 : FLAT_CODE32) | dpl << SEG_DPL, .selector = cs };
 
-    exec_set_segment(x, EMUL_CS, &code);
-    exec_set_segment(x, EMUL_SS, &data);
+    x->s->seg[EMUL_CS] = flat;
+    flat.attr = FLAT_DATA | dpl << SEG_DPL;
+    flat.selector = ss;
+    x->s->seg[EMUL_SS] = flat;
+    x->ctx->changed |= EMUL_STATE_CS;
     x->next_rip = wide ? rip : (uint32_t)rip;
+}
+
+/* SYSCALL and SYSRET trap for TF as they leave it, not as they found it: a kernel that masks TF is not interrupted on the user's
+ * stack, and a debugger sees the first user instruction (E10). Only for what cannot fail any more. */
+static void step_as_left(struct exec *x)
+{
+    x->step = !!(x->flags & RFLAGS_TF);
 }
 
 /* Intel: in 64-bit mode only (SDM 2B SYSCALL); AMD: in all of protected mode (APM3 SYSCALL). */
@@ -387,7 +421,7 @@ void do_syscall(struct exec *x)
         x->flags &= ~RFLAGS_IF;
     }
     enter_flat(x, selector, selector + 8, 0, long_mode, !long_mode ? s->star : x->mode == EMUL_MODE64 ? s->lstar : s->cstar);
-    x->step = !!(x->flags & RFLAGS_TF);
+    step_as_left(x);
 }
 
 /* SDM 2B, APM3 SYSRET. AMD checks the target only when it is fetched, and leaves SS but for its selector (and the CPL). */
@@ -407,7 +441,7 @@ void do_sysret(struct exec *x)
         s->seg[EMUL_SS] = ss;
     }
     x->flags = x->mode == EMUL_MODE64 ? (x->gpr[R11] & SYSRET_FLAGS) | RFLAGS_1 : x->flags | RFLAGS_IF;
-    x->step = !!(x->flags & RFLAGS_TF);
+    step_as_left(x);
 }
 
 /* SDM 2B SYSENTER, from virtual-8086 mode too; AMD: not in long mode (APM3 SYSENTER). */

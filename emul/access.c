@@ -180,8 +180,6 @@ static __attribute__((noinline)) int load_slow(const struct emul_ctx *ctx, const
     uint64_t high;
     int status;
 
-    if (place->host == EMUL_DEVICE)
-        return load_device(ctx, place->gpa[0], place->size[0], value, cause);
     status = load_part(ctx, place->gpa[0], place->size[0], value, cause);
     if (status || !place->size[1])
         return status;
@@ -194,8 +192,6 @@ static __attribute__((noinline)) int store_slow(const struct emul_ctx *ctx, cons
 {
     int status;
 
-    if (place->host == EMUL_DEVICE)
-        return store_device(ctx, place->gpa[0], place->size[0], value, cause);
     status = store_part(ctx, place->gpa[0], place->size[0], value, cause);
     if (status || !place->size[1])
         return status;
@@ -205,21 +201,25 @@ static __attribute__((noinline)) int store_slow(const struct emul_ctx *ctx, cons
 /* What most exits are for: a device, in one piece. */
 static inline int is_one_piece(const struct emul_ctx *ctx, const struct emul_place *place)
 {
-    return place->host == EMUL_DEVICE && ctx->ops->phys_map && !((place->size[0] - 1) & (place->size[0] | place->gpa[0]));
+    return ctx->ops->phys_map && !((place->size[0] - 1) & (place->size[0] | place->gpa[0]));
 }
 
 int emul_load_far(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause)
 {
-    if (!is_one_piece(ctx, place) || !ctx->ops->mmio_read)
+    if (place->host != EMUL_DEVICE)
         return load_slow(ctx, place, value, cause);
+    if (!is_one_piece(ctx, place) || !ctx->ops->mmio_read)
+        return load_device(ctx, place->gpa[0], place->size[0], value, cause);
     *value = ctx->ops->mmio_read(ctx->opaque, place->gpa[0], place->size[0]) & emul_size_mask(place->size[0]);
     return EMUL_DONE;
 }
 
 int emul_store_far(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause)
 {
-    if (!is_one_piece(ctx, place) || !ctx->ops->mmio_write)
+    if (place->host != EMUL_DEVICE)
         return store_slow(ctx, place, value, cause);
+    if (!is_one_piece(ctx, place) || !ctx->ops->mmio_write)
+        return store_device(ctx, place->gpa[0], place->size[0], value, cause);
     ctx->ops->mmio_write(ctx->opaque, place->gpa[0], place->size[0], value & emul_size_mask(place->size[0]));
     return EMUL_DONE;
 }

@@ -422,7 +422,7 @@ static bool run_one(struct operation *op)
         uint32_t vector = platform_intack(op->platform);
         return vector > 0xff || !deliver(op, vector, EMUL_EVENT_INTERRUPT, false, 0);
     }
-    switch (emul_execute(c, EMUL_MAY_ANY, r)) {
+    switch (emul_execute_next(c, EMUL_MAY_ANY, r)) {
     case EMUL_DONE:
         if (r->halted) {
             c->state->rip -= r->insn->length; /* ring 0 passes it */
@@ -458,6 +458,7 @@ static void op_run(struct operation *op)
     uint64_t deadline;
     op->ctx.ops = &ops[op->mem->policy][1];
     op->ctx.cache = &cache;
+    op->ctx.facts = 0;
     emul_cache_flush(&cache);
     f->status = ABI_OK;
     f->inject = 0;
@@ -479,7 +480,7 @@ static inline struct operation *begin(struct abi_frame *f, const struct abi_info
     guestmem_begin(mem);
     op->ctx.have = f->state_in;
     op->ctx.changed = 0;
-    op->ctx.byte_count = (uint8_t)(f->insn_bytes <= 15 ? f->insn_bytes : 0);
+    op->ctx.byte_count = f->insn_bytes;
     return op;
 }
 

@@ -74,15 +74,12 @@ int emul_translate(struct emul_ctx *ctx, unsigned mode, uint64_t linear, unsigne
 
     place->size[0] = size <= room ? size : room;
     place->size[1] = size - place->size[0];
-    place->host = 0;
+    place->how = 0;
     status = emul_walk(ctx, linear, access, &place->gpa[0], result);
     if (status)
         return status;
-    if (!place->size[1]) {
-        if (!ctx->ops->phys_map && !ctx->ram_size)
-            place->host = EMUL_DEVICE; /* it is moved as if it were one */
+    if (!place->size[1])
         return EMUL_DONE;
-    }
     linear += room;
     if (mode != EMUL_MODE64)
         linear &= 0xffffffff;
@@ -114,152 +111,60 @@ static unsigned device_piece(uint64_t gpa, unsigned size)
     return piece;
 }
 
-/* Of no RAM, or of RAM that is not had by pointer. */
-static int load_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t *value, unsigned cause)
+/* Of no RAM, or of RAM that is not had by pointer: up to 8 bytes from or to *value. */
+static int move_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t *value, unsigned write, unsigned cause)
 {
     const struct emul_ops *ops = ctx->ops;
 
-    *value = 0;
+    if (!write)
+        *value = 0;
     if (!ops->phys_map) {
-        if (!ops->phys_read)
+        if (write ? !ops->phys_write : !ops->phys_read)
             return EMUL_UNHANDLED;
-        if (ops->phys_read(ctx->opaque, gpa, value, size, cause) >= 0)
+        if ((write ? ops->phys_write(ctx->opaque, gpa, value, size, cause) : ops->phys_read(ctx->opaque, gpa, value, size, cause)) >= 0)
             return EMUL_DONE;
     }
-    if (!ops->mmio_read)
-        return EMUL_UNHANDLED;
-    *value = 0;
-    for (unsigned at = 0, piece; at < size; at += piece) {
-        piece = device_piece(gpa + at, size - at);
-        *value |= (ops->mmio_read(ctx->opaque, gpa + at, piece) & emul_size_mask(piece)) << at * 8;
-    }
-    return EMUL_DONE;
-}
-
-static int store_device(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t value, unsigned cause)
-{
-    const struct emul_ops *ops = ctx->ops;
-
-    if (!ops->phys_map) {
-        if (!ops->phys_write)
-            return EMUL_UNHANDLED;
-        if (ops->phys_write(ctx->opaque, gpa, &value, size, cause) >= 0)
-            return EMUL_DONE;
-    }
-    if (!ops->mmio_write)
+    if (write ? !ops->mmio_write : !ops->mmio_read)
         return EMUL_UNHANDLED;
     for (unsigned at = 0, piece; at < size; at += piece) {
         piece = device_piece(gpa + at, size - at);
-        ops->mmio_write(ctx->opaque, gpa + at, piece, value >> at * 8 & emul_size_mask(piece));
+        if (write)
+            ops->mmio_write(ctx->opaque, gpa + at, piece, *value >> at * 8 & emul_size_mask(piece));
+        else
+            *value |= (ops->mmio_read(ctx->opaque, gpa + at, piece) & emul_size_mask(piece)) << at * 8;
     }
     return EMUL_DONE;
 }
 
-static int load_part(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t *value, unsigned cause)
+int emul_move_word(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t *value, unsigned how, unsigned cause)
 {
-    const void *p = emul_pointer(ctx, gpa, 0, cause);
+    void *p = how & EMUL_MOVE_DEVICE ? 0 : emul_pointer(ctx, gpa, how & EMUL_MOVE_WRITE, cause);
 
     if (!p)
-        return load_device(ctx, gpa, size, value, cause);
-    *value = emul_load_direct(p, size);
+        return move_device(ctx, gpa, size, value, how & EMUL_MOVE_WRITE, cause);
+    if (how & EMUL_MOVE_WRITE)
+        emul_store_direct(p, size, *value);
+    else
+        *value = emul_load_direct(p, size);
     return EMUL_DONE;
 }
 
-static int store_part(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t value, unsigned cause)
-{
-    void *p = emul_pointer(ctx, gpa, 1, cause);
-
-    if (!p)
-        return store_device(ctx, gpa, size, value, cause);
-    emul_store_direct(p, size, value);
-    return EMUL_DONE;
-}
-
-static __attribute__((noinline)) int load_slow(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause)
-{
-    uint64_t high;
-    int status;
-
-    status = load_part(ctx, place->gpa[0], place->size[0], value, cause);
-    if (status || !place->size[1])
-        return status;
-    status = load_part(ctx, place->gpa[1], place->size[1], &high, cause);
-    *value |= high << place->size[0] * 8;
-    return status;
-}
-
-static __attribute__((noinline)) int store_slow(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause)
-{
-    int status;
-
-    status = store_part(ctx, place->gpa[0], place->size[0], value, cause);
-    if (status || !place->size[1])
-        return status;
-    return store_part(ctx, place->gpa[1], place->size[1], value >> place->size[0] * 8, cause);
-}
-
-/* What most exits are for: a device, in one piece. */
-static inline int is_one_piece(const struct emul_ctx *ctx, const struct emul_place *place)
-{
-    return ctx->ops->phys_map && !((place->size[0] - 1) & (place->size[0] | place->gpa[0]));
-}
-
-int emul_load_far(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause)
-{
-    if (place->host != EMUL_DEVICE)
-        return load_slow(ctx, place, value, cause);
-    if (!is_one_piece(ctx, place) || !ctx->ops->mmio_read)
-        return load_device(ctx, place->gpa[0], place->size[0], value, cause);
-    *value = ctx->ops->mmio_read(ctx->opaque, place->gpa[0], place->size[0]) & emul_size_mask(place->size[0]);
-    return EMUL_DONE;
-}
-
-int emul_store_far(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause)
-{
-    if (place->host != EMUL_DEVICE)
-        return store_slow(ctx, place, value, cause);
-    if (!is_one_piece(ctx, place) || !ctx->ops->mmio_write)
-        return store_device(ctx, place->gpa[0], place->size[0], value, cause);
-    ctx->ops->mmio_write(ctx->opaque, place->gpa[0], place->size[0], value & emul_size_mask(place->size[0]));
-    return EMUL_DONE;
-}
-
-int emul_load_bytes(const struct emul_ctx *ctx, const struct emul_place *place, void *data, unsigned cause)
+int emul_move(const struct emul_ctx *ctx, const struct emul_place *place, void *data, unsigned how, unsigned cause)
 {
     uint8_t *bytes = data;
 
     for (unsigned page = 0; page < 2; page++) {
-        for (unsigned at = 0, piece; at < place->size[page]; at += piece) {
-            uint64_t value;
-            int status;
-
-            piece = place->size[page] - at < 8 ? place->size[page] - at : 8;
-            status = load_part(ctx, place->gpa[page] + at, piece, &value, cause);
-            if (status)
-                return status;
-            for (unsigned i = 0; i < piece; i++)
-                *bytes++ = value >> i * 8;
-        }
-    }
-    return 0;
-}
-
-int emul_store_bytes(const struct emul_ctx *ctx, const struct emul_place *place, const void *data, unsigned cause)
-{
-    const uint8_t *bytes = data;
-
-    for (unsigned page = 0; page < 2; page++) {
-        for (unsigned at = 0, piece; at < place->size[page]; at += piece) {
+        for (unsigned at = 0, piece; at < place->size[page]; at += piece, bytes += piece) {
             uint64_t value = 0;
-            int status;
 
             piece = place->size[page] - at < 8 ? place->size[page] - at : 8;
-            for (unsigned i = 0; i < piece; i++)
-                value |= (uint64_t)*bytes++ << i * 8;
-            status = store_part(ctx, place->gpa[page] + at, piece, value, cause);
-            if (status)
-                return status;
+            if (how & EMUL_MOVE_WRITE)
+                value = emul_load_direct(bytes, piece);
+            if (emul_move_word(ctx, place->gpa[page] + at, piece, &value, how, cause))
+                return EMUL_UNHANDLED;
+            if (!(how & EMUL_MOVE_WRITE))
+                emul_store_direct(bytes, piece, value);
         }
     }
-    return 0;
+    return EMUL_DONE;
 }

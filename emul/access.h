@@ -10,9 +10,10 @@
 struct emul_place {
     uint64_t gpa[2];
     unsigned size[2];    /* bytes in each page; size[1] is 0 if there is but one */
-    void *host;          /* of one page: the bytes themselves, EMUL_DEVICE, or NULL: not known yet */
+    unsigned how;        /* EMUL_MOVE_DEVICE, or 0 */
 };
-#define EMUL_DEVICE ((void *)1)
+#define EMUL_MOVE_WRITE  1u
+#define EMUL_MOVE_DEVICE 2u /* it is known to be no RAM that is had by pointer */
 
 /* Fetches groups of the state that the caller left out (emul_ops.state_get). 0 or EMUL_UNHANDLED. */
 int emul_need_more(struct emul_ctx *ctx, uint32_t groups);
@@ -36,6 +37,12 @@ int emul_translate(struct emul_ctx *ctx, unsigned mode, uint64_t linear, unsigne
 /* The whole way of an operand of 1 to 64 bytes: segment, alignment (#AC), page walk of each page, with the rights of the CPL. */
 int emul_resolve(struct emul_ctx *ctx, unsigned mode, unsigned seg, uint64_t offset, unsigned size, unsigned access,
                  struct emul_place *place, struct emul_result *result);
+
+/* EMUL_PF_U at CPL 3, else 0: as the instruction began. */
+static inline unsigned emul_user(const struct emul_ctx *ctx)
+{
+    return ctx->facts & EMUL_FACT_USER;
+}
 
 /* Guest RAM by pointer: one access where the size is one that a register can have, so that other vcpus never see half of it. */
 static inline uint64_t emul_load_direct(const volatile void *p, unsigned size)
@@ -74,37 +81,37 @@ static inline void emul_store_direct(volatile void *p, unsigned size, uint64_t v
     }
 }
 
-/* Move a resolved operand of up to 8 bytes; 0, or EMUL_UNHANDLED when a callback is missing (nothing was moved). Bytes outside RAM
- * go to the device callbacks in naturally aligned pieces, in rising order. */
-int emul_load_far(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause);
-int emul_store_far(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause);
+/* Moves up to 8 bytes in one page, from *value or to it; 0, or EMUL_UNHANDLED when a callback is missing. RAM is one access, where the size
+ * is one that a register can have; bytes outside of RAM go to the device callbacks in naturally aligned pieces, in rising order. */
+int emul_move_word(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t *value, unsigned how, unsigned cause);
 
+/* The same of a resolved operand of up to 64 bytes, in words of 8 and what is left. */
+int emul_move(const struct emul_ctx *ctx, const struct emul_place *place, void *data, unsigned how, unsigned cause);
+
+static inline int emul_load_bytes(const struct emul_ctx *ctx, const struct emul_place *place, void *data, unsigned cause)
+{
+    return emul_move(ctx, place, data, place->how, cause);
+}
+
+static inline int emul_store_bytes(const struct emul_ctx *ctx, const struct emul_place *place, void *data, unsigned cause)
+{
+    return emul_move(ctx, place, data, place->how | EMUL_MOVE_WRITE, cause);
+}
+
+/* The same of up to 8 bytes. */
 static inline int emul_load(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause)
 {
-    if (EMUL_UNLIKELY((uintptr_t)place->host <= (uintptr_t)EMUL_DEVICE))
-        return emul_load_far(ctx, place, value, cause);
-    *value = emul_load_direct(place->host, place->size[0]);
-    return EMUL_DONE;
+    if (EMUL_LIKELY(!place->size[1]))
+        return emul_move_word(ctx, place->gpa[0], place->size[0], value, place->how, cause);
+    *value = 0;
+    return emul_move(ctx, place, value, 0, cause);
 }
 
 static inline int emul_store(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t value, unsigned cause)
 {
-    if ((uintptr_t)place->host <= (uintptr_t)EMUL_DEVICE)
-        return emul_store_far(ctx, place, value, cause);
-    emul_store_direct(place->host, place->size[0], value);
-    return EMUL_DONE;
-}
-
-/* The same of up to 64 bytes. */
-int emul_load_bytes(const struct emul_ctx *ctx, const struct emul_place *place, void *data, unsigned cause);
-int emul_store_bytes(const struct emul_ctx *ctx, const struct emul_place *place, const void *data, unsigned cause);
-
-/* EMUL_PF_U at CPL 3, else 0: emul_cpl() in fewer steps. */
-static inline unsigned emul_user(const struct emul_ctx *ctx)
-{
-    const struct emul_state *s = ctx->state;
-
-    return ((s->seg[EMUL_SS].attr >> SEG_DPL & 3) == 3 || (s->rflags & RFLAGS_VM)) && (s->cr0 & CR0_PE) ? EMUL_PF_U : 0;
+    if (EMUL_LIKELY(!place->size[1]))
+        return emul_move_word(ctx, place->gpa[0], place->size[0], &value, place->how | EMUL_MOVE_WRITE, cause);
+    return emul_move(ctx, place, &value, EMUL_MOVE_WRITE, cause);
 }
 
 #endif

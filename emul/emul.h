@@ -123,15 +123,17 @@ void emul_cache_flush(struct emul_cache *cache);
 
 /* Walks of 4-level tables, each with the entries that it read and where: one whose entries still hold the same, under the same control
  * registers, is repeated by comparing them. Always right, as long as the pointers of phys_map stay what they are. */
-#define EMUL_WALKS 8u
+#define EMUL_WALKS 4u
 struct emul_walk {
-    uint64_t tag, cr3, cr4, efer, gpa;
+    uint64_t tag, gpa;
     struct { const volatile uint64_t *at; uint64_t entry; } level[4];
-    uint64_t pad[3];                   /* to a size that is quick to multiply by */
+    uint64_t pad[6];                   /* to a size that is quick to multiply by */
 };
 struct emul_walks {
-    struct emul_walk walk[EMUL_WALKS];
+    struct emul_walk walk[2][EMUL_WALKS]; /* data, fetches */
 };
+
+#define EMUL_EXEC_WORDS 28u
 
 /* The vcpu. gpr[] and state are changed by what is emulated, and state as far as `changed` says. Between calls RSP is state->rsp;
  * gpr[4] is scratch. */
@@ -143,8 +145,8 @@ struct emul_ctx {
     uint8_t phys_bits;                 /* MAXPHYADDR of the guest, 32 to 52 */
     uint8_t features;                  /* EMUL_HAS_*, EMUL_IS_* */
     uint8_t byte_count;                /* instruction bytes that the CPU supplied, 0: none */
-    uint8_t exit_write;                /* with EMUL_MAY_MEMORY: 1, the exit was a write; only with exit_known */
     uint8_t exit_known;                /* 1: the access at exit_gpa was translated and permitted by the CPU */
+    uint8_t exit_write;                /* with EMUL_MAY_MEMORY: 1, the exit was a write; only with exit_known */
     uint64_t exit_gpa;                 /* the guest-physical address of an access that left the guest */
     uint64_t cr4_valid, efer_valid;    /* bits that the guest may set; others are #GP(0) */
     const uint8_t *bytes;
@@ -159,6 +161,11 @@ struct emul_ctx {
     uint64_t ram_start, ram_size;
     uint64_t *touched;                 /* [EMUL_CAUSES]; with ram_size or walks */
     const struct emul_port_exit *port_exit; /* the library's own: of emul_string_io() */
+    /* The library's own, zero at first: what the state says to every instruction (EMUL_FACT_*), what of the state that and the walks are
+     * of, and its work (struct exec). */
+    uint32_t facts;
+    struct { uint64_t cr3, cr4, efer, cs, ss, exit; } seen;
+    uint64_t exec[EMUL_EXEC_WORDS];
 };
 
 enum emul_status {
@@ -241,6 +248,10 @@ struct emul_port_exit {
 /* Executes the instruction at CS:RIP, if it is of a class in `may` (EMUL_MAY_*); else EMUL_RETRY. A complete instruction, one of its
  * faults, or iterations of a REP. SDM 2, all of it but what README.md lists as refused. */
 int emul_execute(struct emul_ctx *ctx, uint32_t may, struct emul_result *result);
+
+/* The same, for who runs many: between this call and the one before, the caller has changed nothing of ctx and its state but RIP, RSP, RFLAGS
+ * and general registers. */
+int emul_execute_next(struct emul_ctx *ctx, uint32_t may, struct emul_result *result);
 
 /* The length of the instruction at CS:RIP if it is of class `want`, in result->insn->length; RIP stays. Answers EMUL_DONE,
  * EMUL_FAULT (#PF, #GP of the fetch), or EMUL_RETRY: of another class, or invalid. */

@@ -40,9 +40,7 @@ static const struct operand_row operands[FORMS_END] = {
     [FORM_AL_Ob] = OFFSET(SRC), [FORM_rAX_Ov] = OFFSET(SRC), [FORM_Ob_AL] = OFFSET(DST), [FORM_Ov_rAX] = OFFSET(DST),
 };
 
-/* Any segment and mode. */
-static __attribute__((noinline)) int resolve_any(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access,
-                                                 struct emul_place *place)
+int exec_resolve_at(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access, struct emul_place *place)
 {
     uint64_t linear;
     int status;
@@ -55,28 +53,13 @@ static __attribute__((noinline)) int resolve_any(struct exec *x, unsigned seg, u
     return emul_translate(x->ctx, x->mode, linear, size, access | emul_user(x->ctx), place, x->result);
 }
 
-static inline int resolve_at(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access, struct emul_place *place)
-{
-    const struct emul_ctx *ctx = x->ctx;
-
-    if (ctx->exit_known && x->mode == EMUL_MODE64 && seg < EMUL_FS && emul_canonical48(offset) && !(x->s->rflags & RFLAGS_AC) &&
-        exec_exit_access(ctx, offset, size, access, place))
-        return EMUL_DONE;
-    return resolve_any(x, seg, offset, size, access, place);
-}
-
-int exec_resolve_at(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access, struct emul_place *place)
-{
-    return resolve_at(x, seg, offset, size, access, place);
-}
-
 int exec_resolve(struct exec *x, uint64_t skip, unsigned size, unsigned access, struct emul_place *place)
 {
     uint64_t offset = exec_offset(x) + skip;
 
     if (skip && x->mode != EMUL_MODE64)
         offset &= emul_size_mask(x->insn->addrsize);
-    return resolve_at(x, x->insn->seg, offset, size, access, place);
+    return exec_resolve_at(x, x->insn->seg, offset, size, access, place);
 }
 
 int exec_load(struct exec *x, uint64_t skip, unsigned size, uint64_t *value)
@@ -194,7 +177,7 @@ static inline int is_locked(const struct exec *x)
 /* A destination in memory that is locked, or not to be had by pointer. */
 static __attribute__((noinline)) int run_place(struct exec *x, const struct exec_row *row, uint64_t offset)
 {
-    int status = resolve_at(x, x->insn->seg, offset, x->opsize, row->flags & X_WRITE ? EMUL_PF_W : 0, &x->place);
+    int status = exec_resolve_at(x, x->insn->seg, offset, x->opsize, row->flags & X_WRITE ? EMUL_PF_W : 0, &x->place);
 
     if (!status && (row->flags & X_READ))
         status = emul_load(x->ctx, &x->place, &x->dst, EMUL_FOR_OPERAND);
@@ -211,18 +194,17 @@ static __attribute__((noinline)) int run_place(struct exec *x, const struct exec
 /* The two below do a move, which has no handler, without anything around one. */
 static inline __attribute__((always_inline)) int run_to_memory(struct exec *x, const struct exec_row *row, uint64_t source)
 {
+    const struct emul_ctx *ctx = exec_ctx(x);
     unsigned flags = row->flags;
     uint64_t offset = exec_offset(x);
-    void *p;
-
-    if (EMUL_UNLIKELY(x->ctx->exit_known) && !row->compute && x->ctx->ops->mmio_write && exec_exit_piece(x, offset, x->opsize, EMUL_PF_W)) {
-        x->ctx->ops->mmio_write(x->ctx->opaque, x->ctx->exit_gpa, x->opsize, source & emul_size_mask(x->opsize));
-        return EMUL_DONE;
-    }
-    p = exec_reach(x, x->insn->seg, offset, x->opsize, flags & X_WRITE ? EMUL_PF_W : 0);
+    void *p = exec_reach(x, x->insn->seg, offset, x->opsize, flags & X_WRITE ? EMUL_PF_W : 0);
 
     if (EMUL_LIKELY(p) && !row->compute) {
         emul_store_direct(p, x->opsize, source);
+        return EMUL_DONE;
+    }
+    if (!p && !row->compute && exec_exit_piece(x, offset, x->opsize, EMUL_PF_W) && ctx->ops->mmio_write) {
+        ctx->ops->mmio_write(ctx->opaque, ctx->exit_gpa, x->opsize, source & emul_size_mask(x->opsize));
         return EMUL_DONE;
     }
     x->src = source;
@@ -235,6 +217,22 @@ static inline __attribute__((always_inline)) int run_to_memory(struct exec *x, c
     row->compute(x);
     if (flags & X_WRITE)
         emul_store_direct(p, x->opsize, x->dst);
+    return EMUL_DONE;
+}
+
+/* A source in memory. */
+static inline __attribute__((always_inline)) int load_source(struct exec *x, uint64_t *source)
+{
+    const struct emul_ctx *ctx = exec_ctx(x);
+    uint64_t offset = exec_offset(x);
+    const void *p = exec_reach(x, x->insn->seg, offset, x->src_size, 0);
+
+    if (EMUL_LIKELY(p))
+        *source = emul_load_direct(p, x->src_size);
+    else if (exec_exit_piece(x, offset, x->src_size, 0) && ctx->ops->mmio_read)
+        *source = ctx->ops->mmio_read(ctx->opaque, ctx->exit_gpa, x->src_size) & emul_size_mask(x->src_size);
+    else
+        return exec_load(x, 0, x->src_size, source);
     return EMUL_DONE;
 }
 
@@ -268,18 +266,8 @@ static inline int run_operands(struct exec *x, const struct exec_row *row)
     x->src_size = o->size < x->opsize ? o->size : x->opsize;
     if (EMUL_UNLIKELY(o->third))
         x->src2 = third_source(x, o->third);
-    if (memory == MEMORY_SRC) {
-        uint64_t offset = exec_offset(x);
-        const void *p = exec_reach(x, x->insn->seg, offset, x->src_size, 0);
-
-        if (!p && x->ctx->exit_known && x->ctx->ops->mmio_read && exec_exit_piece(x, offset, x->src_size, 0))
-            source = x->ctx->ops->mmio_read(x->ctx->opaque, x->ctx->exit_gpa, x->src_size) & emul_size_mask(x->src_size);
-        else if (EMUL_LIKELY(p))
-            source = emul_load_direct(p, x->src_size);
-        else if ((status = exec_load(x, 0, x->src_size, &source)))
-            return status;
-        return run_to_register(x, row, o->dst, source);
-    }
+    if (memory == MEMORY_SRC)
+        return (status = load_source(x, &source)) ? status : run_to_register(x, row, o->dst, source);
     source = plain_source(x, o->src);
     if (!memory)
         return run_to_register(x, row, o->dst, source);
@@ -338,9 +326,9 @@ static inline int check_mode(struct exec *x, const struct emul_state *s, unsigne
 
 /* What was fetched; the validate rule first: another vcpu may have put another instruction here since the exit (E3). RF goes off
  * behind it (SDM 3B 17.3.1.1), but in the middle of a REP. */
-static inline int exec_run(struct exec *x, struct emul_ctx *ctx, struct emul_state *s, unsigned mode, uint32_t may,
-                           struct emul_result *result)
+static inline int exec_run(struct emul_ctx *ctx, struct emul_state *s, unsigned mode, uint32_t may, struct emul_result *result)
 {
+    struct exec *x = exec_of(ctx);
     const struct emul_insn *insn = result->insn;
     const struct exec_row *row = &emul_exec[insn->op];
     uint64_t flags = s->rflags;
@@ -349,11 +337,8 @@ static inline int exec_run(struct exec *x, struct emul_ctx *ctx, struct emul_sta
     __asm__("" : "+r"(row)); /* the address itself is kept, not made again at each use */
     if (!is_allowed(insn, row, may))
         return EMUL_RETRY;
-    x->ctx = ctx;
-    x->s = s;
     x->result = result;
     x->insn = insn;
-    x->gpr = ctx->gpr;
     x->gpr[EMUL_RSP] = s->rsp;
     x->next_rip = mode == EMUL_MODE64 ? s->rip + insn->length : (uint32_t)(s->rip + insn->length);
     x->flags = flags & ~RFLAGS_RF;
@@ -373,23 +358,36 @@ static inline int exec_run(struct exec *x, struct emul_ctx *ctx, struct emul_sta
     return status;
 }
 
-int emul_execute(struct emul_ctx *ctx, uint32_t may, struct emul_result *result)
+static __attribute__((noinline)) int execute_anew(struct emul_ctx *ctx, uint32_t may, struct emul_result *result)
+{
+    exec_begin(ctx);
+    emul_look(ctx);
+    return emul_execute_next(ctx, may, result);
+}
+
+int emul_execute_next(struct emul_ctx *ctx, uint32_t may, struct emul_result *result)
 {
     struct emul_state *s = ctx->state;
-    unsigned mode = emul_code_mode(s);
-    struct exec x;
+    unsigned mode = emul_mode_of(ctx->facts);
     int status;
 
+    if (EMUL_UNLIKELY((ctx->facts ^ (s->rflags | EMUL_FACT_KNOWN)) & (EMUL_FACT_FLAGS | EMUL_FACT_KNOWN)))
+        return execute_anew(ctx, may, result);
     result->iterations = 0;
     result->marks = EMUL_MARKS;
-    x.rights = s->cr0 & CR0_PG ? emul_rights(ctx, emul_user(ctx)) : 0;
-    status = emul_fetch(ctx, s, mode, x.rights, result);
+    status = emul_fetch(ctx, s, mode, result);
     if (!status)
-        status = exec_run(&x, ctx, s, mode, may, result);
+        status = exec_run(ctx, s, mode, may, result);
     else if (status == EMUL_RETRY && may == EMUL_MAY_ANY)
         status = EMUL_FAULT; /* not an exit that the CPU would take again: the fault of the invalid bytes */
     result->status = status;
     return status;
+}
+
+int emul_execute(struct emul_ctx *ctx, uint32_t may, struct emul_result *result)
+{
+    exec_begin(ctx);
+    return EMUL_LIKELY(emul_as_seen(ctx)) ? emul_execute_next(ctx, may, result) : execute_anew(ctx, may, result);
 }
 
 int emul_string_io(struct emul_ctx *ctx, const struct emul_port_exit *want, struct emul_result *result)

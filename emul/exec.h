@@ -12,6 +12,7 @@
 #ifndef EMUL_EXEC_H
 #define EMUL_EXEC_H
 
+#include <stddef.h>
 #include "access.h"
 #include "emul.h"
 #include "exec_rows.h"
@@ -27,7 +28,6 @@ struct exec {
     uint64_t next_rip;             /* where execution goes on; already cut to the mode; a branch sets it with exec_branch() */
     uint64_t flags;                /* RFLAGS after the instruction */
     uint64_t dst, src, src2;
-    unsigned rights;               /* emul_rights() as the instruction began; 0 without paging */
     uint8_t mode, opsize;          /* of insn */
     uint8_t src_size;              /* bytes of the source */
     union {
@@ -45,6 +45,27 @@ struct exec {
     int status;                    /* what raising code ended with */
     void *back[5];                 /* where exec_end() goes */
 };
+
+/* The instruction of a context. What does not change from one to the next, exec_begin() sets. */
+static inline struct exec *exec_of(struct emul_ctx *ctx)
+{
+    _Static_assert(sizeof(struct exec) <= sizeof(ctx->exec), "its place");
+    return (struct exec *)ctx->exec;
+}
+
+static inline struct emul_ctx *exec_ctx(const struct exec *x) /* x->ctx, where nothing has to be read for it */
+{
+    return (struct emul_ctx *)((uintptr_t)x - offsetof(struct emul_ctx, exec));
+}
+
+static inline void exec_begin(struct emul_ctx *ctx)
+{
+    struct exec *x = exec_of(ctx);
+
+    x->ctx = ctx;
+    x->s = ctx->state;
+    x->gpr = ctx->gpr;
+}
 
 /* Flags of a row. */
 #define X_OPERANDS 0x01u           /* fetch the operands of the form */
@@ -157,7 +178,9 @@ static inline uint64_t exec_offset(const struct exec *x)
         offset += x->gpr[insn->index] << insn->scale;
     if (EMUL_LIKELY(insn->addrsize == 4))
         return (uint32_t)offset;
-    return insn->addrsize == 8 ? offset : (uint16_t)offset;
+    if (EMUL_LIKELY(insn->addrsize == 8))
+        return offset;
+    return (uint16_t)offset;
 }
 
 /* The address of an exit has been translated and permitted by the CPU, for the access that it reported. An operand at the same
@@ -170,17 +193,17 @@ static inline int exec_exit_access(const struct emul_ctx *ctx, uint64_t linear, 
     place->gpa[0] = ctx->exit_gpa;
     place->size[0] = size;
     place->size[1] = 0;
-    place->host = EMUL_DEVICE;
+    place->how = EMUL_MOVE_DEVICE;
     return 1;
 }
 
 /* The same where a device takes it in one access: 64-bit code, aligned to its size. */
 static inline int exec_exit_piece(const struct exec *x, uint64_t offset, unsigned size, unsigned access)
 {
-    const struct emul_ctx *ctx = x->ctx;
+    const struct emul_ctx *ctx = exec_ctx(x);
 
-    return !((offset ^ ctx->exit_gpa) & PAGE_MASK) && !(offset & (size - 1)) && ctx->exit_write == access / EMUL_PF_W &&
-           x->mode == EMUL_MODE64 && x->insn->seg < EMUL_FS && emul_canonical48(offset) && !(x->s->rflags & RFLAGS_AC);
+    return (ctx->facts & EMUL_FACT_EXIT) && !((offset ^ ctx->exit_gpa) & PAGE_MASK) && !(offset & (size - 1)) &&
+           ctx->exit_write == access / EMUL_PF_W && x->insn->seg < EMUL_FS;
 }
 
 /* Where `size` bytes at `offset` of a segment are, for an access of the instruction's own; access: 0 or EMUL_PF_W. */
@@ -189,53 +212,19 @@ int exec_resolve_at(struct exec *x, unsigned seg, uint64_t offset, unsigned size
 /* The memory operand of ModRM: `size` bytes at `skip` bytes behind its start. */
 int exec_resolve(struct exec *x, uint64_t skip, unsigned size, unsigned access, struct emul_place *place);
 
-/* Where the operand of exec_reach() lies in linear memory; 0: not as simple as that. */
-static inline __attribute__((always_inline)) int exec_reach_linear(const struct exec *x, unsigned seg, uint64_t offset, unsigned size,
-                                                                   uint64_t *linear)
+/* The bytes themselves, if they are data in one page of ctx's RAM that can be read and written behind a flat segment, without alignment
+ * checks, and not those of an exit: the common case. NULL: exec_resolve_at() finds out. */
+static inline __attribute__((always_inline)) void *exec_reach(const struct exec *x, unsigned seg, uint64_t offset, unsigned size,
+                                                              unsigned access)
 {
-    const struct emul_ctx *ctx = x->ctx;
-    const struct emul_segment *segment = &x->s->seg[seg];
+    const struct emul_ctx *ctx = exec_ctx(x);
+    uint32_t facts = ctx->facts;
 
-    if (EMUL_UNLIKELY(ctx->exit_known) || EMUL_UNLIKELY(x->s->rflags & RFLAGS_AC))
+    if (EMUL_UNLIKELY(!(facts >> seg & 1u << EMUL_FACT_FLAT)) || EMUL_UNLIKELY((offset & PAGE_MASK) + size > PAGE_SIZE))
         return 0;
-    *linear = offset;
-    if (x->mode != EMUL_MODE64) {
-        if (EMUL_UNLIKELY((segment->attr & (SEG_UNUSABLE | SEG_CODE | SEG_DOWN | SEG_WRITE)) != SEG_WRITE) ||
-            EMUL_UNLIKELY(offset + size - 1 > segment->limit) || EMUL_UNLIKELY(!(ctx->have & EMUL_STATE_SEGS)))
-            return 0;
-        *linear = (uint32_t)(segment->base + offset);
-    } else if (seg >= EMUL_FS || !emul_canonical48(offset)) {
+    if ((facts & EMUL_FACT_PAGING) && !emul_walk_known(ctx, offset, (facts & EMUL_TAG_FACTS) | access, &offset))
         return 0;
-    }
-    return EMUL_LIKELY((*linear & PAGE_MASK) + size <= PAGE_SIZE);
-}
-
-/* The bytes themselves, if they are data of RAM that can be read and written, in one page, without alignment checks and not those of
- * an exit: the common case. NULL: exec_resolve_at() finds out. */
-static inline __attribute__((always_inline)) void *exec_reach(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access)
-{
-    const struct emul_ctx *ctx = x->ctx;
-    uint64_t gpa;
-
-    if (!exec_reach_linear(x, seg, offset, size, &gpa))
-        return 0;
-    if (x->rights && emul_walk_with(ctx, gpa, x->rights | access, &gpa, x->result))
-        return 0;
-    return emul_pointer(ctx, gpa, access, EMUL_FOR_OPERAND);
-}
-
-/* The same where no function has to be called for it: then the caller needs no frame. NULL: try exec_reach(). */
-static inline __attribute__((always_inline)) void *exec_reach_leaf(struct exec *x, unsigned seg, uint64_t offset, unsigned size,
-                                                                    unsigned access)
-{
-    const struct emul_ctx *ctx = x->ctx;
-    uint64_t gpa;
-
-    if (x->rights && !ctx->cache)
-        return 0;
-    if (!exec_reach_linear(x, seg, offset, size, &gpa) || (x->rights && !emul_walk_cached(ctx, gpa, x->rights | access, &gpa)))
-        return 0;
-    return emul_pointer_ram(ctx, gpa, EMUL_FOR_OPERAND);
+    return emul_pointer_ram(ctx, offset, EMUL_FOR_OPERAND);
 }
 
 int exec_load(struct exec *x, uint64_t skip, unsigned size, uint64_t *value);

@@ -181,21 +181,27 @@ void do_iret(struct exec *x)
 int exec_outside(struct emul_ctx *ctx, struct emul_result *result, const struct exec_event *event, void (*body)(struct exec *x))
 {
     struct emul_state *s = ctx->state;
-    struct exec x = { .ctx = ctx, .s = s, .result = result, .gpr = ctx->gpr, .next_rip = s->rip, .flags = s->rflags,
-                      .mode = emul_code_mode(s), .rights = s->cr0 & CR0_PG ? emul_rights(ctx, emul_user(ctx)) : 0 };
+    struct exec *x = exec_of(ctx);
 
-    x.gpr[EMUL_RSP] = s->rsp;
+    exec_begin(ctx);
+    emul_begin(ctx);
+    x->result = result;
+    x->next_rip = s->rip;
+    x->flags = s->rflags;
+    x->mode = emul_mode_of(ctx->facts);
+    x->special = 0;
+    x->gpr[EMUL_RSP] = s->rsp;
     result->insn = &result->store;
     result->store.op = EMUL_BAD;
     result->store.length = 0;
     result->marks = 0;
     result->iterations = 0;
-    result->status = exec_guard(&x, event, body);
+    result->status = exec_guard(x, event, body);
     if (result->status)
         return result->status;
-    s->rip = x.next_rip;
-    s->rsp = x.gpr[EMUL_RSP];
-    s->rflags = x.flags;
+    s->rip = x->next_rip;
+    s->rsp = x->gpr[EMUL_RSP];
+    s->rflags = x->flags;
     s->shadow = 0;
     ctx->changed |= EMUL_STATE_RIP;
     return EMUL_DONE;

@@ -32,38 +32,35 @@ static inline void stack_move(struct exec *x, uint64_t rsp)
     exec_set_gpr(x, EMUL_RSP, exec_stack_width(x), rsp);
 }
 
-static inline uint64_t stack_cut(unsigned width, uint64_t offset)
-{
-    return width == 4 ? (uint32_t)offset : width == 8 ? offset : (uint16_t)offset;
-}
-
 static __attribute__((noinline)) int push_far(struct exec *x, unsigned size, unsigned store, uint64_t value)
 {
-    uint64_t rsp = x->gpr[EMUL_RSP] - size, at = stack_cut(exec_stack_width(x), rsp);
-    void *p = exec_reach(x, EMUL_SS, at, store, EMUL_PF_W);
+    uint64_t rsp = x->gpr[EMUL_RSP] - size;
     struct emul_place place;
-    int status = EMUL_DONE;
+    int status = exec_resolve_at(x, EMUL_SS, rsp & emul_size_mask(exec_stack_width(x)), store, EMUL_PF_W, &place);
 
-    if (p)
-        emul_store_direct(p, store, value);
-    else if (!(status = exec_resolve_at(x, EMUL_SS, at, store, EMUL_PF_W, &place)))
+    if (!status)
         status = emul_store(x->ctx, &place, value, EMUL_FOR_OPERAND);
     if (!status)
         stack_move(x, rsp);
     return status;
 }
 
+/* Is the stack flat, and how wide? A flat one of 16 bits is nobody's. */
+static inline uint64_t stack_cut(const struct exec *x, uint64_t rsp)
+{
+    return x->ctx->facts & 8 << EMUL_FACT_STACK ? rsp : (uint32_t)rsp;
+}
+
 /* The low `store` bytes of value into a slot of `size` bytes. */
 static inline int push(struct exec *x, unsigned size, unsigned store, uint64_t value)
 {
-    unsigned width = exec_stack_width(x);
-    uint64_t rsp = x->gpr[EMUL_RSP] - size;
-    void *p = exec_reach_leaf(x, EMUL_SS, stack_cut(width, rsp), store, EMUL_PF_W);
+    uint64_t rsp = stack_cut(x, x->gpr[EMUL_RSP] - size);
+    void *p = exec_reach(x, EMUL_SS, rsp, store, EMUL_PF_W);
 
     if (EMUL_UNLIKELY(!p))
         return push_far(x, size, store, value);
     emul_store_direct(p, store, value);
-    exec_set_gpr(x, EMUL_RSP, width, rsp);
+    x->gpr[EMUL_RSP] = rsp;
     return EMUL_DONE;
 }
 
@@ -132,17 +129,13 @@ static __attribute__((noinline)) int pop_other(struct exec *x)
 
 int do_pop(struct exec *x)
 {
-    unsigned width = exec_stack_width(x), size = x->opsize;
-    uint64_t rsp = x->gpr[EMUL_RSP];
-    const void *p;
+    uint64_t rsp = stack_cut(x, x->gpr[EMUL_RSP]);
+    const void *p = EMUL_LIKELY(x->insn->form == FORM_Zq) ? exec_reach(x, EMUL_SS, rsp, x->opsize, 0) : 0;
 
-    if (EMUL_UNLIKELY(x->insn->form != FORM_Zq))
-        return pop_other(x);
-    p = exec_reach_leaf(x, EMUL_SS, stack_cut(width, rsp), size, 0);
     if (EMUL_UNLIKELY(!p))
         return pop_other(x);
-    exec_set_gpr(x, EMUL_RSP, width, rsp + size);
-    exec_set_gpr(x, exec_opcode_reg(x->insn), size, emul_load_direct(p, size));
+    x->gpr[EMUL_RSP] = stack_cut(x, rsp + x->opsize);
+    exec_set_gpr(x, exec_opcode_reg(x->insn), x->opsize, emul_load_direct(p, x->opsize));
     return EMUL_DONE;
 }
 

@@ -18,6 +18,7 @@ __attribute__((noinline)) int exec_guard(struct exec *x, const struct exec_event
         body(x);
     if (x->status == EMUL_FAULT && x->event->external && (VECTORS_EXT >> x->result->vector & 1))
         x->result->error |= ERROR_EXT;
+    x->ctx->facts = 0; /* it may have changed what they are of */
     return x->status;
 }
 

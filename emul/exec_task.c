@@ -103,6 +103,7 @@ static void enter_task(struct exec *x, struct task *t, struct exec_descriptor *t
     if (s->cr0 & CR0_PG) {
         s->cr3 = t->cr3;
         exec_flush(x, 0, 1);
+        emul_look(x->ctx);
     }
     x->ctx->changed |= EMUL_STATE_RIP | EMUL_STATE_CS | EMUL_STATE_SEGS | EMUL_STATE_SYSTEM | EMUL_STATE_CR | EMUL_STATE_DR;
 }
@@ -138,6 +139,7 @@ static void start_task(struct exec *x, const struct task *t)
     struct exec_stack st;
 
     load_segments(x);
+    emul_look(x->ctx);
     x->next_rip = s->rip;
     x->flags = s->rflags;
     x->step = 0;

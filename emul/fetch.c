@@ -85,6 +85,8 @@ int emul_fetch_long(struct emul_ctx *ctx, unsigned mode, struct emul_result *res
 
         if (status)
             return status;
+        if (result->have == EMUL_INSN_MAX)
+            return emul_fetch_decode(ctx, ctx->state, mode, result);
         length = emul_decode(&result->store, result->bytes, result->have, emul_decode_mode(ctx, mode));
     }
     return length > 0 ? EMUL_DONE : emul_not_valid(result, length);
@@ -92,8 +94,10 @@ int emul_fetch_long(struct emul_ctx *ctx, unsigned mode, struct emul_result *res
 
 int emul_fetch_bytes(struct emul_ctx *ctx, unsigned count, struct emul_result *result)
 {
-    unsigned mode = emul_code_mode(ctx->state);
+    unsigned mode;
 
+    emul_begin(ctx);
+    mode = emul_mode_of(ctx->facts);
     result->insn = &result->store;
     result->store.op = EMUL_BAD;
     result->store.length = 0;

@@ -6,6 +6,7 @@
 
 /* emul_result.marks before an instruction: the short way fetches all bytes that count. */
 #define EMUL_MARKS (EMUL_INSN_MAX << 24)
+#define EMUL_WINDOW 16u            /* bytes of emul_result.bytes */
 
 /* The long way: page by page, up to the limit of CS, or the bytes that the CPU supplied. */
 int emul_fetch_long(struct emul_ctx *ctx, unsigned mode, struct emul_result *result);
@@ -22,7 +23,7 @@ static inline unsigned emul_decode_mode(const struct emul_ctx *ctx, unsigned mod
 }
 
 /* Decodes result->bytes, of which 15 are there, or takes what they decoded to last time. */
-static inline int fetch_decode(struct emul_ctx *ctx, const struct emul_state *s, unsigned mode, struct emul_result *result)
+static inline int emul_fetch_decode(struct emul_ctx *ctx, const struct emul_state *s, unsigned mode, struct emul_result *result)
 {
     const emul_loose64 *bytes = (const emul_loose64 *)result->bytes;
     int length;
@@ -35,7 +36,8 @@ static inline int fetch_decode(struct emul_ctx *ctx, const struct emul_state *s,
         struct emul_known *known = &ctx->decoded->entry[slot];
 
         result->insn = &known->insn;
-        if (known->mode == mode + 1 && !((bytes[0] ^ known->low) & known->mask_low) && !((bytes[1] ^ known->high) & known->mask_high))
+        if (EMUL_LIKELY(!(((bytes[0] ^ known->low) & known->mask_low) | ((bytes[1] ^ known->high) & known->mask_high) |
+                          (known->mode ^ (mode + 1)))))
             return EMUL_DONE;
         length = emul_fetch_keep(ctx, slot, mode, result->bytes);
     }
@@ -43,40 +45,41 @@ static inline int fetch_decode(struct emul_ctx *ctx, const struct emul_state *s,
 }
 
 /* 16 bytes at CS:RIP in one page of RAM and far from the limit: the common case. NULL: not here, take the long way. */
-static inline const emul_loose64 *fetch_window(struct emul_ctx *ctx, const struct emul_state *s, unsigned mode, unsigned rights,
-                                               struct emul_result *result)
+static inline const emul_loose64 *fetch_window(struct emul_ctx *ctx, const struct emul_state *s, struct emul_result *result)
 {
-    uint64_t linear = s->rip, gpa;
+    const struct emul_segment *cs = &s->seg[EMUL_CS];
+    uint64_t linear = s->rip;
+    uint32_t facts = ctx->facts;
 
-    if (mode != EMUL_MODE64) {
-        linear = (uint32_t)linear;
-        if (EMUL_UNLIKELY(linear + EMUL_INSN_MAX > s->seg[EMUL_CS].limit))
+    if (EMUL_UNLIKELY(!(facts & EMUL_FACT_CODE))) {
+        if (ctx->byte_count || emul_mode_of(facts) == EMUL_MODE64 || linear + EMUL_INSN_MAX > cs->limit)
             return 0;
-        linear = (uint32_t)(linear + s->seg[EMUL_CS].base);
-    } else if (!emul_canonical48(linear)) {
-        return 0;
+        linear = (uint32_t)(linear + cs->base);
     }
-    if (EMUL_UNLIKELY((linear & PAGE_MASK) > PAGE_SIZE - sizeof(result->bytes)) || EMUL_UNLIKELY(ctx->byte_count))
+    if (EMUL_UNLIKELY((linear & PAGE_MASK) > PAGE_SIZE - EMUL_WINDOW))
         return 0;
-    if (!rights)
-        return emul_pointer(ctx, linear, 0, EMUL_FOR_FETCH);
-    if (emul_walk_with(ctx, linear, rights | EMUL_PF_FETCH, &gpa, result))
-        return 0; /* the fault is found again by the long way */
-    return emul_pointer(ctx, gpa, 0, EMUL_FOR_FETCH);
+    if (facts & EMUL_FACT_PAGING) {
+        unsigned rights = (facts & EMUL_TAG_FACTS) | EMUL_PF_FETCH;
+
+        if (!emul_walk_known(ctx, linear, rights, &linear) &&
+            (!emul_canonical48(linear) || emul_walk_tables(ctx, linear, rights, &linear, result)))
+            return 0; /* the fault is found again by the long way */
+    }
+    return emul_pointer(ctx, linear, 0, EMUL_FOR_FETCH);
 }
 
-/* Fetches at CS:RIP and decodes: result->insn, ->bytes; ->have is EMUL_INSN_MAX before, and then how many bytes there are. s: ctx->state;
- * mode: emul_code_mode() of it; rights: of emul_rights(), or 0 without paging. EMUL_DONE; EMUL_FAULT: the fetch faults; EMUL_RETRY: the
- * bytes are no valid instruction; result->vector is then the fault that they are (#UD, #GP). */
-static inline int emul_fetch(struct emul_ctx *ctx, const struct emul_state *s, unsigned mode, unsigned rights, struct emul_result *result)
+/* Fetches at CS:RIP and decodes: result->insn, ->bytes; ->have is EMUL_INSN_MAX before, and then how many bytes there are. ctx->facts are
+ * right; s: ctx->state; mode: of the facts. EMUL_DONE; EMUL_FAULT: the fetch faults; EMUL_RETRY: the bytes are no valid instruction;
+ * result->vector is then the fault that they are (#UD, #GP). */
+static inline int emul_fetch(struct emul_ctx *ctx, const struct emul_state *s, unsigned mode, struct emul_result *result)
 {
-    const emul_loose64 *window = fetch_window(ctx, s, mode, rights, result);
+    const emul_loose64 *window = fetch_window(ctx, s, result);
 
     if (EMUL_UNLIKELY(!window))
         return emul_fetch_long(ctx, mode, result);
     ((emul_loose64 *)result->bytes)[0] = window[0];
     ((emul_loose64 *)result->bytes)[1] = window[1];
-    return fetch_decode(ctx, s, mode, result);
+    return emul_fetch_decode(ctx, s, mode, result);
 }
 
 #endif

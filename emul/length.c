@@ -18,12 +18,12 @@ unsigned emul_class(const struct emul_insn *insn)
 
 int emul_length(struct emul_ctx *ctx, unsigned want, struct emul_result *result)
 {
-    const struct emul_state *s = ctx->state;
     int status;
 
+    emul_begin(ctx);
     result->iterations = 0;
     result->marks = EMUL_MARKS;
-    status = emul_fetch(ctx, s, emul_code_mode(s), s->cr0 & CR0_PG ? emul_rights(ctx, emul_user(ctx)) : 0, result);
+    status = emul_fetch(ctx, ctx->state, emul_mode_of(ctx->facts), result);
     if (!status) {
         result->class = (uint8_t)emul_class(result->insn);
         status = result->class == want ? EMUL_DONE : EMUL_RETRY;

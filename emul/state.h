@@ -86,16 +86,6 @@ typedef uint64_t __attribute__((aligned(1), may_alias)) emul_reg64;
 #define EMUL_LIKELY(x)   __builtin_expect(!!(x), 1)
 #define EMUL_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-/* Decoder mode of the code segment. */
-static inline unsigned emul_code_mode(const struct emul_state *s)
-{
-    uint32_t attr = s->seg[EMUL_CS].attr;
-
-    if ((s->efer & EFER_LMA) && (attr & SEG_L))
-        return EMUL_MODE64;
-    return attr & SEG_DB ? EMUL_MODE32 : EMUL_MODE16;
-}
-
 /* Descriptors are checked in protected mode only: real mode and virtual-8086 use base and limit as they are cached. */
 static inline int emul_protected(const struct emul_state *s)
 {
@@ -122,6 +112,25 @@ static inline int emul_canonical(const struct emul_state *s, uint64_t linear)
     int64_t high = (int64_t)linear >> (s->cr4 & CR4_LA57 ? 56 : 47);
 
     return high == 0 || high == -1;
+}
+
+/* emul_ctx.facts: what follows from segments, control registers and RFLAGS for one instruction as for the next. FLAT: the segment is all of
+ * the address space, and data may be read and written there; off where an operand is to be looked at (alignment checks, an exit's own). */
+#define EMUL_FACT_KNOWN    0x00000002u /* where RFLAGS has a bit that is always set */
+#define EMUL_FACT_USER     0x00000004u /* CPL 3: EMUL_PF_U */
+#define EMUL_FACT_STACK    4           /* rSP has so many bytes: 2, 4, 8 (SDM 1 6.2.3) */
+#define EMUL_FACT_AC       0x00000400u
+#define EMUL_FACT_PAGING   0x00000800u
+#define EMUL_FACT_FLAGS    0x00060000u /* as in RFLAGS: AC, VM */
+#define EMUL_FACT_MODE     20          /* enum emul_mode */
+#define EMUL_FACT_EXIT     0x00800000u /* exit_gpa counts, in 64-bit code */
+#define EMUL_FACT_FLAT     24          /* bit n more: data in segment n */
+#define EMUL_FACTS_FLAT64  (0xfu << EMUL_FACT_FLAT)
+#define EMUL_FACT_CODE     0x40000000u /* CS is flat for fetches, and the CPU has supplied no bytes */
+
+static inline unsigned emul_mode_of(uint32_t facts)
+{
+    return facts >> EMUL_FACT_MODE & 3;
 }
 
 /* Vectors that push an error code (SDM 3A table 6-1): DF TS NP SS GP PF AC. */

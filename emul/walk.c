@@ -291,37 +291,63 @@ void emul_cache_flush(struct emul_cache *cache)
         cache->page[0][i].tag = cache->page[1][i].tag = 0;
 }
 
-/* Where a walk is kept: by page, and fetches apart from reads, since an instruction's own page and that of its operand often have the
- * same low bits. */
-static inline struct emul_walk *walk_slot(const struct emul_ctx *ctx, uint64_t tag)
+/* Is it all of 4 GiB? */
+static int is_flat(const struct emul_segment *s)
 {
-    return &ctx->walks->walk[(tag / PAGE_SIZE ^ tag / EMUL_PF_FETCH) % EMUL_WALKS];
+    return !s->base && s->limit == 0xffffffff;
 }
 
-int emul_walk_again(const struct emul_ctx *ctx, uint64_t linear, unsigned rights, uint64_t *gpa)
+/* Outside of 64-bit code: data that may be read and written? */
+static int is_plain(const struct emul_segment *s)
 {
-    uint64_t tag = (linear & ~(uint64_t)PAGE_MASK) | rights;
-    const struct emul_walk *w = walk_slot(ctx, tag);
+    return is_flat(s) && (s->attr & (SEG_UNUSABLE | SEG_CODE | SEG_DOWN | SEG_WRITE)) == SEG_WRITE;
+}
+
+static uint32_t facts_of(const struct emul_ctx *ctx)
+{
+    const struct emul_state *s = ctx->state;
+    uint32_t attr = s->seg[EMUL_CS].attr, facts = EMUL_FACT_KNOWN | (s->rflags & EMUL_FACT_FLAGS);
+    unsigned mode = attr & SEG_DB ? EMUL_MODE32 : EMUL_MODE16;
+
+    if ((s->efer & EFER_LMA) && (attr & SEG_L))
+        mode = EMUL_MODE64;
+    facts |= mode << EMUL_FACT_MODE | (mode == EMUL_MODE64 ? 8 : s->seg[EMUL_SS].attr & SEG_DB ? 4 : 2) << EMUL_FACT_STACK;
+    facts |= (s->cr0 & CR0_PG ? EMUL_FACT_PAGING : 0) | (s->rflags & RFLAGS_AC ? EMUL_FACT_AC : 0) | (emul_cpl(s) == 3 ? EMUL_FACT_USER : 0);
+    if (!ctx->byte_count && (mode == EMUL_MODE64 || (is_flat(&s->seg[EMUL_CS]) && !(s->rip >> 32))))
+        facts |= EMUL_FACT_CODE;
+    if (ctx->exit_known && mode == EMUL_MODE64 && !(s->rflags & RFLAGS_AC))
+        facts |= EMUL_FACT_EXIT;
+    for (unsigned seg = EMUL_ES; seg < EMUL_FS && !ctx->exit_known && !(s->rflags & RFLAGS_AC); seg++) {
+        if (mode == EMUL_MODE64 || (is_plain(&s->seg[seg]) && (seg == EMUL_SS ? s->seg[seg].attr & SEG_DB : ctx->have & EMUL_STATE_SEGS)))
+            facts |= 1u << (EMUL_FACT_FLAT + seg);
+    }
+    return facts;
+}
+
+void emul_look(struct emul_ctx *ctx)
+{
     const struct emul_state *s = ctx->state;
 
-    if (w->tag != tag || w->cr3 != s->cr3 || w->cr4 != s->cr4 || w->efer != s->efer || *w->level[0].at != w->level[0].entry ||
-        *w->level[1].at != w->level[1].entry || *w->level[2].at != w->level[2].entry || *w->level[3].at != w->level[3].entry)
-        return 0;
-    ctx->touched[EMUL_FOR_WALK] += 4;
-    *gpa = w->gpa | (linear & PAGE_MASK);
-    return 1;
+    for (unsigned i = 0; ctx->walks && i < 2 * EMUL_WALKS; i++)
+        ctx->walks->walk[i / EMUL_WALKS][i % EMUL_WALKS].tag = 0;
+    ctx->facts = facts_of(ctx);
+    ctx->seen.cr3 = s->cr3;
+    ctx->seen.cr4 = s->cr4;
+    ctx->seen.efer = s->efer;
+    ctx->seen.cs = emul_seen_segment(s, EMUL_CS);
+    ctx->seen.ss = emul_seen_segment(s, EMUL_SS);
+    ctx->seen.exit = emul_mode_of(ctx->facts) == EMUL_MODE64 ? emul_seen_exit(ctx) : EMUL_SEEN_NONE;
 }
 
 int emul_walk_tables(const struct emul_ctx *ctx, uint64_t linear, unsigned rights, uint64_t *gpa, struct emul_result *result)
 {
-    const struct emul_state *s = ctx->state;
-    struct emul_walk w = { .tag = (linear & ~(uint64_t)PAGE_MASK) | rights, .cr3 = s->cr3, .cr4 = s->cr4, .efer = s->efer };
+    struct emul_walk w = { .tag = (linear & ~(uint64_t)PAGE_MASK) | rights };
     unsigned kind = rights & EMUL_PF_W ? 1 : 0, slot = linear / PAGE_SIZE % EMUL_CACHE_PAGES;
 
     if (walk_quick(ctx, linear, rights, gpa, &w)) {
         w.gpa = *gpa & ~(uint64_t)PAGE_MASK;
         if (ctx->walks)
-            *walk_slot(ctx, w.tag) = w;
+            *emul_walk_slot(ctx, linear, rights) = w;
     } else {
         int status = walk_long(ctx, linear, rights, gpa, result);
 
@@ -337,6 +363,10 @@ int emul_walk_tables(const struct emul_ctx *ctx, uint64_t linear, unsigned right
 
 int emul_walk(const struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa, struct emul_result *result)
 {
+    unsigned rights = access | (ctx->facts & (EMUL_FACT_PAGING | EMUL_FACT_AC));
+
     *gpa = linear;
-    return ctx->state->cr0 & CR0_PG ? emul_walk_with(ctx, linear, emul_rights(ctx, access), gpa, result) : EMUL_DONE;
+    if (!(ctx->facts & EMUL_FACT_PAGING) || emul_walk_known(ctx, linear, rights, gpa))
+        return EMUL_DONE;
+    return emul_walk_tables(ctx, linear, rights, gpa, result);
 }

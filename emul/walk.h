@@ -22,43 +22,77 @@
  * A table outside RAM reads as all ones. At most 5 levels, WALK_TRIES times. */
 int emul_walk(const struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa, struct emul_result *result);
 
-/* Where the caller's cache keeps a translation. The tag has the page and all of the access that decides over rights: W, U, FETCH,
- * the SMAP exceptions, and that it is valid. */
-#define EMUL_TAG_VALID  0x800u
+/* Where the caller keeps a translation: the tag has the page and all of the access that decides over rights: W, U, FETCH, the SMAP
+ * exceptions, and that it is valid. Of emul_ctx.facts these bits are its own; they need an access added. */
+#define EMUL_TAG_FACTS (EMUL_FACT_PAGING | EMUL_FACT_AC | EMUL_FACT_USER)
 
-/* What is the same for all accesses of one instruction; EMUL_PF_U at CPL 3. */
-static inline unsigned emul_rights(const struct emul_ctx *ctx, unsigned user)
+/* Where a walk is kept. */
+static inline struct emul_walk *emul_walk_slot(const struct emul_ctx *ctx, uint64_t linear, unsigned rights)
 {
-    return EMUL_TAG_VALID | (ctx->state->rflags >> 8 & 0x400) | user; /* AC is bit 18 */
+    return &ctx->walks->walk[rights / EMUL_PF_FETCH & 1][linear / PAGE_SIZE % EMUL_WALKS];
 }
 
-/* The same, paging being on. rights: emul_rights() with the access. */
-int emul_walk_tables(const struct emul_ctx *ctx, uint64_t linear, unsigned rights, uint64_t *gpa, struct emul_result *result);
-
-/* A walk in ctx->walks that was made before, if its entries are what they were: they are read again, not found again. 1: *gpa. */
-int emul_walk_again(const struct emul_ctx *ctx, uint64_t linear, unsigned rights, uint64_t *gpa);
-
-/* Is it in the cache? 1: *gpa. */
-static inline int emul_walk_cached(const struct emul_ctx *ctx, uint64_t linear, unsigned rights, uint64_t *gpa)
+/* A walk that was made before, if its entries are what they were: they are read again, not found again. 1: *gpa. */
+static inline __attribute__((always_inline)) int emul_walk_again(const struct emul_ctx *ctx, uint64_t linear, unsigned rights, uint64_t *gpa)
 {
-    unsigned kind = rights & EMUL_PF_W ? 1 : 0, slot = (linear >> 12) % EMUL_CACHE_PAGES;
+    const struct emul_walk *w = emul_walk_slot(ctx, linear, rights);
 
-    if (EMUL_UNLIKELY(ctx->cache->page[kind][slot].tag != ((linear & ~0xfffull) | rights)))
+    if (EMUL_UNLIKELY(w->tag != ((linear & ~(uint64_t)PAGE_MASK) | rights)) || EMUL_UNLIKELY(*w->level[0].at != w->level[0].entry) ||
+        EMUL_UNLIKELY(*w->level[1].at != w->level[1].entry) || EMUL_UNLIKELY(*w->level[2].at != w->level[2].entry) ||
+        EMUL_UNLIKELY(*w->level[3].at != w->level[3].entry))
         return 0;
-    *gpa = ctx->cache->page[kind][slot].gpa | (linear & 0xfff);
+    ctx->touched[EMUL_FOR_WALK] += 4;
+    *gpa = w->gpa | (linear & PAGE_MASK);
     return 1;
 }
 
-static inline int emul_walk_with(const struct emul_ctx *ctx, uint64_t linear, unsigned rights, uint64_t *gpa, struct emul_result *result)
+/* Is it in the cache, or a walk made before? 1: *gpa. rights: EMUL_TAG_FACTS of the facts with the access; paging is on. What is known here
+ * was canonical. */
+static inline __attribute__((always_inline)) int emul_walk_known(const struct emul_ctx *ctx, uint64_t linear, unsigned rights, uint64_t *gpa)
 {
-    if (ctx->cache) {
-        if (EMUL_LIKELY(emul_walk_cached(ctx, linear, rights, gpa)))
-            return EMUL_DONE;
-    } else if (ctx->walks && emul_walk_again(ctx, linear, rights, gpa)) {
-        return EMUL_DONE;
-    }
-    return emul_walk_tables(ctx, linear, rights, gpa, result);
+    const struct emul_cache *cache = ctx->cache;
+    unsigned kind = rights & EMUL_PF_W ? 1 : 0, slot = (linear >> 12) % EMUL_CACHE_PAGES;
+
+    if (!cache)
+        return ctx->walks && emul_walk_again(ctx, linear, rights, gpa);
+    if (EMUL_UNLIKELY(cache->page[kind][slot].tag != ((linear & ~0xfffull) | rights)))
+        return 0;
+    *gpa = cache->page[kind][slot].gpa | (linear & 0xfff);
+    return 1;
 }
+
+/* Limit and attributes; what the exit has said. */
+static inline uint64_t emul_seen_segment(const struct emul_state *s, unsigned seg)
+{
+    return *(const emul_reg64 *)&s->seg[seg].limit;
+}
+
+static inline uint64_t emul_seen_exit(const struct emul_ctx *ctx)
+{
+    return *(const emul_reg16 *)&ctx->byte_count; /* and exit_known */
+}
+#define EMUL_SEEN_NONE (1ull << 32)
+
+/* Makes the facts right, and forgets the walks if they are of other control registers. */
+void emul_look(struct emul_ctx *ctx);
+
+/* Has nothing changed that they are of? Asked at the begin of each operation. Only facts of 64-bit code are kept: others are of more. */
+static inline int emul_as_seen(const struct emul_ctx *ctx)
+{
+    const struct emul_state *s = ctx->state;
+
+    return !((ctx->seen.cr3 ^ s->cr3) | (ctx->seen.cr4 ^ s->cr4) | (ctx->seen.efer ^ s->efer) | (ctx->seen.exit ^ emul_seen_exit(ctx)) |
+             (ctx->seen.cs ^ emul_seen_segment(s, EMUL_CS)) | (ctx->seen.ss ^ emul_seen_segment(s, EMUL_SS)));
+}
+
+static inline void emul_begin(struct emul_ctx *ctx)
+{
+    if (!emul_as_seen(ctx) || ((ctx->facts ^ (ctx->state->rflags | EMUL_FACT_KNOWN)) & (EMUL_FACT_FLAGS | EMUL_FACT_KNOWN)))
+        emul_look(ctx);
+}
+
+/* The walk itself, kept then. Paging is on, and nothing known of it. */
+int emul_walk_tables(const struct emul_ctx *ctx, uint64_t linear, unsigned rights, uint64_t *gpa, struct emul_result *result);
 
 /* The byte at gpa in the RAM that is one range, or NULL. */
 static inline void *emul_pointer_ram(const struct emul_ctx *ctx, uint64_t gpa, unsigned cause)

@@ -39,6 +39,8 @@ static struct bench {
     uint64_t gpr[16], touched[EMUL_CAUSES];
 } b;
 static uint8_t ram[RAM] __attribute__((aligned(4096)));
+static struct emul_insn decoded_insn;
+static int (*execute)(struct emul_ctx *ctx, uint32_t may, struct emul_result *result);
 
 static int phys_read(void *opaque, uint64_t gpa, void *data, unsigned size, unsigned cause)
 {
@@ -164,6 +166,7 @@ static void set_tables(void)
 static void reset(enum config config, unsigned flags)
 {
     memset(&b, 0, sizeof(b));
+    execute = config == EXIT ? emul_execute : emul_execute_next;
     set_tables();
     b.ops = (struct emul_ops){ .phys_read = phys_read, .phys_write = phys_write, .phys_cmpxchg = phys_cmpxchg,
                                .port_in = port_in, .port_out = port_out,
@@ -197,13 +200,12 @@ static void set_registers(void)
     *(uint32_t *)(ram + DATA + 8) = 0;
 }
 
-static struct emul_insn decoded_insn;
 
 static inline __attribute__((always_inline)) int run(enum config config, unsigned flags)
 {
     if (flags & DECODE)
         return emul_decode(&decoded_insn, ram + CODE, 15, config == FLAT ? EMUL_MODE32 : EMUL_MODE64) > 0 ? EMUL_DONE : EMUL_FAULT;
-    return emul_execute(&b.ctx, EMUL_MAY_ANY, &b.result);
+    return execute(&b.ctx, EMUL_MAY_ANY, &b.result);
 }
 
 static double seconds(void)

@@ -63,9 +63,15 @@ static unsigned expected(const uint64_t *entry, unsigned levels, unsigned access
     return bad ? code + 1 + 1 : 0;
 }
 
+static int begin_and_walk(uint64_t linear, unsigned access, uint64_t *gpa)
+{
+    emul_begin(&f.ctx);
+    return emul_walk(&f.ctx, linear, access, gpa, &f.result);
+}
+
 static unsigned walk(uint64_t linear, unsigned access, uint64_t *gpa)
 {
-    int status = emul_walk(&f.ctx, linear, access, gpa, &f.result);
+    int status = begin_and_walk(linear, access, gpa);
 
     if (status == EMUL_DONE)
         return 0;
@@ -234,15 +240,15 @@ static void test_races(void **state)
     put(0x1000, 4, 0x2027);
     put(0x2000, 4, 0x5007);
     f.lose = 1000;
-    assert_int_equal(emul_walk(&f.ctx, 0x10, 0, &gpa, &f.result), EMUL_RETRY);
+    assert_int_equal(begin_and_walk(0x10, 0, &gpa), EMUL_RETRY);
     assert_in_range(f.lose, 900, 999); /* bounded */
     f.ops.phys_cmpxchg = NULL;
-    assert_int_equal(emul_walk(&f.ctx, 0x10, 0, &gpa, &f.result), EMUL_UNHANDLED);
+    assert_int_equal(begin_and_walk(0x10, 0, &gpa), EMUL_UNHANDLED);
     f.ops.phys_map = NULL;
     put(0x2000, 4, 0x5027);
     assert_int_equal(walk(0x10, 0, &gpa), 0);
     f.ops.phys_read = NULL;
-    assert_int_equal(emul_walk(&f.ctx, 0x10, 0, &gpa, &f.result), EMUL_UNHANDLED);
+    assert_int_equal(begin_and_walk(0x10, 0, &gpa), EMUL_UNHANDLED);
     f.state.cr0 = 1;
     assert_int_equal(walk(0x12345678, 0, &gpa), 0);
     assert_int_equal(gpa, 0x12345678);

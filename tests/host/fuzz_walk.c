@@ -265,6 +265,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     want = walk_reference(&ctx, access);
     if (unfit)
         return 0;
+    emul_begin(&ctx);
     status = emul_walk(&ctx, in.linear, access, &gpa, &result);
     if (want.fault)
         check(status == EMUL_FAULT && result.vector == EMUL_VECTOR_PF && result.error == want.error && result.cr2 == in.linear);

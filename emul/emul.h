@@ -109,12 +109,13 @@ struct emul_ops {
 #define EMUL_CACHE_PAGES 16u
 #define EMUL_CACHE_INSNS 64u
 struct emul_cache {
-    struct { uint64_t tag, gpa; } page[2][EMUL_CACHE_PAGES]; /* reads and fetches, writes */
+    struct { uint64_t tag, gpa; uint8_t *host; uint64_t pad; } page[2][EMUL_CACHE_PAGES]; /* reads and fetches, writes */
 };
 struct emul_known {
     struct emul_insn insn;
     uint64_t low, high, mask_low, mask_high; /* it is the same if these bits of the 16 bytes are */
     uint64_t mode;                     /* enum emul_mode, plus 1 */
+    uint64_t pad[4];                   /* to a size that is quick to multiply by */
 };
 struct emul_decoded {
     struct emul_known entry[EMUL_CACHE_INSNS];
@@ -249,8 +250,8 @@ struct emul_port_exit {
  * faults, or iterations of a REP. SDM 2, all of it but what README.md lists as refused. */
 int emul_execute(struct emul_ctx *ctx, uint32_t may, struct emul_result *result);
 
-/* The same, for who runs many: between this call and the one before, the caller has changed nothing of ctx and its state but RIP, RSP, RFLAGS
- * and general registers. */
+/* The same, for who runs many: between this call and the one before, the caller has changed nothing of ctx and its state but RIP, RFLAGS and
+ * general registers other than RSP. */
 int emul_execute_next(struct emul_ctx *ctx, uint32_t may, struct emul_result *result);
 
 /* The length of the instruction at CS:RIP if it is of class `want`, in result->insn->length; RIP stays. Answers EMUL_DONE,

@@ -339,7 +339,6 @@ static inline int exec_run(struct emul_ctx *ctx, struct emul_state *s, unsigned 
         return EMUL_RETRY;
     x->result = result;
     x->insn = insn;
-    x->gpr[EMUL_RSP] = s->rsp;
     x->next_rip = mode == EMUL_MODE64 ? s->rip + insn->length : (uint32_t)(s->rip + insn->length);
     x->flags = flags & ~RFLAGS_RF;
     x->special = flags & RFLAGS_TF;
@@ -353,8 +352,10 @@ static inline int exec_run(struct emul_ctx *ctx, struct emul_state *s, unsigned 
         status = row->run(x);
     else
         status = row->flags & X_RAISES ? exec_raising(x) : EMUL_UNHANDLED;
-    if (!status)
+    if (EMUL_LIKELY(!status))
         exec_commit(x, ctx, s, result);
+    else
+        x->gpr[EMUL_RSP] = s->rsp;
     return status;
 }
 

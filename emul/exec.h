@@ -65,6 +65,7 @@ static inline void exec_begin(struct emul_ctx *ctx)
     x->ctx = ctx;
     x->s = ctx->state;
     x->gpr = ctx->gpr;
+    x->gpr[EMUL_RSP] = ctx->state->rsp;
 }
 
 /* Flags of a row. */
@@ -222,9 +223,7 @@ static inline __attribute__((always_inline)) void *exec_reach(const struct exec 
 
     if (EMUL_UNLIKELY(!(facts >> seg & 1u << EMUL_FACT_FLAT)) || EMUL_UNLIKELY((offset & PAGE_MASK) + size > PAGE_SIZE))
         return 0;
-    if ((facts & EMUL_FACT_PAGING) && !emul_walk_known(ctx, offset, (facts & EMUL_TAG_FACTS) | access, &offset))
-        return 0;
-    return emul_pointer_ram(ctx, offset, EMUL_FOR_OPERAND);
+    return emul_window(ctx, facts, offset, access, EMUL_FOR_OPERAND);
 }
 
 int exec_load(struct exec *x, uint64_t skip, unsigned size, uint64_t *value);

@@ -190,7 +190,6 @@ int exec_outside(struct emul_ctx *ctx, struct emul_result *result, const struct 
     x->flags = s->rflags;
     x->mode = emul_mode_of(ctx->facts);
     x->special = 0;
-    x->gpr[EMUL_RSP] = s->rsp;
     result->insn = &result->store;
     result->store.op = EMUL_BAD;
     result->store.length = 0;

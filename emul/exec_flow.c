@@ -48,11 +48,11 @@ static __attribute__((noinline)) int push_far(struct exec *x, unsigned size, uns
 /* Is the stack flat, and how wide? A flat one of 16 bits is nobody's. */
 static inline uint64_t stack_cut(const struct exec *x, uint64_t rsp)
 {
-    return x->ctx->facts & 8 << EMUL_FACT_STACK ? rsp : (uint32_t)rsp;
+    return exec_ctx(x)->facts & 8 << EMUL_FACT_STACK ? rsp : (uint32_t)rsp;
 }
 
 /* The low `store` bytes of value into a slot of `size` bytes. */
-static inline int push(struct exec *x, unsigned size, unsigned store, uint64_t value)
+static inline __attribute__((always_inline)) int push_quick(struct exec *x, unsigned size, unsigned store, uint64_t value)
 {
     uint64_t rsp = stack_cut(x, x->gpr[EMUL_RSP] - size);
     void *p = exec_reach(x, EMUL_SS, rsp, store, EMUL_PF_W);
@@ -62,6 +62,11 @@ static inline int push(struct exec *x, unsigned size, unsigned store, uint64_t v
     emul_store_direct(p, store, value);
     x->gpr[EMUL_RSP] = rsp;
     return EMUL_DONE;
+}
+
+static __attribute__((noinline)) int push(struct exec *x, unsigned size, unsigned store, uint64_t value)
+{
+    return push_quick(x, size, store, value);
 }
 
 /* 06 0E 16 1E, 0F A0, 0F A8: bits 3 to 5 of the opcode. */
@@ -97,7 +102,7 @@ int do_push(struct exec *x)
 {
     if (EMUL_UNLIKELY(x->insn->form != FORM_Zq))
         return push_other(x);
-    return push(x, x->opsize, x->opsize, x->gpr[exec_opcode_reg(x->insn)]);
+    return push_quick(x, x->opsize, x->opsize, x->gpr[exec_opcode_reg(x->insn)]);
 }
 
 /* The selector is in src; rSP has moved, in the width of the old stack segment. */

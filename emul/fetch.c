@@ -24,6 +24,8 @@ static int fetch_page(struct emul_ctx *ctx, unsigned mode, struct emul_result *r
 {
     uint64_t linear, gpa;
     unsigned room;
+    uint64_t n;
+    uint8_t *to = result->bytes + result->have;
     void *p;
     int status = fetch_room(ctx, mode, ctx->state->rip + result->have, EMUL_INSN_MAX - result->have, &room, &linear, result);
 
@@ -32,10 +34,10 @@ static int fetch_page(struct emul_ctx *ctx, unsigned mode, struct emul_result *r
     if (status)
         return status;
     p = emul_pointer(ctx, gpa, 0, EMUL_FOR_FETCH);
+    n = room;
     if (p) {
-        for (unsigned i = 0; i < room; i++)
-            result->bytes[result->have + i] = ((const volatile uint8_t *)p)[i];
-    } else if (!ctx->ops->phys_read || ctx->ops->phys_read(ctx->opaque, gpa, result->bytes + result->have, room, EMUL_FOR_FETCH) < 0) {
+        __asm__ volatile("rep movsb" : "+D"(to), "+S"(p), "+c"(n) : : "memory");
+    } else if (!ctx->ops->phys_read || ctx->ops->phys_read(ctx->opaque, gpa, to, room, EMUL_FOR_FETCH) < 0) {
         return EMUL_UNHANDLED; /* code outside RAM */
     }
     result->have += room;

@@ -45,7 +45,7 @@ static inline int emul_fetch_decode(struct emul_ctx *ctx, const struct emul_stat
 }
 
 /* 16 bytes at CS:RIP in one page of RAM and far from the limit: the common case. NULL: not here, take the long way. */
-static inline const emul_loose64 *fetch_window(struct emul_ctx *ctx, const struct emul_state *s, struct emul_result *result)
+static inline const emul_loose64 *fetch_window(struct emul_ctx *ctx, const struct emul_state *s)
 {
     const struct emul_segment *cs = &s->seg[EMUL_CS];
     uint64_t linear = s->rip;
@@ -58,14 +58,7 @@ static inline const emul_loose64 *fetch_window(struct emul_ctx *ctx, const struc
     }
     if (EMUL_UNLIKELY((linear & PAGE_MASK) > PAGE_SIZE - EMUL_WINDOW))
         return 0;
-    if (facts & EMUL_FACT_PAGING) {
-        unsigned rights = (facts & EMUL_TAG_FACTS) | EMUL_PF_FETCH;
-
-        if (!emul_walk_known(ctx, linear, rights, &linear) &&
-            (!emul_canonical48(linear) || emul_walk_tables(ctx, linear, rights, &linear, result)))
-            return 0; /* the fault is found again by the long way */
-    }
-    return emul_pointer(ctx, linear, 0, EMUL_FOR_FETCH);
+    return emul_window(ctx, facts, linear, EMUL_PF_FETCH, EMUL_FOR_FETCH);
 }
 
 /* Fetches at CS:RIP and decodes: result->insn, ->bytes; ->have is EMUL_INSN_MAX before, and then how many bytes there are. ctx->facts are
@@ -73,7 +66,7 @@ static inline const emul_loose64 *fetch_window(struct emul_ctx *ctx, const struc
  * result->vector is then the fault that they are (#UD, #GP). */
 static inline int emul_fetch(struct emul_ctx *ctx, const struct emul_state *s, unsigned mode, struct emul_result *result)
 {
-    const emul_loose64 *window = fetch_window(ctx, s, result);
+    const emul_loose64 *window = fetch_window(ctx, s);
 
     if (EMUL_UNLIKELY(!window))
         return emul_fetch_long(ctx, mode, result);

@@ -339,34 +339,37 @@ void emul_look(struct emul_ctx *ctx)
     ctx->seen.exit = emul_mode_of(ctx->facts) == EMUL_MODE64 ? emul_seen_exit(ctx) : EMUL_SEEN_NONE;
 }
 
-int emul_walk_tables(const struct emul_ctx *ctx, uint64_t linear, unsigned rights, uint64_t *gpa, struct emul_result *result)
+/* Paging is on, and nothing known of it. */
+static int walk_tables(const struct emul_ctx *ctx, uint64_t linear, unsigned rights, uint64_t *gpa, struct emul_result *result)
 {
-    struct emul_walk w = { .tag = (linear & ~(uint64_t)PAGE_MASK) | rights };
+    uint64_t page = linear & ~(uint64_t)PAGE_MASK;
+    struct emul_walk w = { .tag = page | rights };
     unsigned kind = rights & EMUL_PF_W ? 1 : 0, slot = linear / PAGE_SIZE % EMUL_CACHE_PAGES;
+    int status = walk_quick(ctx, linear, rights, gpa, &w) ? EMUL_DONE : walk_long(ctx, linear, rights, gpa, result);
 
-    if (walk_quick(ctx, linear, rights, gpa, &w)) {
-        w.gpa = *gpa & ~(uint64_t)PAGE_MASK;
-        if (ctx->walks)
-            *emul_walk_slot(ctx, linear, rights) = w;
-    } else {
-        int status = walk_long(ctx, linear, rights, gpa, result);
-
-        if (status)
-            return status;
-    }
+    if (status)
+        return status;
+    w.gpa = *gpa & ~(uint64_t)PAGE_MASK;
+    if (ctx->walks && w.level[3].at)
+        *emul_walk_slot(ctx, linear, rights) = w;
     if (ctx->cache) {
         ctx->cache->page[kind][slot].tag = w.tag;
-        ctx->cache->page[kind][slot].gpa = *gpa & ~(uint64_t)PAGE_MASK;
+        ctx->cache->page[kind][slot].gpa = w.gpa;
+        ctx->cache->page[kind][slot].host = w.gpa - ctx->ram_start < ctx->ram_size ? ctx->ram + w.gpa : 0;
     }
     return EMUL_DONE;
 }
 
 int emul_walk(const struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa, struct emul_result *result)
 {
-    unsigned rights = access | (ctx->facts & (EMUL_FACT_PAGING | EMUL_FACT_AC));
+    unsigned rights = access | (ctx->facts & (EMUL_FACT_PAGING | EMUL_FACT_AC)), kind = rights & EMUL_PF_W ? 1 : 0;
+    unsigned slot = linear / PAGE_SIZE % EMUL_CACHE_PAGES;
 
     *gpa = linear;
-    if (!(ctx->facts & EMUL_FACT_PAGING) || emul_walk_known(ctx, linear, rights, gpa))
+    if (!(rights & EMUL_FACT_PAGING) || (!ctx->cache && ctx->walks && emul_walk_again(ctx, linear, rights, gpa)))
         return EMUL_DONE;
-    return emul_walk_tables(ctx, linear, rights, gpa, result);
+    if (!ctx->cache || ctx->cache->page[kind][slot].tag != ((linear & ~(uint64_t)PAGE_MASK) | rights))
+        return walk_tables(ctx, linear, rights, gpa, result);
+    *gpa = ctx->cache->page[kind][slot].gpa | (linear & PAGE_MASK);
+    return EMUL_DONE;
 }

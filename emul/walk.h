@@ -46,21 +46,6 @@ static inline __attribute__((always_inline)) int emul_walk_again(const struct em
     return 1;
 }
 
-/* Is it in the cache, or a walk made before? 1: *gpa. rights: EMUL_TAG_FACTS of the facts with the access; paging is on. What is known here
- * was canonical. */
-static inline __attribute__((always_inline)) int emul_walk_known(const struct emul_ctx *ctx, uint64_t linear, unsigned rights, uint64_t *gpa)
-{
-    const struct emul_cache *cache = ctx->cache;
-    unsigned kind = rights & EMUL_PF_W ? 1 : 0, slot = (linear >> 12) % EMUL_CACHE_PAGES;
-
-    if (!cache)
-        return ctx->walks && emul_walk_again(ctx, linear, rights, gpa);
-    if (EMUL_UNLIKELY(cache->page[kind][slot].tag != ((linear & ~0xfffull) | rights)))
-        return 0;
-    *gpa = cache->page[kind][slot].gpa | (linear & 0xfff);
-    return 1;
-}
-
 /* Limit and attributes; what the exit has said. */
 static inline uint64_t emul_seen_segment(const struct emul_state *s, unsigned seg)
 {
@@ -91,9 +76,6 @@ static inline void emul_begin(struct emul_ctx *ctx)
         emul_look(ctx);
 }
 
-/* The walk itself, kept then. Paging is on, and nothing known of it. */
-int emul_walk_tables(const struct emul_ctx *ctx, uint64_t linear, unsigned rights, uint64_t *gpa, struct emul_result *result);
-
 /* The byte at gpa in the RAM that is one range, or NULL. */
 static inline void *emul_pointer_ram(const struct emul_ctx *ctx, uint64_t gpa, unsigned cause)
 {
@@ -113,6 +95,27 @@ static inline void *emul_pointer(const struct emul_ctx *ctx, uint64_t gpa, unsig
     if (EMUL_LIKELY(gpa - ctx->ram_start < ctx->ram_size))
         return emul_pointer_ram(ctx, gpa, cause);
     return ctx->ops->phys_map ? ctx->ops->phys_map(ctx->opaque, gpa, write, cause) : 0;
+}
+
+/* The byte at `linear` in that range, where nothing has to be walked for it: without paging, in the cache, by a walk made before. NULL: find
+ * out. access: EMUL_PF_*. What is known here was canonical. */
+static inline __attribute__((always_inline)) void *emul_window(const struct emul_ctx *ctx, uint32_t facts, uint64_t linear, unsigned access,
+                                                               unsigned cause)
+{
+    const struct emul_cache *cache = ctx->cache;
+    unsigned rights = (facts & EMUL_TAG_FACTS) | access;
+
+    if (!(facts & EMUL_FACT_PAGING))
+        return emul_pointer_ram(ctx, linear, cause);
+    if (cache) {
+        unsigned kind = rights & EMUL_PF_W ? 1 : 0, slot = (linear >> 12) % EMUL_CACHE_PAGES;
+
+        if (EMUL_UNLIKELY(cache->page[kind][slot].tag != ((linear & ~0xfffull) | rights)) || EMUL_UNLIKELY(!cache->page[kind][slot].host))
+            return 0;
+        ctx->touched[cause]++;
+        return cache->page[kind][slot].host + (linear & PAGE_MASK);
+    }
+    return ctx->walks && emul_walk_again(ctx, linear, rights, &linear) ? emul_pointer_ram(ctx, linear, cause) : 0;
 }
 
 #endif

@@ -33,6 +33,7 @@ struct head {
     uint32_t have;
     uint8_t insn[16];
 };
+#define RUN_LENGTH 6u              /* instructions in a row */
 struct patch { uint16_t at; uint8_t kind, size; uint8_t value[8]; }; /* kind: 0 state, 1 registers, 2 RAM */
 
 static struct run {
@@ -459,6 +460,38 @@ static void check_same(const struct run *a, const struct run *b)
     check(!memcmp(a->ram, b->ram, RAM));
 }
 
+/* What may be kept without being told of what the guest does to its memory. */
+static void set_kept(struct run *r, const struct head *h)
+{
+    if (h->checks & 4)
+        r->ctx.decoded = &r->decoded;
+    r->ctx.touched = r->touched;
+    if (h->checks & 8) {
+        r->ctx.ram = r->ram;
+        r->ctx.ram_size = h->checks & 0x10 ? RAM : RAM / 2;
+    }
+    if ((h->checks & 9) == 8)
+        r->ctx.walks = &r->walks;
+}
+
+/* A run of instructions is the same as one at a time, whatever is kept from one to the next: facts, walks, decoded instructions. */
+static void check_run(const struct head *h, const uint8_t *data, size_t size)
+{
+    set_run(&one, h, data, size);
+    set_run(&two, h, data, size);
+    poison(&one, 0);
+    poison(&two, 0);
+    set_kept(&two, h);
+    for (unsigned n = 0; n < RUN_LENGTH && (!n || one.status == EMUL_DONE); n++) {
+        memset(&one.ctx.seen, 0xff, sizeof(one.ctx.seen));
+        one.calls = two.calls = 0;
+        one.status = emul_execute(&one.ctx, EMUL_MAY_ANY, &one.result);
+        two.status = (n ? emul_execute_next : emul_execute)(&two.ctx, EMUL_MAY_ANY, &two.result);
+        check_same(&one, &two);
+        check(!memcmp(&one.state, &two.state, sizeof(one.state)));
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct head h;
@@ -487,16 +520,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         two.ops.phys_map = NULL;
     if (h.checks & 2)
         two.ctx.cache = &two.cache;
-    if (h.checks & 4)
-        two.ctx.decoded = &two.decoded;
-    two.ctx.touched = two.touched;
-    if (h.checks & 8) {
-        two.ctx.ram = two.ram;
-        two.ctx.ram_size = h.checks & 0x10 ? RAM : RAM / 2;
-    }
-    if ((h.checks & 9) == 8)
-        two.ctx.walks = &two.walks;
+    set_kept(&two, &h);
     call_library(&two, &h);
     check_same(&one, &two);
+    check_run(&h, data + sizeof(h), size - sizeof(h));
     return 0;
 }

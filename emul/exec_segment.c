@@ -50,7 +50,7 @@ void exec_descriptor_read(struct exec *x, uint16_t selector, unsigned vector, st
     exec_raise_if(x, !descriptor_peek(x, selector, d), vector, selector & SELECTOR_CODE);
 }
 
-void exec_descriptor_high(struct exec *x, unsigned vector, struct exec_descriptor *d)
+void exec_descriptor_high(struct exec *x, struct exec_descriptor *d)
 {
     uint16_t selector = d->segment.selector;
     uint64_t linear;
@@ -60,7 +60,7 @@ void exec_descriptor_high(struct exec *x, unsigned vector, struct exec_descripto
     d->high = HIGH_TYPE; /* beyond the table it is as bad */
     if (descriptor_find(x, selector, 2 * DESCRIPTOR, &linear))
         d->high = exec_system_read(x, linear + DESCRIPTOR, DESCRIPTOR);
-    exec_raise_if(x, d->high & HIGH_TYPE, vector, selector & SELECTOR_CODE);
+    exec_raise_if(x, d->high & HIGH_TYPE, EMUL_VECTOR_GP, selector & SELECTOR_CODE);
     descriptor_unpack(d, selector);
 }
 
@@ -69,10 +69,10 @@ void exec_descriptor_check(struct exec *x, const struct exec_descriptor *d, int 
     exec_raise_if(x, !good || !(d->segment.attr & SEG_P), good ? absent : vector, d->segment.selector & SELECTOR_CODE);
 }
 
-void exec_descriptor_type(struct exec *x, const struct exec_descriptor *d, unsigned type)
+void exec_descriptor_type(struct exec *x, struct exec_descriptor *d, unsigned type)
 {
     const struct emul_ops *ops = x->ctx->ops;
-    uint8_t old = d->low >> 40, with = (old & ~SEG_TYPE) | type;
+    uint8_t old = d->low >> 40, with = (old & ~SEG_TYPE) | (type & SEG_TYPE);
     struct emul_place place = exec_system_place(x, d->linear + TYPE_BYTE, 1, EMUL_PF_W);
     int lost;
 
@@ -81,50 +81,64 @@ void exec_descriptor_type(struct exec *x, const struct exec_descriptor *d, unsig
     if (lost < 0)
         exec_must(x, emul_store(x->ctx, &place, with, EMUL_FOR_DESCRIPTOR)); /* a table in ROM */
     exec_end_if(x, lost > 0, EMUL_RETRY);
+    d->segment.attr = (d->segment.attr & ~SEG_TYPE) | (type & SEG_TYPE);
 }
 
 void exec_accessed(struct exec *x, struct exec_descriptor *d)
 {
-    if (!(d->segment.attr & SEG_S) || (d->segment.attr & SEG_ACCESSED))
-        return;
-    d->segment.attr |= SEG_ACCESSED;
-    exec_descriptor_type(x, d, d->segment.attr & SEG_TYPE);
+    if ((d->segment.attr & (SEG_S | SEG_ACCESSED)) == SEG_S)
+        exec_descriptor_type(x, d, d->segment.attr | SEG_ACCESSED);
 }
 
 /* ---- What may be loaded ---- */
 
 /* Neither CPL nor RPL may be above its DPL, unless it is conforming code. */
-static int is_reachable(const struct emul_segment *segment, unsigned cpl)
+int exec_is_reachable(const struct emul_segment *segment, unsigned cpl)
 {
     unsigned rpl = segment->selector & SELECTOR_RPL, dpl = exec_dpl(segment);
 
     return exec_is_type(segment, TYPES_CONFORMING) || (rpl <= dpl && cpl <= dpl);
 }
 
-void exec_check_segment(struct exec *x, unsigned seg, uint16_t selector, unsigned cpl, unsigned vector, struct exec_descriptor *d)
+/* For privilege `level`. A code segment's RPL counts unless a gate leads there. */
+static int is_loadable(const struct exec *x, unsigned seg, const struct emul_segment *segment, unsigned level, unsigned rules)
 {
-    int good;
+    static const uint32_t types[EMUL_SEGS] = { TYPES_READABLE, TYPES_CODE, TYPES_WRITABLE, TYPES_READABLE, TYPES_READABLE, TYPES_READABLE };
+    unsigned rpl = segment->selector & SELECTOR_RPL, dpl = exec_dpl(segment);
 
-    exec_descriptor_read(x, selector, vector, d);
-    if (seg == EMUL_SS)
-        good = exec_is_type(&d->segment, TYPES_WRITABLE) && (selector & SELECTOR_RPL) == cpl && exec_dpl(&d->segment) == cpl;
-    else
-        good = exec_is_type(&d->segment, TYPES_READABLE) && is_reachable(&d->segment, cpl);
-    exec_descriptor_check(x, d, good, vector, seg == EMUL_SS ? EMUL_VECTOR_SS : EMUL_VECTOR_NP);
+    if (!exec_is_type(segment, types[seg]))
+        return 0;
+    if (seg != EMUL_CS)
+        return seg == EMUL_SS ? rpl == level && dpl == level : exec_is_reachable(segment, level);
+    if (exec_is_long(x) && (segment->attr & SEG_L ? segment->attr & SEG_DB : rules & CHECK_GATE))
+        return 0;
+    if ((rules & CHECK_INWARD) || exec_is_type(segment, TYPES_CONFORMING))
+        return dpl <= level;
+    return dpl == level && (rpl <= level || (rules & CHECK_GATE));
+}
+
+void exec_check_segment(struct exec *x, unsigned seg, uint16_t selector, unsigned level, unsigned rules, struct exec_descriptor *d)
+{
+    unsigned vector = rules & CHECK_TASK ? EMUL_VECTOR_TS : EMUL_VECTOR_GP, rpl = selector & SELECTOR_RPL;
+
+    if (!emul_protected(x->s) && !(rules & (CHECK_GATE | CHECK_TASK))) {
+        d->segment = x->s->seg[seg];
+        exec_real_segment(&d->segment, seg, selector, !!(x->s->rflags & RFLAGS_VM));
+    } else if (exec_is_null(selector) && seg != EMUL_CS && (seg != EMUL_SS || ((rules & CHECK_WIDE) && level < 3 && rpl == level))) {
+        exec_null_segment(&d->segment, selector, seg == EMUL_SS ? level : 0);
+    } else {
+        exec_descriptor_read(x, selector, vector, d);
+        exec_descriptor_check(x, d, is_loadable(x, seg, &d->segment, level, rules), vector, seg == EMUL_SS ? EMUL_VECTOR_SS : EMUL_VECTOR_NP);
+        if (seg == EMUL_CS)
+            d->segment.selector = (selector & ~SELECTOR_RPL) | (exec_is_type(&d->segment, TYPES_CONFORMING) ? level : exec_dpl(&d->segment));
+    }
 }
 
 void exec_check_system(struct exec *x, uint16_t selector, unsigned types, unsigned vector, unsigned absent, struct exec_descriptor *d)
 {
     exec_raise_if(x, selector & SELECTOR_TI, vector, selector & SELECTOR_CODE);
     exec_descriptor_read(x, selector, vector, d);
-    exec_descriptor_check(x, d, exec_is_type(&d->segment, types), vector, absent);
-}
-
-void exec_check_tss(struct exec *x, uint16_t selector, unsigned busy, unsigned vector, struct exec_descriptor *d)
-{
-    unsigned types = 1 << SYS_TSS | (exec_is_long(x) ? 0 : 1 << SYS_TSS16);
-
-    exec_check_system(x, selector, types << busy, vector, EMUL_VECTOR_NP, d);
+    exec_descriptor_check(x, d, exec_is_type(&d->segment, exec_types(x, types)), vector, absent);
 }
 
 /* ---- Loading ---- */
@@ -155,20 +169,11 @@ void exec_set_segment(struct exec *x, unsigned seg, const struct emul_segment *s
 
 void exec_load_segment(struct exec *x, unsigned seg, uint16_t selector)
 {
-    unsigned cpl = emul_cpl(x->s);
     struct exec_descriptor d;
 
     exec_require(x, EMUL_STATE_SEGS);
-    if (!emul_protected(x->s)) {
-        d.segment = x->s->seg[seg];
-        exec_real_segment(&d.segment, seg, selector, !!(x->s->rflags & RFLAGS_VM));
-    } else if (exec_is_null(selector)) { /* SS: in 64-bit mode below CPL 3, with RPL = CPL (SDM 2B MOV) */
-        exec_gp0_if(x, seg == EMUL_SS && (x->mode != EMUL_MODE64 || cpl == 3 || (selector & SELECTOR_RPL) != cpl));
-        exec_null_segment(&d.segment, selector, seg == EMUL_SS ? cpl : 0);
-    } else {
-        exec_check_segment(x, seg, selector, cpl, EMUL_VECTOR_GP, &d);
-        exec_accessed(x, &d);
-    }
+    exec_check_segment(x, seg, selector, emul_cpl(x->s), x->mode == EMUL_MODE64 ? CHECK_WIDE : 0, &d);
+    exec_accessed(x, &d);
     exec_set_segment(x, seg, &d.segment);
 }
 
@@ -230,15 +235,14 @@ void do_arpl(struct exec *x)
         selector_result(x, (selector & ~SELECTOR_RPL) | rpl, 2);
 }
 
-/* LAR LSL VERR VERW: what is not there, not theirs to see, or of a type without an answer only clears ZF. Fewer system types have one in
- * IA-32e mode. */
+/* LAR LSL VERR VERW: what is not there, not theirs to see, or of a type without an answer only clears ZF. */
 void do_lar(struct exec *x)
 {
-    unsigned op = x->insn->op, is_long = exec_is_long(x);
-    uint32_t types = op == EMUL_VERR ? TYPES_READABLE : op == EMUL_VERW ? TYPES_WRITABLE : TYPES_SEGMENT |
-                     (op == EMUL_LAR ? (is_long ? 0x1a04 : 0x1a3e) : (is_long ? 0x0a04 : 0x0a0e));
+    unsigned op = x->insn->op;
+    uint32_t types = op == EMUL_VERR ? TYPES_READABLE : op == EMUL_VERW ? TYPES_WRITABLE : op == EMUL_LAR ? TYPES_LAR : TYPES_LSL;
     struct exec_descriptor d;
-    int visible = descriptor_peek(x, exec_get_rm(x, 2), &d) && is_reachable(&d.segment, emul_cpl(x->s)) && exec_is_type(&d.segment, types);
+    int visible = descriptor_peek(x, exec_get_rm(x, 2), &d) && exec_is_reachable(&d.segment, emul_cpl(x->s)) &&
+                  exec_is_type(&d.segment, exec_types(x, types));
 
     exec_set_flag(x, RFLAGS_ZF, visible);
     if (visible && types & TYPES_SYSTEM)
@@ -255,17 +259,12 @@ void do_lldt(struct exec *x)
     if (!is_ltr && exec_is_null(selector)) {
         exec_null_segment(&d.segment, selector, 0);
     } else {
-        if (is_ltr)
-            exec_check_tss(x, selector, 0, EMUL_VECTOR_GP, &d);
-        else
-            exec_check_system(x, selector, 1 << SYS_LDT, EMUL_VECTOR_GP, EMUL_VECTOR_NP, &d);
-        exec_descriptor_high(x, EMUL_VECTOR_GP, &d);
-        exec_raise_if(x, exec_is_long(x) && !emul_canonical(x->s, d.segment.base), EMUL_VECTOR_GP, selector & SELECTOR_CODE);
+        exec_check_system(x, selector, is_ltr ? TYPES_TSS : TYPES_LDT, EMUL_VECTOR_GP, EMUL_VECTOR_NP, &d);
+        exec_descriptor_high(x, &d);
+        exec_raise_if(x, !emul_canonical(x->s, d.segment.base), EMUL_VECTOR_GP, selector & SELECTOR_CODE);
     }
-    if (is_ltr) {
-        d.segment.attr |= SYS_BUSY;
-        exec_descriptor_type(x, &d, d.segment.attr & SEG_TYPE);
-    }
+    if (is_ltr)
+        exec_descriptor_type(x, &d, d.segment.attr | SYS_BUSY);
     exec_set_segment(x, is_ltr ? EMUL_TR : EMUL_LDTR, &d.segment);
 }
 

@@ -77,10 +77,8 @@ static void int_v86(struct exec *x, unsigned vector)
     exec_gp0_if(x, !redirected && !iopl3);
     if (!redirected)
         deliver(x, vector);
-    else if (iopl3)
-        through_table(x, 0, vector, x->flags, RFLAGS_IF | RFLAGS_TF);
     else
-        through_table(x, 0, vector, exec_v86_flags(x->flags), RFLAGS_VIF | RFLAGS_TF);
+        through_table(x, 0, vector, iopl3 ? x->flags : exec_v86_flags(x->flags), RFLAGS_TF | (iopl3 ? RFLAGS_IF : RFLAGS_VIF));
 }
 
 /* TF is off behind them, so no single-step trap is due (SDM 3B 17.3.1.4). INT1 counts as an exception: no DPL check, EXT. */

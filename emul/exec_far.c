@@ -110,7 +110,7 @@ static void far_system(struct exec *x, struct exec_descriptor *d, unsigned frame
 
     exec_raise_if(x, !good, EMUL_VECTOR_GP, selector & SELECTOR_CODE);
     exec_descriptor_high(x, d);
-    exec_descriptor_check(x, d, 1, EMUL_VECTOR_GP, EMUL_VECTOR_NP);
+    exec_raise_if(x, !(d->segment.attr & SEG_P), EMUL_VECTOR_NP, selector & SELECTOR_CODE);
     if (type == SYS_CALL || type == SYS_CALL16)
         exec_through_gate(x, d, frame);
     else
@@ -128,14 +128,11 @@ void do_jmpf(struct exec *x)
 
     if (x->insn->form != FORM_Ap)
         exec_far_pointer(x, &selector, &offset);
-    if (emul_protected(x->s)) {
-        exec_descriptor_read(x, selector, EMUL_VECTOR_GP, &d);
-        if (!(d.segment.attr & SEG_S)) {
-            far_system(x, &d, frame);
-            return;
-        }
+    exec_check_segment(x, EMUL_CS, selector, emul_cpl(x->s), CHECK_SYSTEM, &d);
+    if (!(d.segment.attr & SEG_S)) {
+        far_system(x, &d, frame);
+        return;
     }
-    exec_check_segment(x, EMUL_CS, selector, emul_cpl(x->s), 0, &d);
     exec_stack_begin(x, &st);
     exec_push_frame(x, &st, x->opsize, frame, FRAME_END);
     exec_transfer(x, &d, 0, offset, &st);
@@ -198,7 +195,7 @@ static void iret_to_v86(struct exec *x, struct exec_stack *st, uint16_t cs, uint
     x->ctx->changed |= EMUL_STATE_CS | EMUL_STATE_SEGS;
     x->gpr[EMUL_RSP] = rsp;
     x->next_rip = rip;
-    exec_load_flags(x, flags, EXEC_FLAGS_ALL);
+    x->flags = (flags & EXEC_FLAGS_ALL) | RFLAGS_1;
 }
 
 /* RET far and IRET, which has flags behind CS. */

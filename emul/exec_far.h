@@ -69,32 +69,31 @@ struct emul_place exec_stack_place(struct exec *x, const struct exec_stack *st, 
 void exec_stack_skip(struct exec_stack *st, uint64_t bytes);   /* rSP moves up, in its width */
 void exec_stack_commit(struct exec *x, struct exec_stack *st); /* writes; sets gpr[4] */
 
-/* ---- Descriptors: exec_segment.c. What is wrong raises `vector` with the selector; `absent`, where it is not present ---- */
+/* ---- Descriptors: exec_segment.c. What is wrong raises `vector` with the selector ---- */
 struct exec_descriptor {
     uint64_t low, high;            /* high: second half of a system descriptor in IA-32e mode */
     uint64_t linear;
+    int64_t room;                  /* what is behind its first byte, up to the limit of its table */
     struct emul_segment segment;   /* what they say, and the selector; of gates only attr and selector mean something */
 };
 void exec_descriptor_read(struct exec *x, uint16_t selector, unsigned vector, struct exec_descriptor *d);
 void exec_descriptor_high(struct exec *x, struct exec_descriptor *d); /* where there is one (SDM 3A 3.5.2) */
-void exec_descriptor_check(struct exec *x, const struct exec_descriptor *d, int good, unsigned vector, unsigned absent);
 /* Puts another type into the descriptor, atomically. Ends with EMUL_RETRY when another vcpu has changed it meanwhile. */
 void exec_descriptor_type(struct exec *x, struct exec_descriptor *d, unsigned type);
 void exec_accessed(struct exec *x, struct exec_descriptor *d); /* sets the accessed bit of code and data */
 
 int exec_is_reachable(const struct emul_segment *segment, unsigned cpl); /* by the RPL of its selector and by CPL */
 
-/* The way to a segment: CHECK_INWARD, code of a lower DPL will do, a call or interrupt gate leads to it; CHECK_GATE, through a gate, which in
- * IA-32e mode leads to 64-bit code only; CHECK_TASK, by a task state, whose faults are #TS; CHECK_WIDE, into 64-bit code, whose SS
- * may be null. Without a gate or a task any selector will do in real and virtual-8086 mode. */
-enum { CHECK_INWARD = 1, CHECK_GATE = 2, CHECK_TASK = 4, CHECK_WIDE = 8 };
-/* Reads and judges what is to be loaded into `seg` for privilege `level` (SDM 2B MOV, 2A CALL, IRET); RPL of CS becomes the level that it
- * is to have. */
+/* The way to a segment: CHECK_INWARD, code of a lower DPL will do, a call or interrupt gate leads to it; CHECK_GATE, through a gate, which
+ * in IA-32e mode leads to 64-bit code only; CHECK_TASK, by a task state, whose faults are #TS, or of TR, back to a task; CHECK_WIDE, into
+ * 64-bit code, whose SS may be null; CHECK_SYSTEM: what is no segment is not judged. Without a gate or a task any selector will do in
+ * real and virtual-8086 mode. */
+enum { CHECK_INWARD = 1, CHECK_GATE = 2, CHECK_TASK = 4, CHECK_WIDE = 8, CHECK_SYSTEM = 16 };
+/* Reads and judges what is to be loaded into `seg` for privilege `level` (SDM 2B MOV, 2A CALL, IRET, LLDT, LTR); RPL of CS becomes the
+ * level that it is to have. */
 void exec_check_segment(struct exec *x, unsigned seg, uint16_t selector, unsigned level, unsigned rules, struct exec_descriptor *d);
-/* A descriptor in the GDT of one of `types` (bit n: type n). */
-void exec_check_system(struct exec *x, uint16_t selector, unsigned types, unsigned vector, unsigned absent, struct exec_descriptor *d);
-
-void exec_load_segment(struct exec *x, unsigned seg, uint16_t selector); /* MOV, POP, LDS ...: any mode (SDM 2A MOV) */
+void exec_load_segment(struct exec *x, unsigned seg, uint16_t selector, unsigned level, unsigned rules);
+void exec_move_segment(struct exec *x, unsigned seg, uint16_t selector); /* MOV, POP, LDS ...: any mode (SDM 2A MOV) */
 extern const uint8_t exec_data_segments[4];                    /* ES DS FS GS */
 void exec_null_segment(struct emul_segment *segment, uint16_t selector, unsigned dpl);
 void exec_real_segment(struct emul_segment *segment, unsigned seg, uint16_t selector, int v86); /* in: what the register holds */
@@ -144,6 +143,10 @@ void exec_transfer(struct exec *x, struct exec_descriptor *cs, struct exec_descr
 /* ---- Tasks: exec_task.c. A fault behind the point where the new task is there is that task's: the state has changed then ---- */
 void exec_task_switch(struct exec *x, uint16_t selector, enum emul_task_reason reason); /* with x->event's error code */
 
+/* exec_system.c: no translation of the page or of any page is valid any more; FLUSH_CACHE: but for those that the CPU itself has. */
+enum exec_flush { FLUSH_PAGE, FLUSH_ALL, FLUSH_CACHE };
+void exec_flush(struct exec *x, uint64_t linear, enum exec_flush what);
+
 /* ---- RFLAGS ---- */
 #define EXEC_FLAGS_ALL    0x3f7fd5ull /* what exists */
 #define EXEC_FLAGS_POPPED (RFLAGS_STATUS | RFLAGS_TF | RFLAGS_DF | RFLAGS_NT) /* POPF and IRET load them in any mode */
@@ -171,19 +174,7 @@ static inline uint64_t exec_v86_flags(uint64_t flags)
     return (flags & ~RFLAGS_IF) | RFLAGS_IOPL | (flags & RFLAGS_VIF ? RFLAGS_IF : 0);
 }
 
-static inline void exec_load_flags(struct exec *x, uint64_t value, uint64_t mask)
-{
-    x->flags = (x->flags & ~mask) | (value & mask);
-}
-
 /* Loads the flags that POPF loads, and those in mask. In virtual-8086 mode it may raise #GP(0). */
 void exec_pop_flags(struct exec *x, uint64_t value, uint64_t mask);
-
-/* MOV and POP of SS hold back interrupts and debug exceptions for one instruction, the first of a row of them (SDM 3A 6.8.3). */
-static inline void exec_mask_ss(struct exec *x)
-{
-    x->shadow = EMUL_SHADOW_MOVSS & ~x->s->shadow;
-    x->step &= !x->shadow;
-}
 
 #endif

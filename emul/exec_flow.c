@@ -106,9 +106,7 @@ int do_push(struct exec *x)
 /* The selector is in src; rSP has moved, in the width of the old stack segment. */
 static void load_popped(struct exec *x)
 {
-    if (opcode_seg(x) == EMUL_SS)
-        exec_mask_ss(x);
-    exec_load_segment(x, opcode_seg(x), x->src);
+    exec_move_segment(x, opcode_seg(x), x->src);
 }
 
 /* rSP has moved when the register is written or the address of the destination computed (SDM 2B POP). */
@@ -198,7 +196,7 @@ void exec_pop_flags(struct exec *x, uint64_t value, uint64_t mask)
         exec_gp0_if(x, (value & RFLAGS_TF) || ((value & RFLAGS_IF) && (x->flags & RFLAGS_VIP)));
         exec_set_flag(x, RFLAGS_VIF, value & RFLAGS_IF);
     }
-    exec_load_flags(x, value, mask);
+    x->flags = (x->flags & ~mask) | (value & mask);
 }
 
 /* RF is cleared, VM, VIF and VIP stay. */

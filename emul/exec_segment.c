@@ -10,38 +10,27 @@ enum { REAL_DATA = 0x93, REAL_CODE = 0x9b, V86_ATTR = 0xf3, V86_LIMIT = 0xffff }
 
 /* ---- Descriptors ---- */
 
-/* Finds `size` bytes of a descriptor within its table: 1, or 0 when the selector is null or beyond the limit. */
-static int descriptor_find(const struct exec *x, uint16_t selector, unsigned size, uint64_t *linear)
+/* The descriptor, if its table has it: 1. */
+static int descriptor_peek(struct exec *x, uint16_t selector, struct exec_descriptor *d)
 {
     const struct emul_segment *ldt = &x->s->seg[EMUL_LDTR];
     int local = selector & SELECTOR_TI;
+    uint32_t limit;
 
-    *linear = (local ? ldt->base : x->s->gdtr.base) + (selector & SELECTOR_INDEX);
-    return !exec_is_null(selector) && (!local || (ldt->attr & (SEG_UNUSABLE | SEG_P)) == SEG_P) &&
-           (selector & SELECTOR_INDEX) + size - 1 <= (local ? ldt->limit : x->s->gdtr.limit);
-}
-
-static void descriptor_unpack(struct exec_descriptor *d, uint16_t selector)
-{
-    uint32_t limit = (d->low & 0xffff) | (d->low >> 32 & 0xf0000);
-
+    exec_require(x, EMUL_STATE_SYSTEM);
+    d->linear = (local ? ldt->base : x->s->gdtr.base) + (selector & SELECTOR_INDEX);
+    d->room = (int64_t)(local ? ldt->limit : x->s->gdtr.limit) - (selector & SELECTOR_INDEX);
+    if (exec_is_null(selector) || (local && (ldt->attr & (SEG_UNUSABLE | SEG_P)) != SEG_P) || d->room < DESCRIPTOR - 1)
+        return 0;
+    d->low = exec_system_read(x, d->linear, DESCRIPTOR);
+    d->high = 0;
+    limit = (d->low & 0xffff) | (d->low >> 32 & 0xf0000);
     d->segment = (struct emul_segment){
-        .base = (d->low >> 16 & 0xffffff) | (d->low >> 32 & 0xff000000) | d->high << 32,
+        .base = (d->low >> 16 & 0xffffff) | (d->low >> 32 & 0xff000000),
         .attr = d->low >> 40 & 0xf0ff,
         .limit = d->low >> 40 & SEG_G ? limit << 12 | 0xfff : limit,
         .selector = selector,
     };
-}
-
-/* The descriptor, if its table has it: 1. */
-static int descriptor_peek(struct exec *x, uint16_t selector, struct exec_descriptor *d)
-{
-    exec_require(x, EMUL_STATE_SYSTEM);
-    if (!descriptor_find(x, selector, DESCRIPTOR, &d->linear))
-        return 0;
-    d->low = exec_system_read(x, d->linear, DESCRIPTOR);
-    d->high = 0;
-    descriptor_unpack(d, selector);
     return 1;
 }
 
@@ -52,21 +41,11 @@ void exec_descriptor_read(struct exec *x, uint16_t selector, unsigned vector, st
 
 void exec_descriptor_high(struct exec *x, struct exec_descriptor *d)
 {
-    uint16_t selector = d->segment.selector;
-    uint64_t linear;
-
     if (!exec_is_long(x))
         return;
-    d->high = HIGH_TYPE; /* beyond the table it is as bad */
-    if (descriptor_find(x, selector, 2 * DESCRIPTOR, &linear))
-        d->high = exec_system_read(x, linear + DESCRIPTOR, DESCRIPTOR);
-    exec_raise_if(x, d->high & HIGH_TYPE, EMUL_VECTOR_GP, selector & SELECTOR_CODE);
-    descriptor_unpack(d, selector);
-}
-
-void exec_descriptor_check(struct exec *x, const struct exec_descriptor *d, int good, unsigned vector, unsigned absent)
-{
-    exec_raise_if(x, !good || !(d->segment.attr & SEG_P), good ? absent : vector, d->segment.selector & SELECTOR_CODE);
+    d->high = d->room < 2 * DESCRIPTOR - 1 ? HIGH_TYPE : exec_system_read(x, d->linear + DESCRIPTOR, DESCRIPTOR);
+    exec_raise_if(x, d->high & HIGH_TYPE, EMUL_VECTOR_GP, d->segment.selector & SELECTOR_CODE);
+    d->segment.base |= d->high << 32;
 }
 
 void exec_descriptor_type(struct exec *x, struct exec_descriptor *d, unsigned type)
@@ -103,13 +82,16 @@ int exec_is_reachable(const struct emul_segment *segment, unsigned cpl)
 /* For privilege `level`. A code segment's RPL counts unless a gate leads there. */
 static int is_loadable(const struct exec *x, unsigned seg, const struct emul_segment *segment, unsigned level, unsigned rules)
 {
-    static const uint32_t types[EMUL_SEGS] = { TYPES_READABLE, TYPES_CODE, TYPES_WRITABLE, TYPES_READABLE, TYPES_READABLE, TYPES_READABLE };
+    static const uint32_t types[EMUL_SEGMENTS] = { TYPES_READABLE, TYPES_CODE, TYPES_WRITABLE, TYPES_READABLE, TYPES_READABLE,
+                                                   TYPES_READABLE, TYPES_LDT, TYPES_TSS };
     unsigned rpl = segment->selector & SELECTOR_RPL, dpl = exec_dpl(segment);
 
-    if (!exec_is_type(segment, types[seg]))
+    if (!exec_is_type(segment, exec_types(x, types[seg]) << (seg == EMUL_TR && (rules & CHECK_TASK) ? SYS_BUSY : 0)))
         return 0;
+    if (seg == EMUL_SS)
+        return rpl == level && dpl == level;
     if (seg != EMUL_CS)
-        return seg == EMUL_SS ? rpl == level && dpl == level : exec_is_reachable(segment, level);
+        return seg >= EMUL_SEGS || exec_is_reachable(segment, level);
     if (exec_is_long(x) && (segment->attr & SEG_L ? segment->attr & SEG_DB : rules & CHECK_GATE))
         return 0;
     if ((rules & CHECK_INWARD) || exec_is_type(segment, TYPES_CONFORMING))
@@ -117,28 +99,37 @@ static int is_loadable(const struct exec *x, unsigned seg, const struct emul_seg
     return dpl == level && (rpl <= level || (rules & CHECK_GATE));
 }
 
+/* What a null selector may be loaded into. */
+static int is_nullable(unsigned seg, uint16_t selector, unsigned level, unsigned rules)
+{
+    if (seg == EMUL_SS)
+        return (rules & CHECK_WIDE) && level < 3 && (selector & SELECTOR_RPL) == level;
+    return seg != EMUL_CS && seg != EMUL_TR;
+}
+
 void exec_check_segment(struct exec *x, unsigned seg, uint16_t selector, unsigned level, unsigned rules, struct exec_descriptor *d)
 {
-    unsigned vector = rules & CHECK_TASK ? EMUL_VECTOR_TS : EMUL_VECTOR_GP, rpl = selector & SELECTOR_RPL;
+    unsigned vector = rules & CHECK_TASK ? EMUL_VECTOR_TS : EMUL_VECTOR_GP;
+    unsigned absent = seg == EMUL_SS ? EMUL_VECTOR_SS : seg == EMUL_LDTR && (rules & CHECK_TASK) ? EMUL_VECTOR_TS : EMUL_VECTOR_NP;
+    int good;
 
     if (!emul_protected(x->s) && !(rules & (CHECK_GATE | CHECK_TASK))) {
         d->segment = x->s->seg[seg];
         exec_real_segment(&d->segment, seg, selector, !!(x->s->rflags & RFLAGS_VM));
-    } else if (exec_is_null(selector) && seg != EMUL_CS && (seg != EMUL_SS || ((rules & CHECK_WIDE) && level < 3 && rpl == level))) {
-        exec_null_segment(&d->segment, selector, seg == EMUL_SS ? level : 0);
-    } else {
-        exec_descriptor_read(x, selector, vector, d);
-        exec_descriptor_check(x, d, is_loadable(x, seg, &d->segment, level, rules), vector, seg == EMUL_SS ? EMUL_VECTOR_SS : EMUL_VECTOR_NP);
-        if (seg == EMUL_CS)
-            d->segment.selector = (selector & ~SELECTOR_RPL) | (exec_is_type(&d->segment, TYPES_CONFORMING) ? level : exec_dpl(&d->segment));
+        return;
     }
-}
-
-void exec_check_system(struct exec *x, uint16_t selector, unsigned types, unsigned vector, unsigned absent, struct exec_descriptor *d)
-{
-    exec_raise_if(x, selector & SELECTOR_TI, vector, selector & SELECTOR_CODE);
+    if (exec_is_null(selector) && is_nullable(seg, selector, level, rules)) {
+        exec_null_segment(&d->segment, selector, seg == EMUL_SS ? level : 0);
+        return;
+    }
+    exec_raise_if(x, seg >= EMUL_SEGS && (selector & SELECTOR_TI), vector, selector & SELECTOR_CODE);
     exec_descriptor_read(x, selector, vector, d);
-    exec_descriptor_check(x, d, exec_is_type(&d->segment, exec_types(x, types)), vector, absent);
+    if ((rules & CHECK_SYSTEM) && !(d->segment.attr & SEG_S))
+        return;
+    good = is_loadable(x, seg, &d->segment, level, rules);
+    exec_raise_if(x, !good || !(d->segment.attr & SEG_P), good ? absent : vector, selector & SELECTOR_CODE);
+    if (seg == EMUL_CS)
+        d->segment.selector = (selector & ~SELECTOR_RPL) | (exec_is_type(&d->segment, TYPES_CONFORMING) ? level : exec_dpl(&d->segment));
 }
 
 /* ---- Loading ---- */
@@ -167,14 +158,24 @@ void exec_set_segment(struct exec *x, unsigned seg, const struct emul_segment *s
     x->ctx->changed |= seg == EMUL_CS || seg == EMUL_SS ? EMUL_STATE_CS : seg < EMUL_SEGS ? EMUL_STATE_SEGS : EMUL_STATE_SYSTEM;
 }
 
-void exec_load_segment(struct exec *x, unsigned seg, uint16_t selector)
+void exec_load_segment(struct exec *x, unsigned seg, uint16_t selector, unsigned level, unsigned rules)
 {
     struct exec_descriptor d;
 
-    exec_require(x, EMUL_STATE_SEGS);
-    exec_check_segment(x, seg, selector, emul_cpl(x->s), x->mode == EMUL_MODE64 ? CHECK_WIDE : 0, &d);
+    exec_check_segment(x, seg, selector, level, rules, &d);
     exec_accessed(x, &d);
     exec_set_segment(x, seg, &d.segment);
+}
+
+/* MOV and POP of SS hold back interrupts and debug exceptions for one instruction, the first of a row of them (SDM 3A 6.8.3). */
+void exec_move_segment(struct exec *x, unsigned seg, uint16_t selector)
+{
+    exec_require(x, EMUL_STATE_SEGS);
+    exec_load_segment(x, seg, selector, emul_cpl(x->s), x->mode == EMUL_MODE64 ? CHECK_WIDE : 0);
+    if (seg == EMUL_SS && x->insn->op != EMUL_LSS) {
+        x->shadow = EMUL_SHADOW_MOVSS & ~x->s->shadow;
+        x->step &= !x->shadow;
+    }
 }
 
 /* ---- Instructions ---- */
@@ -192,13 +193,10 @@ void do_movseg(struct exec *x)
 {
     unsigned seg = x->insn->reg & 7;
 
-    if (x->insn->form == FORM_Ev_Sw) {
+    if (x->insn->form == FORM_Ev_Sw)
         selector_result(x, x->s->seg[seg].selector, x->opsize);
-        return;
-    }
-    exec_load_segment(x, seg, exec_get_rm(x, 2));
-    if (seg == EMUL_SS)
-        exec_mask_ss(x);
+    else
+        exec_move_segment(x, seg, exec_get_rm(x, 2));
 }
 
 /* AMD's far pointers have no 64-bit offset (APM3 LDS, JMP Far). */
@@ -219,7 +217,7 @@ void do_load_far(struct exec *x)
     uint16_t selector;
 
     size = exec_far_pointer(x, &selector, &offset);
-    exec_load_segment(x, seg, selector);
+    exec_move_segment(x, seg, selector);
     exec_set_gpr(x, x->insn->reg, size, offset);
 }
 
@@ -252,20 +250,16 @@ void do_lar(struct exec *x)
 /* LLDT, and LTR, which marks its TSS busy. */
 void do_lldt(struct exec *x)
 {
-    uint16_t selector = exec_get_rm(x, 2);
-    int is_ltr = x->insn->op == EMUL_LTR;
+    unsigned seg = x->insn->op == EMUL_LTR ? EMUL_TR : EMUL_LDTR;
     struct exec_descriptor d;
 
-    if (!is_ltr && exec_is_null(selector)) {
-        exec_null_segment(&d.segment, selector, 0);
-    } else {
-        exec_check_system(x, selector, is_ltr ? TYPES_TSS : TYPES_LDT, EMUL_VECTOR_GP, EMUL_VECTOR_NP, &d);
+    exec_check_segment(x, seg, exec_get_rm(x, 2), 0, 0, &d);
+    if (!(d.segment.attr & SEG_UNUSABLE))
         exec_descriptor_high(x, &d);
-        exec_raise_if(x, !emul_canonical(x->s, d.segment.base), EMUL_VECTOR_GP, selector & SELECTOR_CODE);
-    }
-    if (is_ltr)
+    exec_raise_if(x, !emul_canonical(x->s, d.segment.base), EMUL_VECTOR_GP, d.segment.selector & SELECTOR_CODE);
+    if (seg == EMUL_TR)
         exec_descriptor_type(x, &d, d.segment.attr | SYS_BUSY);
-    exec_set_segment(x, is_ltr ? EMUL_TR : EMUL_LDTR, &d.segment);
+    exec_set_segment(x, seg, &d.segment);
 }
 
 /* SLDT and STR; SMSW, which shows more of CR0 in a register. */

@@ -88,7 +88,7 @@ static void enter_task(struct exec *x, const struct task *t, const struct emul_s
     s->dr7 &= ~(uint64_t)DR7_LOCAL;
     if (s->cr0 & CR0_PG) {
         s->cr3 = t->cr3;
-        exec_flush(x, 0, 1);
+        exec_flush(x, 0, FLUSH_ALL);
     }
     x->ctx->changed |= EMUL_STATE_RIP | EMUL_STATE_CS | EMUL_STATE_SEGS | EMUL_STATE_SYSTEM | EMUL_STATE_CR | EMUL_STATE_DR;
 }
@@ -98,21 +98,9 @@ static void load_segments(struct exec *x)
 {
     static const uint8_t order[] = { EMUL_LDTR, EMUL_CS, EMUL_SS, EMUL_ES, EMUL_DS, EMUL_FS, EMUL_GS };
     unsigned cpl = x->s->seg[EMUL_CS].selector & SELECTOR_RPL;
-    struct exec_descriptor d;
 
-    for (unsigned i = 0; i < (x->s->rflags & RFLAGS_VM ? 1 : sizeof(order)); i++) {
-        unsigned seg = order[i];
-        uint16_t selector = x->s->seg[seg].selector;
-
-        if (exec_is_null(selector) && seg != EMUL_CS && seg != EMUL_SS)
-            continue;
-        if (seg == EMUL_LDTR)
-            exec_check_system(x, selector, TYPES_LDT, EMUL_VECTOR_TS, EMUL_VECTOR_TS, &d);
-        else
-            exec_check_segment(x, seg, selector, cpl, CHECK_TASK, &d);
-        exec_accessed(x, &d);
-        exec_set_segment(x, seg, &d.segment);
-    }
+    for (unsigned i = 0; i < (x->s->rflags & RFLAGS_VM ? 1 : sizeof(order)); i++)
+        exec_load_segment(x, order[i], x->s->seg[order[i]].selector, cpl, CHECK_TASK);
 }
 
 /* Behind the switch: the error code, the limit of CS, the trap (SDM 2A INT, 3A 7.3). */
@@ -144,13 +132,12 @@ static void start_task(struct exec *x, const struct task *t)
 void exec_task_switch(struct exec *x, uint16_t selector, enum emul_task_reason reason)
 {
     int is_return = reason == EMUL_TASK_IRET, nested = reason == EMUL_TASK_CALL || reason == EMUL_TASK_GATE;
-    unsigned types = is_return ? TYPES_TSS << SYS_BUSY : TYPES_TSS;
     struct exec_descriptor tss, leaving;
     struct exec_stack st;
     struct task new;
     uint16_t link;
 
-    exec_check_system(x, selector, types, is_return ? EMUL_VECTOR_TS : EMUL_VECTOR_GP, EMUL_VECTOR_NP, &tss);
+    exec_check_segment(x, EMUL_TR, selector, 0, is_return ? CHECK_TASK : CHECK_GATE, &tss);
     new.layout = layout_of(x, &tss.segment);
     exec_require(x, EMUL_STATE_SYSTEM | EMUL_STATE_SEGS | EMUL_STATE_DR);
     link = x->s->seg[EMUL_TR].selector;

@@ -5,21 +5,6 @@
  * (SDM 3B 20.3.3.4). */
 enum { ERROR_IDT = 2, REDIRECTION = 32 };
 
-/* ---- Through a gate ---- */
-
-static void read_gate(struct exec *x, unsigned vector, struct exec_descriptor *gate)
-{
-    unsigned size = exec_is_long(x) ? 16 : 8, error = vector * 8 | ERROR_IDT, is_software = x->event->kind == EMUL_EVENT_SOFTWARE;
-
-    exec_raise_if(x, vector * size + size - 1 > x->s->idtr.limit, EMUL_VECTOR_GP, error);
-    gate->low = exec_system_read(x, x->s->idtr.base + vector * size, 8);
-    gate->high = size == 16 ? exec_system_read(x, x->s->idtr.base + vector * size + 8, 8) : 0;
-    gate->segment.attr = gate->low >> 40;
-    exec_raise_if(x, !exec_is_type(&gate->segment, exec_types(x, TYPES_IDT)) || (is_software && exec_dpl(&gate->segment) < emul_cpl(x->s)),
-                  EMUL_VECTOR_GP, error);
-    exec_raise_if(x, !(gate->segment.attr & SEG_P), EMUL_VECTOR_NP, error);
-}
-
 /* ---- Through a vector table: real mode, and what virtual-8086 mode redirects ---- */
 
 static void through_table(struct exec *x, uint64_t base, unsigned vector, uint64_t flags, uint64_t clear)
@@ -40,26 +25,40 @@ static void through_table(struct exec *x, uint64_t base, unsigned vector, uint64
     x->flags &= ~clear;
 }
 
-static void deliver(struct exec *x, unsigned vector)
+/* ---- Through a gate ---- */
+
+static void through_idt(struct exec *x, unsigned vector)
 {
+    unsigned size = exec_is_long(x) ? 16 : 8, error = vector * 8 | ERROR_IDT, is_v86 = !!(x->s->rflags & RFLAGS_VM), good;
     struct exec_descriptor gate;
 
-    exec_require(x, EMUL_STATE_SYSTEM | (x->s->rflags & RFLAGS_VM ? EMUL_STATE_SEGS : 0));
-    if (!(x->s->cr0 & CR0_PE)) {
-        exec_raise_if(x, vector * 4 + 3 > x->s->idtr.limit, EMUL_VECTOR_GP, vector * 8 | ERROR_IDT);
-        through_table(x, x->s->idtr.base, vector, x->flags, RFLAGS_IF | RFLAGS_TF | RFLAGS_AC | RFLAGS_RF);
-        return;
-    }
-    read_gate(x, vector, &gate);
+    exec_raise_if(x, vector * size + size - 1 > x->s->idtr.limit, EMUL_VECTOR_GP, error);
+    gate.low = exec_system_read(x, x->s->idtr.base + vector * size, 8);
+    gate.high = size == 16 ? exec_system_read(x, x->s->idtr.base + vector * size + 8, 8) : 0;
+    gate.segment.attr = gate.low >> 40;
+    good = x->event->kind != EMUL_EVENT_SOFTWARE || exec_dpl(&gate.segment) >= emul_cpl(x->s);
+    exec_raise_if(x, !good || !exec_is_type(&gate.segment, exec_types(x, TYPES_IDT)), EMUL_VECTOR_GP, error);
+    exec_raise_if(x, !(gate.segment.attr & SEG_P), EMUL_VECTOR_NP, error);
     if ((gate.segment.attr & SEG_TYPE) == SYS_TASK) {
         exec_task_switch(x, gate.low >> 16, EMUL_TASK_GATE);
         return;
     }
     exec_through_gate(x, &gate, FRAME_FLAGS);
     x->flags &= ~(RFLAGS_TF | RFLAGS_VM | RFLAGS_RF | RFLAGS_NT | (gate.segment.attr & SYS_IS_TRAP ? 0 : RFLAGS_IF));
-    for (unsigned i = 0; (x->s->rflags & RFLAGS_VM) && i < sizeof(exec_data_segments); i++) {
+    for (unsigned i = 0; is_v86 && i < sizeof(exec_data_segments); i++) {
         exec_null_segment(&x->s->seg[exec_data_segments[i]], 0, 0);
         x->ctx->changed |= EMUL_STATE_SEGS;
+    }
+}
+
+static void deliver(struct exec *x, unsigned vector)
+{
+    exec_require(x, EMUL_STATE_SYSTEM | (x->s->rflags & RFLAGS_VM ? EMUL_STATE_SEGS : 0));
+    if (x->s->cr0 & CR0_PE) {
+        through_idt(x, vector);
+    } else {
+        exec_raise_if(x, vector * 4 + 3 > x->s->idtr.limit, EMUL_VECTOR_GP, vector * 8 | ERROR_IDT);
+        through_table(x, x->s->idtr.base, vector, x->flags, RFLAGS_IF | RFLAGS_TF | RFLAGS_AC | RFLAGS_RF);
     }
 }
 

@@ -61,12 +61,11 @@ void exec_push_frame(struct exec *x, struct exec_stack *st, unsigned size, unsig
 /* The parameters of CALL, from the outer stack in their order, at most GATE_COUNT. */
 static void push_parameters(struct exec *x, struct exec_stack *st, unsigned size, unsigned count)
 {
-    struct exec_stack outer;
+    uint64_t rsp = x->gpr[EMUL_RSP], mask = emul_size_mask(exec_stack_width(x));
+    struct emul_place place;
 
-    exec_stack_begin(x, &outer);
     while (count--) {
-        struct emul_place place = exec_stack_place(x, &outer, outer.rsp + count * size, size, 0);
-
+        exec_must(x, emul_resolve(x->ctx, x->mode, EMUL_SS, (rsp + count * size) & mask, size, 0, &place, x->result));
         exec_push(x, st, size, exec_read(x, &place, EMUL_FOR_OPERAND));
     }
 }
@@ -101,26 +100,10 @@ void exec_through_gate(struct exec *x, const struct exec_descriptor *gate, unsig
 
 /* ---- JMP and CALL ---- */
 
-/* Through what is no segment: a gate or a TSS. */
-static void far_system(struct exec *x, struct exec_descriptor *d, unsigned frame)
-{
-    unsigned type = d->segment.attr & SEG_TYPE, types = exec_types(x, TYPES_FAR) & ~(exec_is_long(x) << SYS_TSS);
-    int good = exec_is_type(&d->segment, types) && exec_is_reachable(&d->segment, emul_cpl(x->s));
-    uint16_t selector = d->segment.selector;
-
-    exec_raise_if(x, !good, EMUL_VECTOR_GP, selector & SELECTOR_CODE);
-    exec_descriptor_high(x, d);
-    exec_raise_if(x, !(d->segment.attr & SEG_P), EMUL_VECTOR_NP, selector & SELECTOR_CODE);
-    if (type == SYS_CALL || type == SYS_CALL16)
-        exec_through_gate(x, d, frame);
-    else
-        exec_task_switch(x, type == SYS_TASK ? d->low >> 16 : selector, frame == FRAME_END ? EMUL_TASK_JUMP : EMUL_TASK_CALL);
-}
-
-/* JMP far and CALL far. */
+/* To a segment, through a call gate, or to a task. */
 void do_jmpf(struct exec *x)
 {
-    unsigned frame = x->insn->op == EMUL_CALLF ? FRAME_RETURN : FRAME_END;
+    unsigned frame = x->insn->op == EMUL_CALLF ? FRAME_RETURN : FRAME_END, type;
     uint16_t selector = x->insn->imm2;
     uint64_t offset = x->insn->imm & emul_size_mask(x->opsize);
     struct exec_descriptor d;
@@ -129,13 +112,16 @@ void do_jmpf(struct exec *x)
     if (x->insn->form != FORM_Ap)
         exec_far_pointer(x, &selector, &offset);
     exec_check_segment(x, EMUL_CS, selector, emul_cpl(x->s), CHECK_SYSTEM, &d);
-    if (!(d.segment.attr & SEG_S)) {
-        far_system(x, &d, frame);
-        return;
+    type = d.segment.attr & (SEG_S | SEG_TYPE);
+    if (type & SEG_S) {
+        exec_stack_begin(x, &st);
+        exec_push_frame(x, &st, x->opsize, frame, FRAME_END);
+        exec_transfer(x, &d, 0, offset, &st);
+    } else if (type == SYS_CALL || type == SYS_CALL16) {
+        exec_through_gate(x, &d, frame);
+    } else {
+        exec_task_switch(x, type == SYS_TASK ? d.low >> 16 : selector, frame == FRAME_END ? EMUL_TASK_JUMP : EMUL_TASK_CALL);
     }
-    exec_stack_begin(x, &st);
-    exec_push_frame(x, &st, x->opsize, frame, FRAME_END);
-    exec_transfer(x, &d, 0, offset, &st);
 }
 
 /* ---- RET and IRET ---- */

@@ -69,25 +69,22 @@ struct emul_place exec_stack_place(struct exec *x, const struct exec_stack *st, 
 void exec_stack_skip(struct exec_stack *st, uint64_t bytes);   /* rSP moves up, in its width */
 void exec_stack_commit(struct exec *x, struct exec_stack *st); /* writes; sets gpr[4] */
 
-/* ---- Descriptors: exec_segment.c. What is wrong raises `vector` with the selector ---- */
+/* ---- Descriptors: exec_segment.c ---- */
 struct exec_descriptor {
     uint64_t low, high;            /* high: second half of a system descriptor in IA-32e mode */
     uint64_t linear;
     int64_t room;                  /* what is behind its first byte, up to the limit of its table */
     struct emul_segment segment;   /* what they say, and the selector; of gates only attr and selector mean something */
 };
-void exec_descriptor_read(struct exec *x, uint16_t selector, unsigned vector, struct exec_descriptor *d);
-void exec_descriptor_high(struct exec *x, struct exec_descriptor *d); /* where there is one (SDM 3A 3.5.2) */
+int exec_descriptor_read(struct exec *x, uint16_t selector, struct exec_descriptor *d); /* 0: its table has none */
 /* Puts another type into the descriptor, atomically. Ends with EMUL_RETRY when another vcpu has changed it meanwhile. */
 void exec_descriptor_type(struct exec *x, struct exec_descriptor *d, unsigned type);
 void exec_accessed(struct exec *x, struct exec_descriptor *d); /* sets the accessed bit of code and data */
 
-int exec_is_reachable(const struct emul_segment *segment, unsigned cpl); /* by the RPL of its selector and by CPL */
-
 /* The way to a segment: CHECK_INWARD, code of a lower DPL will do, a call or interrupt gate leads to it; CHECK_GATE, through a gate, which
  * in IA-32e mode leads to 64-bit code only; CHECK_TASK, by a task state, whose faults are #TS, or of TR, back to a task; CHECK_WIDE, into
- * 64-bit code, whose SS may be null; CHECK_SYSTEM: what is no segment is not judged. Without a gate or a task any selector will do in
- * real and virtual-8086 mode. */
+ * 64-bit code, whose SS may be null; CHECK_SYSTEM, by JMP or CALL, and to call gates, task gates and TSSs too. Without a gate or a task
+ * any selector will do in real and virtual-8086 mode. */
 enum { CHECK_INWARD = 1, CHECK_GATE = 2, CHECK_TASK = 4, CHECK_WIDE = 8, CHECK_SYSTEM = 16 };
 /* Reads and judges what is to be loaded into `seg` for privilege `level` (SDM 2B MOV, 2A CALL, IRET, LLDT, LTR); RPL of CS becomes the
  * level that it is to have. */

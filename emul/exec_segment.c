@@ -10,8 +10,7 @@ enum { REAL_DATA = 0x93, REAL_CODE = 0x9b, V86_ATTR = 0xf3, V86_LIMIT = 0xffff }
 
 /* ---- Descriptors ---- */
 
-/* The descriptor, if its table has it: 1. */
-static int descriptor_peek(struct exec *x, uint16_t selector, struct exec_descriptor *d)
+int exec_descriptor_read(struct exec *x, uint16_t selector, struct exec_descriptor *d)
 {
     const struct emul_segment *ldt = &x->s->seg[EMUL_LDTR];
     int local = selector & SELECTOR_TI;
@@ -34,12 +33,8 @@ static int descriptor_peek(struct exec *x, uint16_t selector, struct exec_descri
     return 1;
 }
 
-void exec_descriptor_read(struct exec *x, uint16_t selector, unsigned vector, struct exec_descriptor *d)
-{
-    exec_raise_if(x, !descriptor_peek(x, selector, d), vector, selector & SELECTOR_CODE);
-}
-
-void exec_descriptor_high(struct exec *x, struct exec_descriptor *d)
+/* The second half of a system descriptor in IA-32e mode (SDM 3A 3.5.2). */
+static void descriptor_high(struct exec *x, struct exec_descriptor *d)
 {
     if (!exec_is_long(x))
         return;
@@ -72,11 +67,17 @@ void exec_accessed(struct exec *x, struct exec_descriptor *d)
 /* ---- What may be loaded ---- */
 
 /* Neither CPL nor RPL may be above its DPL, unless it is conforming code. */
-int exec_is_reachable(const struct emul_segment *segment, unsigned cpl)
+static int is_reachable(const struct emul_segment *segment, unsigned cpl)
 {
     unsigned rpl = segment->selector & SELECTOR_RPL, dpl = exec_dpl(segment);
 
     return exec_is_type(segment, TYPES_CONFORMING) || (rpl <= dpl && cpl <= dpl);
+}
+
+/* A gate, or by itself a TSS, for JMP and CALL. */
+static int is_transfer(const struct exec *x, const struct emul_segment *segment, unsigned cpl)
+{
+    return exec_is_type(segment, exec_types(x, TYPES_FAR) & ~(exec_is_long(x) << SYS_TSS)) && is_reachable(segment, cpl);
 }
 
 /* For privilege `level`. A code segment's RPL counts unless a gate leads there. */
@@ -91,7 +92,7 @@ static int is_loadable(const struct exec *x, unsigned seg, const struct emul_seg
     if (seg == EMUL_SS)
         return rpl == level && dpl == level;
     if (seg != EMUL_CS)
-        return seg >= EMUL_SEGS || exec_is_reachable(segment, level);
+        return seg >= EMUL_SEGS || is_reachable(segment, level);
     if (exec_is_long(x) && (segment->attr & SEG_L ? segment->attr & SEG_DB : rules & CHECK_GATE))
         return 0;
     if ((rules & CHECK_INWARD) || exec_is_type(segment, TYPES_CONFORMING))
@@ -99,36 +100,28 @@ static int is_loadable(const struct exec *x, unsigned seg, const struct emul_seg
     return dpl == level && (rpl <= level || (rules & CHECK_GATE));
 }
 
-/* What a null selector may be loaded into. */
-static int is_nullable(unsigned seg, uint16_t selector, unsigned level, unsigned rules)
-{
-    if (seg == EMUL_SS)
-        return (rules & CHECK_WIDE) && level < 3 && (selector & SELECTOR_RPL) == level;
-    return seg != EMUL_CS && seg != EMUL_TR;
-}
-
 void exec_check_segment(struct exec *x, unsigned seg, uint16_t selector, unsigned level, unsigned rules, struct exec_descriptor *d)
 {
-    unsigned vector = rules & CHECK_TASK ? EMUL_VECTOR_TS : EMUL_VECTOR_GP;
+    unsigned vector = rules & CHECK_TASK ? EMUL_VECTOR_TS : EMUL_VECTOR_GP, code = selector & SELECTOR_CODE;
     unsigned absent = seg == EMUL_SS ? EMUL_VECTOR_SS : seg == EMUL_LDTR && (rules & CHECK_TASK) ? EMUL_VECTOR_TS : EMUL_VECTOR_NP;
-    int good;
+    int is_outer = (rules & CHECK_WIDE) && level < 3 && (selector & SELECTOR_RPL) == level, is_system;
 
     if (!emul_protected(x->s) && !(rules & (CHECK_GATE | CHECK_TASK))) {
         d->segment = x->s->seg[seg];
         exec_real_segment(&d->segment, seg, selector, !!(x->s->rflags & RFLAGS_VM));
         return;
     }
-    if (exec_is_null(selector) && is_nullable(seg, selector, level, rules)) {
+    if (exec_is_null(selector) && (seg == EMUL_SS ? is_outer : seg != EMUL_CS && seg != EMUL_TR)) {
         exec_null_segment(&d->segment, selector, seg == EMUL_SS ? level : 0);
         return;
     }
-    exec_raise_if(x, seg >= EMUL_SEGS && (selector & SELECTOR_TI), vector, selector & SELECTOR_CODE);
-    exec_descriptor_read(x, selector, vector, d);
-    if ((rules & CHECK_SYSTEM) && !(d->segment.attr & SEG_S))
-        return;
-    good = is_loadable(x, seg, &d->segment, level, rules);
-    exec_raise_if(x, !good || !(d->segment.attr & SEG_P), good ? absent : vector, selector & SELECTOR_CODE);
-    if (seg == EMUL_CS)
+    exec_raise_if(x, (seg >= EMUL_SEGS && (selector & SELECTOR_TI)) || !exec_descriptor_read(x, selector, d), vector, code);
+    is_system = (rules & CHECK_SYSTEM) && !(d->segment.attr & SEG_S);
+    exec_raise_if(x, !(is_system ? is_transfer(x, &d->segment, level) : is_loadable(x, seg, &d->segment, level, rules)), vector, code);
+    if (is_system)
+        descriptor_high(x, d);
+    exec_raise_if(x, !(d->segment.attr & SEG_P), absent, code);
+    if (seg == EMUL_CS && !is_system)
         d->segment.selector = (selector & ~SELECTOR_RPL) | (exec_is_type(&d->segment, TYPES_CONFORMING) ? level : exec_dpl(&d->segment));
 }
 
@@ -239,7 +232,7 @@ void do_lar(struct exec *x)
     unsigned op = x->insn->op;
     uint32_t types = op == EMUL_VERR ? TYPES_READABLE : op == EMUL_VERW ? TYPES_WRITABLE : op == EMUL_LAR ? TYPES_LAR : TYPES_LSL;
     struct exec_descriptor d;
-    int visible = descriptor_peek(x, exec_get_rm(x, 2), &d) && exec_is_reachable(&d.segment, emul_cpl(x->s)) &&
+    int visible = exec_descriptor_read(x, exec_get_rm(x, 2), &d) && is_reachable(&d.segment, emul_cpl(x->s)) &&
                   exec_is_type(&d.segment, exec_types(x, types));
 
     exec_set_flag(x, RFLAGS_ZF, visible);
@@ -255,7 +248,7 @@ void do_lldt(struct exec *x)
 
     exec_check_segment(x, seg, exec_get_rm(x, 2), 0, 0, &d);
     if (!(d.segment.attr & SEG_UNUSABLE))
-        exec_descriptor_high(x, &d);
+        descriptor_high(x, &d);
     exec_raise_if(x, !emul_canonical(x->s, d.segment.base), EMUL_VECTOR_GP, d.segment.selector & SELECTOR_CODE);
     if (seg == EMUL_TR)
         exec_descriptor_type(x, &d, d.segment.attr | SYS_BUSY);

@@ -171,22 +171,18 @@ static void move_reg(struct exec *x, const struct reg_row *row, int write)
         exec_set_gpr(x, x->insn->rm, x->opsize, *reg_at(x, row));
 }
 
+/* MOV CR and MOV DR. SDM 3B 17.2: DR4 and DR5 are DR6 and DR7, or with CR4.DE nothing; DR7.GD makes each access a #DB, which the handler
+ * finds with GD off. */
 void do_movcr(struct exec *x)
 {
-    move_reg(x, &control[x->insn->reg], x->insn->form == FORM_Cd_Rd);
-}
+    unsigned n = x->insn->reg, is_debug = x->insn->op == EMUL_MOVDR;
 
-/* SDM 3B 17.2: DR4 and DR5 are DR6 and DR7, or with CR4.DE nothing; DR7.GD makes each access a #DB, which the handler finds with GD off. */
-void do_movdr(struct exec *x)
-{
-    unsigned n = x->insn->reg & 7;
-
-    exec_ud_if(x, (x->s->cr4 & CR4_DE) && (n == 4 || n == 5));
-    if (x->s->dr7 & DR7_GD) {
+    exec_ud_if(x, is_debug && (x->s->cr4 & CR4_DE) && (n == 4 || n == 5));
+    if (is_debug && (x->s->dr7 & DR7_GD)) {
         x->result->dr6 = DR6_BD;
         exec_raise(x, EMUL_VECTOR_DB, 0);
     }
-    move_reg(x, &debug[n < 4 ? n : n | 2], x->insn->form == FORM_Dd_Rd);
+    move_reg(x, !is_debug ? &control[n] : n < 4 ? &debug[n] : &debug[n | 2], x->insn->form == FORM_Cd_Rd || x->insn->form == FORM_Dd_Rd);
 }
 
 /* ModRM.reg: bit 0 GS, bit 1 write. Four bytes unless REX.W: 66 does not count. */
@@ -361,23 +357,18 @@ int do_cpuid(struct exec *x)
 
 /* ---- Fast system calls ---- */
 
-/* Execution goes on at rip in flat segments: with wide in 64-bit code, else in the low 4 GiB. */
-static void enter_flat(struct exec *x, uint16_t cs, uint16_t ss, unsigned dpl, int wide, uint64_t rip)
+/* Execution goes on at rip in flat segments for CPL `level`: with wide in 64-bit code, else in the low 4 GiB. SYSCALL and SYSRET trap for TF
+ * as they leave it, not as they found it: a kernel that masks TF is not interrupted on the user's stack, and a debugger sees the first
+ * user instruction (E10). */
+static void enter_flat(struct exec *x, unsigned cs, unsigned ss, unsigned level, int wide, uint64_t rip)
 {
-    struct emul_segment flat = { .limit = ~0u, .attr = (wide ? FLAT_CODE64 : FLAT_CODE32) | dpl << SEG_DPL, .selector = cs };
+    struct emul_segment flat = { .limit = ~0u, .attr = (wide ? FLAT_CODE64 : FLAT_CODE32) | level << SEG_DPL, .selector = cs | level };
 
     x->s->seg[EMUL_CS] = flat;
-    flat.attr = FLAT_DATA | dpl << SEG_DPL;
-    flat.selector = ss;
-    x->s->seg[EMUL_SS] = flat;
-    x->ctx->changed |= EMUL_STATE_CS;
+    flat.attr = FLAT_DATA | level << SEG_DPL;
+    flat.selector = ss | level;
+    exec_set_segment(x, EMUL_SS, &flat);
     x->next_rip = wide ? rip : (uint32_t)rip;
-}
-
-/* SYSCALL and SYSRET trap for TF as they leave it, not as they found it: a kernel that masks TF is not interrupted on the user's
- * stack, and a debugger sees the first user instruction (E10). Only for what cannot fail any more. */
-static void step_as_left(struct exec *x)
-{
     x->step = !!(x->flags & RFLAGS_TF);
 }
 
@@ -385,8 +376,7 @@ static void step_as_left(struct exec *x)
 void do_syscall(struct exec *x)
 {
     const struct emul_state *s = x->s;
-    int long_mode = !!(s->efer & EFER_LMA);
-    unsigned selector = s->star >> 32 & SELECTOR_CODE;
+    unsigned selector = s->star >> 32 & SELECTOR_CODE, long_mode = exec_is_long(x);
 
     exec_ud_if(x, !(s->efer & EFER_SCE) || !emul_protected(s) || (x->mode != EMUL_MODE64 && !is_amd(x)));
     x->gpr[EMUL_RCX] = x->next_rip;
@@ -397,7 +387,6 @@ void do_syscall(struct exec *x)
         x->flags &= ~RFLAGS_IF;
     }
     enter_flat(x, selector, selector + 8, 0, long_mode, !long_mode ? s->star : x->mode == EMUL_MODE64 ? s->lstar : s->cstar);
-    step_as_left(x);
 }
 
 /* SDM 2B, APM3 SYSRET. AMD checks the target only when it is fetched, and leaves SS but for its selector (and the CPL). */
@@ -405,47 +394,33 @@ void do_sysret(struct exec *x)
 {
     struct emul_state *s = x->s;
     struct emul_segment ss = s->seg[EMUL_SS];
-    int wide = is_wide(x);
-    unsigned selector = s->star >> 48;
+    unsigned selector = s->star >> 48, wide = is_wide(x);
 
     exec_ud_if(x, !(s->efer & EFER_SCE) || (x->mode != EMUL_MODE64 && !is_amd(x)));
     exec_gp0_if(x, !emul_protected(s) || emul_cpl(s) || (wide && !is_amd(x) && !emul_canonical(s, x->gpr[EMUL_RCX])));
-    enter_flat(x, (wide ? selector + 16 : selector) | SELECTOR_RPL, (selector + 8) | SELECTOR_RPL, 3, wide, x->gpr[EMUL_RCX]);
+    x->flags = x->mode == EMUL_MODE64 ? (x->gpr[R11] & SYSRET_FLAGS) | RFLAGS_1 : x->flags | RFLAGS_IF;
+    enter_flat(x, wide ? selector + 16 : selector, selector + 8, 3, wide, x->gpr[EMUL_RCX]);
     if (is_amd(x)) {
         ss.selector = selector + 8;
         ss.attr |= 3u << SEG_DPL;
         s->seg[EMUL_SS] = ss;
     }
-    x->flags = x->mode == EMUL_MODE64 ? (x->gpr[R11] & SYSRET_FLAGS) | RFLAGS_1 : x->flags | RFLAGS_IF;
-    step_as_left(x);
 }
 
-/* SDM 2B SYSENTER, from virtual-8086 mode too; AMD: not in long mode (APM3 SYSENTER). */
+/* SYSENTER, from virtual-8086 mode too, and SYSEXIT (SDM 2B); AMD: not in long mode (APM3). */
 void do_sysenter(struct exec *x)
 {
     const struct emul_state *s = x->s;
-    int long_mode = !!(s->efer & EFER_LMA);
-    unsigned selector = s->sysenter_cs & SELECTOR_CODE;
+    int leave = x->insn->op == EMUL_SYSEXIT, wide = leave ? is_wide(x) : exec_is_long(x);
+    uint64_t rip = leave ? x->gpr[EMUL_RDX] : s->sysenter_eip, rsp = leave ? x->gpr[EMUL_RCX] : s->sysenter_esp;
+    unsigned selector = (s->sysenter_cs & SELECTOR_CODE) + (!leave ? 0 : wide ? 32 : 16);
 
-    exec_ud_if(x, long_mode && is_amd(x));
-    exec_gp0_if(x, !(s->cr0 & CR0_PE) || !selector);
-    x->flags &= ~(RFLAGS_VM | RFLAGS_IF);
-    x->gpr[EMUL_RSP] = long_mode ? s->sysenter_esp : (uint32_t)s->sysenter_esp;
-    enter_flat(x, selector, selector + 8, 0, long_mode, s->sysenter_eip);
-}
-
-void do_sysexit(struct exec *x)
-{
-    const struct emul_state *s = x->s;
-    uint64_t rip = x->gpr[EMUL_RDX], rsp = x->gpr[EMUL_RCX];
-    int wide = is_wide(x);
-    unsigned selector = ((uint16_t)s->sysenter_cs + (wide ? 32 : 16)) | SELECTOR_RPL;
-
-    exec_ud_if(x, (s->efer & EFER_LMA) && is_amd(x));
-    exec_gp0_if(x, !(s->cr0 & CR0_PE) || !(s->sysenter_cs & SELECTOR_CODE) ||
-                   (wide && !(emul_canonical(s, rip) && emul_canonical(s, rsp))));
+    exec_ud_if(x, exec_is_long(x) && is_amd(x));
+    exec_gp0_if(x, !(s->cr0 & CR0_PE) || !(s->sysenter_cs & SELECTOR_CODE));
+    exec_gp0_if(x, leave && wide && !(emul_canonical(s, rip) && emul_canonical(s, rsp)));
+    x->flags &= leave ? ~0ull : ~(RFLAGS_VM | RFLAGS_IF);
     x->gpr[EMUL_RSP] = wide ? rsp : (uint32_t)rsp;
-    enter_flat(x, selector, selector + 8, 3, wide, rip);
+    enter_flat(x, selector, selector + 8, leave ? 3 : 0, wide, rip);
 }
 
 void do_swapgs(struct exec *x)
@@ -459,13 +434,6 @@ void do_swapgs(struct exec *x)
 }
 
 /* ---- What has a bit of CR4 ---- */
-
-/* XSETBV too. XCR0 is not in the state: what is left after the checks is refused. */
-void do_xgetbv(struct exec *x)
-{
-    exec_ud_if(x, !(x->s->cr4 & CR4_OSXSAVE));
-    exec_end(x, EMUL_UNHANDLED);
-}
 
 void do_rdpkru(struct exec *x)
 {
@@ -488,7 +456,11 @@ void do_clac(struct exec *x)
     exec_set_flag(x, RFLAGS_AC, x->insn->op == EMUL_STAC);
 }
 
+/* XGETBV and XSETBV, which are refused where there is an XCR0: it is not in the state. And what no guest is offered. */
 void do_ud(struct exec *x)
 {
-    exec_ud_if(x, 1);
+    int is_xcr0 = x->insn->op == EMUL_XGETBV || x->insn->op == EMUL_XSETBV;
+
+    exec_ud_if(x, !is_xcr0 || !(x->s->cr4 & CR4_OSXSAVE));
+    exec_end(x, EMUL_UNHANDLED);
 }

@@ -69,9 +69,9 @@ static void enter_task(struct exec *x, const struct task *t, const struct emul_s
     int is_v86 = t->layout->size == 4 && (t->word[TASK_FLAGS] & RFLAGS_VM);
     unsigned cpl = is_v86 ? 3 : t->word[TASK_SEGS + EMUL_CS] & SELECTOR_RPL;
 
-    s->rip = t->word[TASK_IP];
-    s->rflags = (t->word[TASK_FLAGS] & (t->layout->size == 4 ? EXEC_FLAGS_ALL : FLAGS_16)) | RFLAGS_1 | (nested ? RFLAGS_NT : 0);
-    s->shadow = 0;
+    s->rip = x->next_rip = t->word[TASK_IP];
+    s->rflags = x->flags = (t->word[TASK_FLAGS] & (t->layout->size == 4 ? EXEC_FLAGS_ALL : FLAGS_16)) | RFLAGS_1 | (nested ? RFLAGS_NT : 0);
+    s->shadow = x->step = 0;
     for (unsigned i = 0; i < 8; i++)
         x->gpr[i] = t->word[TASK_GPRS + i];
     s->rsp = x->gpr[EMUL_RSP];
@@ -93,30 +93,20 @@ static void enter_task(struct exec *x, const struct task *t, const struct emul_s
     x->ctx->changed |= EMUL_STATE_RIP | EMUL_STATE_CS | EMUL_STATE_SEGS | EMUL_STATE_SYSTEM | EMUL_STATE_CR | EMUL_STATE_DR;
 }
 
-/* SDM 3A table 7-1, in the new task's context. Virtual-8086 mode has but an LDT to load. */
-static void load_segments(struct exec *x)
+/* Behind the switch: segments, SDM 3A table 7-1, of which virtual-8086 mode has but an LDT to load; the error code, the limit of CS, the
+ * trap (SDM 2A INT, 3A 7.3). */
+static void start_task(struct exec *x, const struct task *t, struct exec_stack *st)
 {
     static const uint8_t order[] = { EMUL_LDTR, EMUL_CS, EMUL_SS, EMUL_ES, EMUL_DS, EMUL_FS, EMUL_GS };
-    unsigned cpl = x->s->seg[EMUL_CS].selector & SELECTOR_RPL;
-
-    for (unsigned i = 0; i < (x->s->rflags & RFLAGS_VM ? 1 : sizeof(order)); i++)
-        exec_load_segment(x, order[i], x->s->seg[order[i]].selector, cpl, CHECK_TASK);
-}
-
-/* Behind the switch: the error code, the limit of CS, the trap (SDM 2A INT, 3A 7.3). */
-static void start_task(struct exec *x, const struct task *t)
-{
     struct emul_state *s = x->s;
-    struct exec_stack st;
+    unsigned cpl = s->seg[EMUL_CS].selector & SELECTOR_RPL;
 
-    load_segments(x);
-    x->next_rip = s->rip;
-    x->flags = s->rflags;
-    x->step = 0;
+    for (unsigned i = 0; i < (s->rflags & RFLAGS_VM ? 1 : sizeof(order)); i++)
+        exec_load_segment(x, order[i], s->seg[order[i]].selector, cpl, CHECK_TASK);
     if (x->event->has_error) {
-        exec_stack_begin(x, &st);
-        exec_push(x, &st, t->layout->size, x->event->error);
-        exec_stack_commit(x, &st);
+        exec_stack_begin(x, st);
+        exec_push(x, st, t->layout->size, x->event->error);
+        exec_stack_commit(x, st);
         s->rsp = x->gpr[EMUL_RSP];
     }
     exec_gp0_if(x, s->rip > s->seg[EMUL_CS].limit);
@@ -147,7 +137,7 @@ void exec_task_switch(struct exec *x, uint16_t selector, enum emul_task_reason r
     if (nested)
         write_later(x, &st, tss.segment.base, 2, link);
     else
-        exec_descriptor_read(x, link, EMUL_VECTOR_TS, &leaving);
+        exec_raise_if(x, !exec_descriptor_read(x, link, &leaving), EMUL_VECTOR_TS, link & SELECTOR_CODE);
     if (!is_return)
         exec_system_place(x, tss.linear, 8, EMUL_PF_W);
     if (!nested)
@@ -156,5 +146,5 @@ void exec_task_switch(struct exec *x, uint16_t selector, enum emul_task_reason r
         exec_descriptor_type(x, &tss, tss.segment.attr | SYS_BUSY);
     exec_stack_commit(x, &st);
     enter_task(x, &new, &tss.segment, nested);
-    start_task(x, &new);
+    start_task(x, &new, &st);
 }

@@ -1,4 +1,4 @@
-/* Interrupts and exceptions through the tables of every mode, INT n and its kin, IRET (SDM 3A 6, 3B 20; 2A INT n, IRET). */
+/* Interrupts and exceptions through the tables of every mode, INT n and its kin (SDM 3A 6, 3B 20; 2A INT n). */
 #include "exec_far.h"
 
 /* In an error code: the selector is an index of the IDT (SDM 3A 6.13); bytes of the interrupt redirection map, below the I/O map
@@ -120,11 +120,7 @@ static int run_outside(struct emul_ctx *ctx, struct emul_result *result, const s
                       .mode = emul_code_mode(s), .rights = s->cr0 & CR0_PG ? emul_rights(ctx, emul_user(ctx)) : 0 };
 
     x.gpr[EMUL_RSP] = s->rsp;
-    result->insn = &result->store;
-    result->store.op = EMUL_BAD;
-    result->store.length = 0;
-    result->marks = 0;
-    result->iterations = 0;
+    *result = (struct emul_result){ .insn = &result->store, .store.op = EMUL_BAD };
     result->status = exec_guard(&x, event, run_event);
     if (result->status)
         return result->status;

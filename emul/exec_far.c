@@ -1,4 +1,4 @@
-/* Far JMP, CALL and RET in every mode, and the transfer of control that they share with interrupts and IRET. */
+/* Far JMP, CALL and RET, and IRET, in every mode, and the way through gates and to other code that they share with interrupts. */
 #include "exec_far.h"
 
 /* Offsets in a TSS, SDM 3A figures 7-2, 7-10, 7-11: ESP0 or RSP0; SP0; where IST0 would be. */
@@ -184,18 +184,24 @@ static void iret_to_v86(struct exec *x, struct exec_stack *st, uint16_t cs, uint
     x->flags = (flags & EXEC_FLAGS_ALL) | RFLAGS_1;
 }
 
-/* RET far and IRET, which has flags behind CS. */
+/* RET far and IRET, which has flags behind CS, or ends a nested task. */
 void do_retf(struct exec *x)
 {
-    unsigned wide = x->opsize > 2, system = emul_protected(x->s) && wide && !emul_cpl(x->s);
+    int is_iret = x->insn->op == EMUL_IRET, wide = x->opsize > 2, system = emul_protected(x->s) && wide && !emul_cpl(x->s);
     uint64_t rip, flags;
     uint16_t selector;
     struct exec_stack st;
 
+    exec_gp0_if(x, is_iret && (exec_v86_denies(x) || (exec_is_long(x) && (x->flags & RFLAGS_NT))));
+    if (is_iret && emul_protected(x->s) && (x->flags & RFLAGS_NT)) {
+        exec_require(x, EMUL_STATE_SYSTEM);
+        exec_task_switch(x, exec_system_read(x, x->s->seg[EMUL_TR].base, 2), EMUL_TASK_IRET);
+        return;
+    }
     exec_stack_begin(x, &st);
     rip = exec_pop(x, &st, x->opsize);
     selector = exec_pop(x, &st, x->opsize);
-    if (x->insn->op == EMUL_IRET) {
+    if (is_iret) {
         flags = exec_pop(x, &st, x->opsize);
         if (system && !exec_is_long(x) && (flags & RFLAGS_VM)) {
             iret_to_v86(x, &st, selector, rip, flags);
@@ -204,15 +210,4 @@ void do_retf(struct exec *x)
         exec_pop_flags(x, flags, (wide ? RFLAGS_RF : 0) | (system ? RFLAGS_VIF | RFLAGS_VIP : 0));
     }
     far_return(x, &st, selector, rip);
-}
-
-void do_iret(struct exec *x)
-{
-    exec_gp0_if(x, exec_v86_denies(x) || (exec_is_long(x) && (x->flags & RFLAGS_NT)));
-    if (emul_protected(x->s) && (x->flags & RFLAGS_NT)) {
-        exec_require(x, EMUL_STATE_SYSTEM);
-        exec_task_switch(x, exec_system_read(x, x->s->seg[EMUL_TR].base, 2), EMUL_TASK_IRET);
-    } else {
-        do_retf(x);
-    }
 }

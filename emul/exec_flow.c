@@ -161,14 +161,10 @@ void do_popa(struct exec *x)
 {
     uint64_t rsp = x->gpr[EMUL_RSP], value[8];
 
-    for (unsigned i = 0; i < 8; i++) {
-        if (i != 7 - EMUL_RSP)
-            value[7 - i] = stack_get(x, rsp + i * x->opsize);
-    }
-    for (unsigned i = 0; i < 8; i++) {
-        if (i != EMUL_RSP)
-            exec_set_gpr(x, i, x->opsize, value[i]);
-    }
+    for (unsigned i = 8; i--;)
+        value[i] = i == EMUL_RSP ? rsp : stack_get(x, rsp + (7 - i) * x->opsize); /* that of RSP is skipped */
+    for (unsigned i = 0; i < 8; i++)
+        exec_set_gpr(x, i, i == EMUL_RSP ? 8 : x->opsize, value[i]);
     stack_move(x, rsp + 8 * x->opsize);
 }
 

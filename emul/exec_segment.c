@@ -74,26 +74,24 @@ static int is_reachable(const struct emul_segment *segment, unsigned cpl)
     return exec_is_type(segment, TYPES_CONFORMING) || (rpl <= dpl && cpl <= dpl);
 }
 
-/* A gate, or by itself a TSS, for JMP and CALL. */
-static int is_transfer(const struct exec *x, const struct emul_segment *segment, unsigned cpl)
-{
-    return exec_is_type(segment, exec_types(x, TYPES_FAR) & ~(exec_is_long(x) << SYS_TSS)) && is_reachable(segment, cpl);
-}
+/* Behind the registers: what JMP and CALL find in the place of CS, a gate or a TSS. */
+enum { FOR_TRANSFER = EMUL_SEGMENTS };
 
 /* For privilege `level`. A code segment's RPL counts unless a gate leads there. */
 static int is_loadable(const struct exec *x, unsigned seg, const struct emul_segment *segment, unsigned level, unsigned rules)
 {
-    static const uint32_t types[EMUL_SEGMENTS] = { TYPES_READABLE, TYPES_CODE, TYPES_WRITABLE, TYPES_READABLE, TYPES_READABLE,
-                                                   TYPES_READABLE, TYPES_LDT, TYPES_TSS };
-    unsigned rpl = segment->selector & SELECTOR_RPL, dpl = exec_dpl(segment);
+    static const uint32_t types[] = { TYPES_READABLE, TYPES_CODE, TYPES_WRITABLE, TYPES_READABLE, TYPES_READABLE, TYPES_READABLE, TYPES_LDT,
+                                      TYPES_TSS, TYPES_FAR };
+    unsigned rpl = segment->selector & SELECTOR_RPL, dpl = exec_dpl(segment), is_long = exec_is_long(x);
+    uint32_t known = exec_types(x, types[seg]) & ~(seg == FOR_TRANSFER ? is_long << SYS_TSS : 0);
 
-    if (!exec_is_type(segment, exec_types(x, types[seg]) << (seg == EMUL_TR && (rules & CHECK_TASK) ? SYS_BUSY : 0)))
+    if (!exec_is_type(segment, known << (seg == EMUL_TR && (rules & CHECK_TASK) ? SYS_BUSY : 0)))
         return 0;
     if (seg == EMUL_SS)
         return rpl == level && dpl == level;
     if (seg != EMUL_CS)
-        return seg >= EMUL_SEGS || is_reachable(segment, level);
-    if (exec_is_long(x) && (segment->attr & SEG_L ? segment->attr & SEG_DB : rules & CHECK_GATE))
+        return seg == EMUL_LDTR || seg == EMUL_TR || is_reachable(segment, level);
+    if (is_long && (segment->attr & SEG_L ? segment->attr & SEG_DB : rules & CHECK_GATE))
         return 0;
     if ((rules & CHECK_INWARD) || exec_is_type(segment, TYPES_CONFORMING))
         return dpl <= level;
@@ -104,7 +102,7 @@ void exec_check_segment(struct exec *x, unsigned seg, uint16_t selector, unsigne
 {
     unsigned vector = rules & CHECK_TASK ? EMUL_VECTOR_TS : EMUL_VECTOR_GP, code = selector & SELECTOR_CODE;
     unsigned absent = seg == EMUL_SS ? EMUL_VECTOR_SS : seg == EMUL_LDTR && (rules & CHECK_TASK) ? EMUL_VECTOR_TS : EMUL_VECTOR_NP;
-    int is_outer = (rules & CHECK_WIDE) && level < 3 && (selector & SELECTOR_RPL) == level, is_system;
+    int is_outer = (rules & CHECK_WIDE) && level < 3 && (selector & SELECTOR_RPL) == level;
 
     if (!emul_protected(x->s) && !(rules & (CHECK_GATE | CHECK_TASK))) {
         d->segment = x->s->seg[seg];
@@ -116,12 +114,13 @@ void exec_check_segment(struct exec *x, unsigned seg, uint16_t selector, unsigne
         return;
     }
     exec_raise_if(x, (seg >= EMUL_SEGS && (selector & SELECTOR_TI)) || !exec_descriptor_read(x, selector, d), vector, code);
-    is_system = (rules & CHECK_SYSTEM) && !(d->segment.attr & SEG_S);
-    exec_raise_if(x, !(is_system ? is_transfer(x, &d->segment, level) : is_loadable(x, seg, &d->segment, level, rules)), vector, code);
-    if (is_system)
+    if ((rules & CHECK_SYSTEM) && !(d->segment.attr & SEG_S))
+        seg = FOR_TRANSFER;
+    exec_raise_if(x, !is_loadable(x, seg, &d->segment, level, rules), vector, code);
+    if (seg == FOR_TRANSFER)
         descriptor_high(x, d);
     exec_raise_if(x, !(d->segment.attr & SEG_P), absent, code);
-    if (seg == EMUL_CS && !is_system)
+    if (seg == EMUL_CS)
         d->segment.selector = (selector & ~SELECTOR_RPL) | (exec_is_type(&d->segment, TYPES_CONFORMING) ? level : exec_dpl(&d->segment));
 }
 

@@ -317,21 +317,17 @@ int do_wrmsr(struct exec *x)
 }
 
 /* RDTSC and RDTSCP. */
-int do_rdtsc(struct exec *x)
+void do_rdtsc(struct exec *x)
 {
-    uint64_t tsc, aux = x->gpr[EMUL_RCX];
-    int status;
+    uint64_t tsc, aux;
 
-    if ((x->s->cr4 & CR4_TSD) && emul_cpl(x->s))
-        return exec_gp0(x);
-    status = read_msr(x, MSR_TSC, &tsc);
-    if (!status && x->insn->op == EMUL_RDTSCP)
-        status = read_msr(x, MSR_TSC_AUX, &aux);
-    if (status)
-        return status;
+    exec_gp0_if(x, (x->s->cr4 & CR4_TSD) && emul_cpl(x->s));
+    exec_must(x, read_msr(x, MSR_TSC, &tsc));
+    if (x->insn->op == EMUL_RDTSCP) {
+        exec_must(x, read_msr(x, MSR_TSC_AUX, &aux));
+        x->gpr[EMUL_RCX] = (uint32_t)aux;
+    }
     set_edx_eax(x, tsc);
-    x->gpr[EMUL_RCX] = x->insn->op == EMUL_RDTSCP ? (uint32_t)aux : aux;
-    return EMUL_DONE;
 }
 
 void do_rdpid(struct exec *x)
@@ -357,9 +353,9 @@ int do_cpuid(struct exec *x)
 
 /* ---- Fast system calls ---- */
 
-/* Execution goes on at rip in flat segments for CPL `level`: with wide in 64-bit code, else in the low 4 GiB. SYSCALL and SYSRET trap for TF
- * as they leave it, not as they found it: a kernel that masks TF is not interrupted on the user's stack, and a debugger sees the first
- * user instruction (E10). */
+/* Execution goes on at rip in flat segments for CPL `level`: with wide in 64-bit code, else in the low 4 GiB. SYSCALL and SYSRET trap for
+ * TF as they leave it, not as they found it: a kernel that masks TF is not interrupted on the user's stack, and a debugger sees the
+ * first user instruction (E10). */
 static void enter_flat(struct exec *x, unsigned cs, unsigned ss, unsigned level, int wide, uint64_t rip)
 {
     struct emul_segment flat = { .limit = ~0u, .attr = (wide ? FLAT_CODE64 : FLAT_CODE32) | level << SEG_DPL, .selector = cs | level };

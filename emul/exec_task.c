@@ -1,17 +1,16 @@
 /* Hardware task switches between 32-bit and 16-bit task states (SDM 3A 7.3). */
 #include "exec_far.h"
 
-enum { TSS_CR3 = 0x1c, TSS_TRAP = 0x64 }; /* of TSS_TRAP bit 0: T */
 enum { DR6_BT = 1 << 15, DR7_LOCAL = 0x155 }; /* L0 to L3, LE: off in a new task (SDM 3A 7.3) */
 #define FLAGS_16       0x7fd5ull
 
 /* What a task state has from the instruction pointer on (SDM 3A figures 7-2, 7-10): flags, eight general registers, segments in the
  * order of the encoding. */
 enum { TASK_IP, TASK_FLAGS, TASK_GPRS, TASK_SEGS = 10, TASK_WORDS = 16 };
-/* A format: limit it needs; word size; offsets of instruction pointer, LDT; how many words. */
+/* A format: limit it needs; word size; offsets of instruction pointer, LDT; how many words; offsets of CR3 and, in bit 0, T, or 0. */
 static const struct layout {
-    uint8_t limit, size, ip, ldt, words;
-} layout16 = { 0x2b, 2, 0x0e, 0x2a, TASK_SEGS + 4 }, layout32 = { 0x67, 4, 0x20, 0x60, TASK_WORDS };
+    uint8_t limit, size, ip, ldt, words, cr3, trap;
+} layout16 = { 0x2b, 2, 0x0e, 0x2a, TASK_SEGS + 4, 0, 0 }, layout32 = { 0x67, 4, 0x20, 0x60, TASK_WORDS, 0x1c, 0x64 };
 
 struct task {
     const struct layout *layout;
@@ -30,13 +29,12 @@ static const struct layout *layout_of(struct exec *x, const struct emul_segment 
 static void read_task(struct exec *x, const struct emul_segment *tss, struct task *t)
 {
     const struct layout *l = t->layout;
-    int big = tss->attr & SYS_BIG;
 
     for (unsigned i = 0; i < TASK_WORDS; i++)
         t->word[i] = i < l->words ? exec_system_read(x, tss->base + l->ip + i * l->size, l->size) : 0;
     t->ldt = exec_system_read(x, tss->base + l->ldt, 2);
-    t->cr3 = big ? exec_system_read(x, tss->base + TSS_CR3, 4) : x->s->cr3;
-    t->trap = big ? exec_system_read(x, tss->base + TSS_TRAP, 2) : 0;
+    t->cr3 = l->cr3 ? exec_system_read(x, tss->base + l->cr3, 4) : x->s->cr3;
+    t->trap = l->trap ? exec_system_read(x, tss->base + l->trap, 2) : 0;
 }
 
 /* A write to a task state, with the others of st: exec_stack_commit() makes them. */

@@ -257,9 +257,6 @@ static inline int exec_misaligned(const struct exec *x, uint64_t linear, unsigne
     return (x->s->rflags & RFLAGS_AC) && (linear & mask) && (x->s->cr0 & CR0_AM) && user;
 }
 
-/* exec_system.c: a translation is invalid, or with `all` each of them. */
-void exec_flush(struct exec *x, uint64_t linear, int all);
-
 /* ---- Raising: exec_stack.c ---- */
 
 /* What raising code is for, if it is no instruction: an event to deliver, a task to switch to. */

@@ -69,26 +69,28 @@ struct emul_place exec_stack_place(struct exec *x, const struct exec_stack *st, 
 void exec_stack_skip(struct exec_stack *st, uint64_t bytes);   /* rSP moves up, in its width */
 void exec_stack_commit(struct exec *x, struct exec_stack *st); /* writes; sets gpr[4] */
 
-/* ---- Descriptors: exec_segment.c. What is wrong raises `vector` with the selector; `absent`, where it is not present ---- */
+/* ---- Descriptors: exec_segment.c ---- */
 struct exec_descriptor {
     uint64_t low, high;            /* high: second half of a system descriptor in IA-32e mode */
     uint64_t linear;
+    int64_t room;                  /* what is behind its first byte, up to the limit of its table */
     struct emul_segment segment;   /* what they say, and the selector; of gates only attr and selector mean something */
 };
-void exec_descriptor_read(struct exec *x, uint16_t selector, unsigned vector, struct exec_descriptor *d);
-void exec_descriptor_high(struct exec *x, unsigned vector, struct exec_descriptor *d); /* where there is one (SDM 3A 3.5.2) */
-void exec_descriptor_check(struct exec *x, const struct exec_descriptor *d, int good, unsigned vector, unsigned absent);
+int exec_descriptor_read(struct exec *x, uint16_t selector, struct exec_descriptor *d); /* 0: its table has none */
 /* Puts another type into the descriptor, atomically. Ends with EMUL_RETRY when another vcpu has changed it meanwhile. */
-void exec_descriptor_type(struct exec *x, const struct exec_descriptor *d, unsigned type);
+void exec_descriptor_type(struct exec *x, struct exec_descriptor *d, unsigned type);
 void exec_accessed(struct exec *x, struct exec_descriptor *d); /* sets the accessed bit of code and data */
 
-/* What is loaded into a data segment register, or by SS: a stack of privilege cpl (SDM 2B MOV, 2A CALL, IRET). */
-void exec_check_segment(struct exec *x, unsigned seg, uint16_t selector, unsigned cpl, unsigned vector, struct exec_descriptor *d);
-/* A descriptor in the GDT of one of `types` (bit n: type n). */
-void exec_check_system(struct exec *x, uint16_t selector, unsigned types, unsigned vector, unsigned absent, struct exec_descriptor *d);
-void exec_check_tss(struct exec *x, uint16_t selector, unsigned busy, unsigned vector, struct exec_descriptor *d); /* busy: 0, SYS_BUSY */
-
-void exec_load_segment(struct exec *x, unsigned seg, uint16_t selector); /* MOV, POP, LDS ...: any mode (SDM 2A MOV) */
+/* The way to a segment: CHECK_INWARD, code of a lower DPL will do, a call or interrupt gate leads to it; CHECK_GATE, through a gate, which
+ * in IA-32e mode leads to 64-bit code only; CHECK_TASK, by a task state, whose faults are #TS, or of TR, back to a task; CHECK_WIDE, into
+ * 64-bit code, whose SS may be null; CHECK_SYSTEM, by JMP or CALL, and to call gates, task gates and TSSs too. Without a gate or a task
+ * any selector will do in real and virtual-8086 mode. */
+enum { CHECK_INWARD = 1, CHECK_GATE = 2, CHECK_TASK = 4, CHECK_WIDE = 8, CHECK_SYSTEM = 16 };
+/* Reads and judges what is to be loaded into `seg` for privilege `level` (SDM 2B MOV, 2A CALL, IRET, LLDT, LTR); RPL of CS becomes the
+ * level that it is to have. */
+void exec_check_segment(struct exec *x, unsigned seg, uint16_t selector, unsigned level, unsigned rules, struct exec_descriptor *d);
+void exec_load_segment(struct exec *x, unsigned seg, uint16_t selector, unsigned level, unsigned rules);
+void exec_move_segment(struct exec *x, unsigned seg, uint16_t selector); /* MOV, POP, LDS ...: any mode (SDM 2A MOV) */
 extern const uint8_t exec_data_segments[4];                    /* ES DS FS GS */
 void exec_null_segment(struct emul_segment *segment, uint16_t selector, unsigned dpl);
 void exec_real_segment(struct emul_segment *segment, unsigned seg, uint16_t selector, int v86); /* in: what the register holds */
@@ -99,10 +101,20 @@ unsigned exec_far_pointer(struct exec *x, uint16_t *selector, uint64_t *offset);
  * at theirs. */
 enum { TYPES_SYSTEM = 0x0000ffff, TYPES_SEGMENT = 0xffff0000, TYPES_READABLE = 0xccff0000, TYPES_WRITABLE = 0x00cc0000,
        TYPES_CODE = 0xff000000, TYPES_CONFORMING = 0xf0000000 };
+/* Of those of the system: 16- and 32-bit TSSs that are free, LDTs, gates; what LAR and LSL answer for (SDM 2A); what is left of them in
+ * IA-32e mode. */
+enum { TYPES_TSS = 1 << SYS_TSS16 | 1 << SYS_TSS, TYPES_LDT = 1 << SYS_LDT, TYPES_LAR = 0xffff1a3e, TYPES_LSL = 0xffff0a0e,
+       TYPES_FAR = TYPES_TSS | 1 << SYS_CALL16 | 1 << SYS_TASK | 1 << SYS_CALL,
+       TYPES_IDT = 1 << SYS_TASK | 1 << SYS_INT16 | 1 << SYS_TRAP16 | 1 << SYS_INT | 1 << SYS_TRAP, TYPES_LONG = 0xffffda04 };
 
 static inline int exec_is_type(const struct emul_segment *segment, uint32_t types)
 {
     return types >> (segment->attr & (SEG_S | SEG_TYPE)) & 1;
+}
+
+static inline uint32_t exec_types(const struct exec *x, uint32_t types) /* those that there are */
+{
+    return exec_is_long(x) ? types & TYPES_LONG : types;
 }
 
 static inline unsigned exec_dpl(const struct emul_segment *segment)
@@ -115,39 +127,22 @@ static inline int exec_is_null(uint16_t selector)
     return !(selector & SELECTOR_CODE);
 }
 
-/* Where a call, interrupt or trap gate leads. */
-static inline uint64_t exec_gate_offset(const struct exec_descriptor *gate)
-{
-    return (gate->low & 0xffff) | (gate->low >> 40 & SYS_BIG ? gate->low >> 32 & 0xffff0000 : 0) | gate->high << 32;
-}
-
-static inline unsigned exec_gate_size(const struct exec *x, const struct exec_descriptor *gate) /* of what is pushed */
-{
-    return exec_is_long(x) ? 8 : gate->low >> 40 & SYS_BIG ? 4 : 2;
-}
-
 /* ---- Far transfers: exec_far.c ---- */
-/* Code of a lower DPL will do, a call or interrupt gate leads to it; through a gate: in IA-32e mode only 64-bit code. */
-enum { CODE_INWARD = 1, CODE_GATE = 2 };
-
-/* Reads and judges a code segment that is to be entered with privilege `level`: faults are `vector`, #NP. RPL becomes level. Not through a gate, in
- * real and virtual-8086 mode, any selector will do. */
-void exec_check_code(struct exec *x, uint16_t selector, unsigned level, unsigned rules, unsigned vector, struct exec_descriptor *d);
-/* The way through a gate, but for what is pushed: judges its code segment, by CODE_INWARD or not, and opens the stack of its level, or that
- * of the interrupt stack table if ist is not 0 (SDM 3A 6.12.1, 6.14.5). 1: the level is an inner one, with ss. */
-int exec_gate_enter(struct exec *x, const struct exec_descriptor *gate, unsigned rules, unsigned ist, struct exec_descriptor *cs,
-                    struct exec_descriptor *ss, struct exec_stack *st);
-void exec_push_return(struct exec *x, struct exec_stack *st, unsigned size); /* CS and the instruction pointer */
+/* What they stack, in this order; outside of virtual-8086 mode from SS and rSP at most. */
+enum { FRAME_DATA, FRAME_STACK = 4, FRAME_FLAGS = 6, FRAME_RETURN, FRAME_END = 9 };
+void exec_push_frame(struct exec *x, struct exec_stack *st, unsigned size, unsigned from, unsigned to);
+/* Through a call, interrupt or trap gate, with its change of stacks: SDM 3A 5.8.3, 6.12.1; in IA-32e mode 5.8.3.1, 6.14. frame: what is
+ * stacked where the stack stays: FRAME_END for JMP, FRAME_RETURN for CALL, FRAME_FLAGS for events, with their error code. */
+void exec_through_gate(struct exec *x, const struct exec_descriptor *gate, unsigned frame);
 /* Goes to rip in cs, with another SS unless it is NULL: the last checks, the writes of st unless that is NULL, then the state. */
 void exec_transfer(struct exec *x, struct exec_descriptor *cs, struct exec_descriptor *ss, uint64_t rip, struct exec_stack *st);
-/* Returns to selector:rip, which st has given; with an outer or (IRET in 64-bit mode) any level, st has RSP and SS `release` bytes on. */
-void exec_return(struct exec *x, struct exec_stack *st, uint16_t selector, uint64_t rip, unsigned release, int with_stack);
 
 /* ---- Tasks: exec_task.c. A fault behind the point where the new task is there is that task's: the state has changed then ---- */
 void exec_task_switch(struct exec *x, uint16_t selector, enum emul_task_reason reason); /* with x->event's error code */
 
-/* Outside of an instruction: runs body for `event`, and commits. exec_event.c */
-int exec_outside(struct emul_ctx *ctx, struct emul_result *result, const struct exec_event *event, void (*body)(struct exec *x));
+/* exec_system.c: no translation of the page or of any page is valid any more; FLUSH_CACHE: but for those that the CPU itself has. */
+enum exec_flush { FLUSH_PAGE, FLUSH_ALL, FLUSH_CACHE };
+void exec_flush(struct exec *x, uint64_t linear, enum exec_flush what);
 
 /* ---- RFLAGS ---- */
 #define EXEC_FLAGS_ALL    0x3f7fd5ull /* what exists */
@@ -176,19 +171,7 @@ static inline uint64_t exec_v86_flags(uint64_t flags)
     return (flags & ~RFLAGS_IF) | RFLAGS_IOPL | (flags & RFLAGS_VIF ? RFLAGS_IF : 0);
 }
 
-static inline void exec_load_flags(struct exec *x, uint64_t value, uint64_t mask)
-{
-    x->flags = (x->flags & ~mask) | (value & mask);
-}
-
 /* Loads the flags that POPF loads, and those in mask. In virtual-8086 mode it may raise #GP(0). */
 void exec_pop_flags(struct exec *x, uint64_t value, uint64_t mask);
-
-/* MOV and POP of SS hold back interrupts and debug exceptions for one instruction, the first of a row of them (SDM 3A 6.8.3). */
-static inline void exec_mask_ss(struct exec *x)
-{
-    x->shadow = EMUL_SHADOW_MOVSS & ~x->s->shadow;
-    x->step &= !x->shadow;
-}
 
 #endif

@@ -108,9 +108,7 @@ int do_push(struct exec *x)
 /* The selector is in src; rSP has moved, in the width of the old stack segment. */
 static void load_popped(struct exec *x)
 {
-    if (opcode_seg(x) == EMUL_SS)
-        exec_mask_ss(x);
-    exec_load_segment(x, opcode_seg(x), x->src);
+    exec_move_segment(x, opcode_seg(x), x->src);
 }
 
 /* rSP has moved when the register is written or the address of the destination computed (SDM 2B POP). */
@@ -161,14 +159,10 @@ void do_popa(struct exec *x)
 {
     uint64_t rsp = x->gpr[EMUL_RSP], value[8];
 
-    for (unsigned i = 0; i < 8; i++) {
-        if (i != 7 - EMUL_RSP)
-            value[7 - i] = stack_get(x, rsp + i * x->opsize);
-    }
-    for (unsigned i = 0; i < 8; i++) {
-        if (i != EMUL_RSP)
-            exec_set_gpr(x, i, x->opsize, value[i]);
-    }
+    for (unsigned i = 8; i--;)
+        value[i] = i == EMUL_RSP ? rsp : stack_get(x, rsp + (7 - i) * x->opsize); /* that of RSP is skipped */
+    for (unsigned i = 0; i < 8; i++)
+        exec_set_gpr(x, i, i == EMUL_RSP ? 8 : x->opsize, value[i]);
     stack_move(x, rsp + 8 * x->opsize);
 }
 
@@ -196,7 +190,7 @@ void exec_pop_flags(struct exec *x, uint64_t value, uint64_t mask)
         exec_gp0_if(x, (value & RFLAGS_TF) || ((value & RFLAGS_IF) && (x->flags & RFLAGS_VIP)));
         exec_set_flag(x, RFLAGS_VIF, value & RFLAGS_IF);
     }
-    exec_load_flags(x, value, mask);
+    x->flags = (x->flags & ~mask) | (value & mask);
 }
 
 /* RF is cleared, VM, VIF and VIP stay. */
@@ -213,32 +207,28 @@ void do_popf(struct exec *x)
  * of the stack, is translated before (SDM 2A ENTER). At most LEVEL_MAX levels. */
 void do_enter(struct exec *x)
 {
-    unsigned level = x->insn->imm2 & LEVEL_MAX;
-    uint64_t frame, rbp = x->gpr[EMUL_RBP];
-    struct emul_place from[LEVEL_MAX];
+    unsigned level = x->insn->imm2 & LEVEL_MAX, size = x->opsize;
+    uint64_t rbp = x->gpr[EMUL_RBP], frame;
     struct exec_stack st;
+    int movable = 1;
 
     exec_stack_begin(x, &st);
-    exec_push(x, &st, x->opsize, rbp);
-    frame = st.rsp;
-    for (unsigned i = 1; i < level; i++) {
-        from[i] = exec_stack_place(x, &st, rbp - i * x->opsize, x->opsize, 0);
-        exec_push(x, &st, x->opsize, 0); /* its value comes later */
-    }
-    if (level)
-        exec_push(x, &st, x->opsize, frame);
-    exec_stack_place(x, &st, st.rsp - (uint16_t)x->insn->imm, x->opsize, EMUL_PF_W);
-    for (unsigned i = 0; i < st.count; i++) {
-        if (!exec_movable(x, &st.push[i].place, 1) || (i && i < level && !exec_movable(x, &from[i], 0)))
-            exec_end(x, EMUL_UNHANDLED);
-    }
-    for (unsigned i = 0; i < st.count; i++) {
+    for (unsigned i = 0; i <= level; i++) {
+        struct emul_place from = { 0 };
+
         if (i && i < level)
-            st.push[i].value = exec_read(x, &from[i], EMUL_FOR_OPERAND);
-        exec_must(x, emul_store(x->ctx, &st.push[i].place, st.push[i].value, EMUL_FOR_OPERAND));
+            from = exec_stack_place(x, &st, rbp - i * size, size, 0);
+        exec_push(x, &st, size, 0);
+        movable &= exec_movable(x, &from, 0) && exec_movable(x, &st.push[i].place, 1);
     }
-    exec_set_gpr(x, EMUL_RBP, x->opsize, frame);
-    stack_move(x, st.rsp - (uint16_t)x->insn->imm);
+    exec_stack_place(x, &st, st.rsp - (uint16_t)x->insn->imm, size, EMUL_PF_W);
+    exec_end_if(x, !movable, EMUL_UNHANDLED);
+    exec_must(x, push(x, size, size, rbp));
+    frame = x->gpr[EMUL_RSP];
+    for (unsigned i = 1; i <= level; i++)
+        exec_must(x, push(x, size, size, i < level ? stack_get(x, rbp - i * size) : frame));
+    exec_set_gpr(x, EMUL_RBP, size, frame);
+    stack_move(x, x->gpr[EMUL_RSP] - (uint16_t)x->insn->imm);
 }
 
 void do_leave(struct exec *x)

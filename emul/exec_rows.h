@@ -46,15 +46,15 @@
     RAISE(LLDT, lldt, X_PROTECTED | X_PRIV | SYSTEM | TABLE) RAISE(LTR, lldt, X_PROTECTED | X_PRIV | SYSTEM | TABLE) \
     RAISE(SLDT, sldt, X_PROTECTED | SYSTEM | TABLE) RAISE(STR, sldt, X_PROTECTED | SYSTEM | TABLE) \
     /* far transfers, interrupts, tasks: exec_far.c, exec_event.c */ RAISE(CALLF, jmpf, X_MEMORY | FAR) RAISE(JMPF, jmpf, X_MEMORY | FAR) \
-    RAISE(RETF, retf, X_MEMORY | FAR) RAISE(IRET, iret, X_MEMORY | EVENT) RAISE(INT, int, X_MEMORY | EVENT) \
+    RAISE(RETF, retf, X_MEMORY | FAR) RAISE(IRET, retf, X_MEMORY | EVENT) RAISE(INT, int, X_MEMORY | EVENT) \
     RAISE(INT3, int, X_MEMORY | EVENT) RAISE(INTO, int, X_MEMORY | EVENT) RAISE(INT1, int, X_MEMORY | EVENT) \
-    /* system: exec_system.c */ RAISE(MOVCR, movcr, X_PRIV | CR) RAISE(MOVDR, movdr, X_PRIV | DR | DEBUG) RUN(LMSW, lmsw, X_PRIV | CR) \
+    /* system: exec_system.c */ RAISE(MOVCR, movcr, X_PRIV | CR) RAISE(MOVDR, movcr, X_PRIV | DR | DEBUG) RUN(LMSW, lmsw, X_PRIV | CR) \
     RAISE(SMSW, sldt, CR) RUN(CLTS, clts, X_PRIV | CR) RUN(INVLPG, invlpg, X_PRIV | X_ADDRESS | PAGE) \
     RAISE(INVPCID, invpcid, X_PRIV | PAGE) RAISE(LGDT, lgdt, X_PRIV | SYSTEM | TABLE) RAISE(LIDT, lgdt, X_PRIV | SYSTEM | TABLE) \
     RAISE(SGDT, lgdt, SYSTEM | TABLE) RAISE(SIDT, lgdt, SYSTEM | TABLE) RUN(RDMSR, rdmsr, X_PRIV | MSR) RUN(WRMSR, wrmsr, X_PRIV | MSR) \
-    RUN(RDTSC, rdtsc, MSR) RUN(RDTSCP, rdtsc, MSR) RUN(CPUID, cpuid, ASK) RAISE(SYSCALL, syscall, SYSCALL) RAISE(SYSRET, sysret, SYSCALL) \
-    RAISE(SYSENTER, sysenter, SYSENTER) RAISE(SYSEXIT, sysexit, X_PRIV | SYSENTER) RAISE(SWAPGS, swapgs, X_PRIV | SEGS | SYSCALL) \
-    RAISE(FSGSBASE, fsgsbase, SEGS) RAISE(XGETBV, xgetbv, 0) RAISE(XSETBV, xgetbv, X_PRIV | MSR) RAISE(RDPID, rdpid, 0) \
+    RAISE(RDTSC, rdtsc, MSR) RAISE(RDTSCP, rdtsc, MSR) RUN(CPUID, cpuid, ASK) RAISE(SYSCALL, syscall, SYSCALL) RAISE(SYSRET, sysret, SYSCALL) \
+    RAISE(SYSENTER, sysenter, SYSENTER) RAISE(SYSEXIT, sysenter, X_PRIV | SYSENTER) RAISE(SWAPGS, swapgs, X_PRIV | SEGS | SYSCALL) \
+    RAISE(FSGSBASE, fsgsbase, SEGS) RAISE(XGETBV, ud, 0) RAISE(XSETBV, ud, X_PRIV | MSR) RAISE(RDPID, rdpid, 0) \
     RAISE(RDPKRU, rdpkru, 0) RAISE(WRPKRU, rdpkru, 0) RAISE(CLAC, clac, 0) RAISE(STAC, clac, 0) RAISE(UD0, ud, 0) RAISE(UD1, ud, 0) \
     RAISE(UD2, ud, 0) RUN(WBINVD, nop, X_PRIV) RUN(INVD, nop, X_PRIV) /* there are no caches of the guest's own */ \
     /* what no guest of this library is offered by CPUID */ RAISE(VMX, ud, 0) RAISE(SVM, ud, 0) RAISE(GETSEC, ud, 0) RAISE(RSM, ud, 0) \

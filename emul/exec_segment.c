@@ -10,69 +10,43 @@ enum { REAL_DATA = 0x93, REAL_CODE = 0x9b, V86_ATTR = 0xf3, V86_LIMIT = 0xffff }
 
 /* ---- Descriptors ---- */
 
-/* Finds `size` bytes of a descriptor within its table: 1, or 0 when the selector is null or beyond the limit. */
-static int descriptor_find(const struct exec *x, uint16_t selector, unsigned size, uint64_t *linear)
+int exec_descriptor_read(struct exec *x, uint16_t selector, struct exec_descriptor *d)
 {
     const struct emul_segment *ldt = &x->s->seg[EMUL_LDTR];
     int local = selector & SELECTOR_TI;
+    uint32_t limit;
 
-    *linear = (local ? ldt->base : x->s->gdtr.base) + (selector & SELECTOR_INDEX);
-    return !exec_is_null(selector) && (!local || (ldt->attr & (SEG_UNUSABLE | SEG_P)) == SEG_P) &&
-           (selector & SELECTOR_INDEX) + size - 1 <= (local ? ldt->limit : x->s->gdtr.limit);
-}
-
-static void descriptor_unpack(struct exec_descriptor *d, uint16_t selector)
-{
-    uint32_t limit = (d->low & 0xffff) | (d->low >> 32 & 0xf0000);
-
+    exec_require(x, EMUL_STATE_SYSTEM);
+    d->linear = (local ? ldt->base : x->s->gdtr.base) + (selector & SELECTOR_INDEX);
+    d->room = (int64_t)(local ? ldt->limit : x->s->gdtr.limit) - (selector & SELECTOR_INDEX);
+    if (exec_is_null(selector) || (local && (ldt->attr & (SEG_UNUSABLE | SEG_P)) != SEG_P) || d->room < DESCRIPTOR - 1)
+        return 0;
+    d->low = exec_system_read(x, d->linear, DESCRIPTOR);
+    d->high = 0;
+    limit = (d->low & 0xffff) | (d->low >> 32 & 0xf0000);
     d->segment = (struct emul_segment){
-        .base = (d->low >> 16 & 0xffffff) | (d->low >> 32 & 0xff000000) | d->high << 32,
+        .base = (d->low >> 16 & 0xffffff) | (d->low >> 32 & 0xff000000),
         .attr = d->low >> 40 & 0xf0ff,
         .limit = d->low >> 40 & SEG_G ? limit << 12 | 0xfff : limit,
         .selector = selector,
     };
-}
-
-/* The descriptor, if its table has it: 1. */
-static int descriptor_peek(struct exec *x, uint16_t selector, struct exec_descriptor *d)
-{
-    exec_require(x, EMUL_STATE_SYSTEM);
-    if (!descriptor_find(x, selector, DESCRIPTOR, &d->linear))
-        return 0;
-    d->low = exec_system_read(x, d->linear, DESCRIPTOR);
-    d->high = 0;
-    descriptor_unpack(d, selector);
     return 1;
 }
 
-void exec_descriptor_read(struct exec *x, uint16_t selector, unsigned vector, struct exec_descriptor *d)
+/* The second half of a system descriptor in IA-32e mode (SDM 3A 3.5.2). */
+static void descriptor_high(struct exec *x, struct exec_descriptor *d)
 {
-    exec_raise_if(x, !descriptor_peek(x, selector, d), vector, selector & SELECTOR_CODE);
-}
-
-void exec_descriptor_high(struct exec *x, unsigned vector, struct exec_descriptor *d)
-{
-    uint16_t selector = d->segment.selector;
-    uint64_t linear;
-
     if (!exec_is_long(x))
         return;
-    d->high = HIGH_TYPE; /* beyond the table it is as bad */
-    if (descriptor_find(x, selector, 2 * DESCRIPTOR, &linear))
-        d->high = exec_system_read(x, linear + DESCRIPTOR, DESCRIPTOR);
-    exec_raise_if(x, d->high & HIGH_TYPE, vector, selector & SELECTOR_CODE);
-    descriptor_unpack(d, selector);
+    d->high = d->room < 2 * DESCRIPTOR - 1 ? HIGH_TYPE : exec_system_read(x, d->linear + DESCRIPTOR, DESCRIPTOR);
+    exec_raise_if(x, d->high & HIGH_TYPE, EMUL_VECTOR_GP, d->segment.selector & SELECTOR_CODE);
+    d->segment.base |= d->high << 32;
 }
 
-void exec_descriptor_check(struct exec *x, const struct exec_descriptor *d, int good, unsigned vector, unsigned absent)
-{
-    exec_raise_if(x, !good || !(d->segment.attr & SEG_P), good ? absent : vector, d->segment.selector & SELECTOR_CODE);
-}
-
-void exec_descriptor_type(struct exec *x, const struct exec_descriptor *d, unsigned type)
+void exec_descriptor_type(struct exec *x, struct exec_descriptor *d, unsigned type)
 {
     const struct emul_ops *ops = x->ctx->ops;
-    uint8_t old = d->low >> 40, with = (old & ~SEG_TYPE) | type;
+    uint8_t old = d->low >> 40, with = (old & ~SEG_TYPE) | (type & SEG_TYPE);
     struct emul_place place = exec_system_place(x, d->linear + TYPE_BYTE, 1, EMUL_PF_W);
     int lost;
 
@@ -81,14 +55,13 @@ void exec_descriptor_type(struct exec *x, const struct exec_descriptor *d, unsig
     if (lost < 0)
         exec_must(x, emul_store(x->ctx, &place, with, EMUL_FOR_DESCRIPTOR)); /* a table in ROM */
     exec_end_if(x, lost > 0, EMUL_RETRY);
+    d->segment.attr = (d->segment.attr & ~SEG_TYPE) | (type & SEG_TYPE);
 }
 
 void exec_accessed(struct exec *x, struct exec_descriptor *d)
 {
-    if (!(d->segment.attr & SEG_S) || (d->segment.attr & SEG_ACCESSED))
-        return;
-    d->segment.attr |= SEG_ACCESSED;
-    exec_descriptor_type(x, d, d->segment.attr & SEG_TYPE);
+    if ((d->segment.attr & (SEG_S | SEG_ACCESSED)) == SEG_S)
+        exec_descriptor_type(x, d, d->segment.attr | SEG_ACCESSED);
 }
 
 /* ---- What may be loaded ---- */
@@ -101,30 +74,54 @@ static int is_reachable(const struct emul_segment *segment, unsigned cpl)
     return exec_is_type(segment, TYPES_CONFORMING) || (rpl <= dpl && cpl <= dpl);
 }
 
-void exec_check_segment(struct exec *x, unsigned seg, uint16_t selector, unsigned cpl, unsigned vector, struct exec_descriptor *d)
-{
-    int good;
+/* Behind the registers: what JMP and CALL find in the place of CS, a gate or a TSS. */
+enum { FOR_TRANSFER = EMUL_SEGMENTS };
 
-    exec_descriptor_read(x, selector, vector, d);
+/* For privilege `level`. A code segment's RPL counts unless a gate leads there. */
+static int is_loadable(const struct exec *x, unsigned seg, const struct emul_segment *segment, unsigned level, unsigned rules)
+{
+    static const uint32_t types[] = { TYPES_READABLE, TYPES_CODE, TYPES_WRITABLE, TYPES_READABLE, TYPES_READABLE, TYPES_READABLE, TYPES_LDT,
+                                      TYPES_TSS, TYPES_FAR };
+    unsigned rpl = segment->selector & SELECTOR_RPL, dpl = exec_dpl(segment), is_long = exec_is_long(x);
+    uint32_t known = exec_types(x, types[seg]) & ~(seg == FOR_TRANSFER ? is_long << SYS_TSS : 0);
+
+    if (!exec_is_type(segment, known << (seg == EMUL_TR && (rules & CHECK_TASK) ? SYS_BUSY : 0)))
+        return 0;
     if (seg == EMUL_SS)
-        good = exec_is_type(&d->segment, TYPES_WRITABLE) && (selector & SELECTOR_RPL) == cpl && exec_dpl(&d->segment) == cpl;
-    else
-        good = exec_is_type(&d->segment, TYPES_READABLE) && is_reachable(&d->segment, cpl);
-    exec_descriptor_check(x, d, good, vector, seg == EMUL_SS ? EMUL_VECTOR_SS : EMUL_VECTOR_NP);
+        return rpl == level && dpl == level;
+    if (seg != EMUL_CS)
+        return seg == EMUL_LDTR || seg == EMUL_TR || is_reachable(segment, level);
+    if (is_long && (segment->attr & SEG_L ? segment->attr & SEG_DB : rules & CHECK_GATE))
+        return 0;
+    if ((rules & CHECK_INWARD) || exec_is_type(segment, TYPES_CONFORMING))
+        return dpl <= level;
+    return dpl == level && (rpl <= level || (rules & CHECK_GATE));
 }
 
-void exec_check_system(struct exec *x, uint16_t selector, unsigned types, unsigned vector, unsigned absent, struct exec_descriptor *d)
+void exec_check_segment(struct exec *x, unsigned seg, uint16_t selector, unsigned level, unsigned rules, struct exec_descriptor *d)
 {
-    exec_raise_if(x, selector & SELECTOR_TI, vector, selector & SELECTOR_CODE);
-    exec_descriptor_read(x, selector, vector, d);
-    exec_descriptor_check(x, d, exec_is_type(&d->segment, types), vector, absent);
-}
+    unsigned vector = rules & CHECK_TASK ? EMUL_VECTOR_TS : EMUL_VECTOR_GP, code = selector & SELECTOR_CODE;
+    unsigned absent = seg == EMUL_SS ? EMUL_VECTOR_SS : seg == EMUL_LDTR && (rules & CHECK_TASK) ? EMUL_VECTOR_TS : EMUL_VECTOR_NP;
+    int is_outer = (rules & CHECK_WIDE) && level < 3 && (selector & SELECTOR_RPL) == level;
 
-void exec_check_tss(struct exec *x, uint16_t selector, unsigned busy, unsigned vector, struct exec_descriptor *d)
-{
-    unsigned types = 1 << SYS_TSS | (exec_is_long(x) ? 0 : 1 << SYS_TSS16);
-
-    exec_check_system(x, selector, types << busy, vector, EMUL_VECTOR_NP, d);
+    if (!emul_protected(x->s) && !(rules & (CHECK_GATE | CHECK_TASK))) {
+        d->segment = x->s->seg[seg];
+        exec_real_segment(&d->segment, seg, selector, !!(x->s->rflags & RFLAGS_VM));
+        return;
+    }
+    if (exec_is_null(selector) && (seg == EMUL_SS ? is_outer : seg != EMUL_CS && seg != EMUL_TR)) {
+        exec_null_segment(&d->segment, selector, seg == EMUL_SS ? level : 0);
+        return;
+    }
+    exec_raise_if(x, (seg >= EMUL_SEGS && (selector & SELECTOR_TI)) || !exec_descriptor_read(x, selector, d), vector, code);
+    if ((rules & CHECK_SYSTEM) && !(d->segment.attr & SEG_S))
+        seg = FOR_TRANSFER;
+    exec_raise_if(x, !is_loadable(x, seg, &d->segment, level, rules), vector, code);
+    if (seg == FOR_TRANSFER)
+        descriptor_high(x, d);
+    exec_raise_if(x, !(d->segment.attr & SEG_P), absent, code);
+    if (seg == EMUL_CS)
+        d->segment.selector = (selector & ~SELECTOR_RPL) | (exec_is_type(&d->segment, TYPES_CONFORMING) ? level : exec_dpl(&d->segment));
 }
 
 /* ---- Loading ---- */
@@ -153,23 +150,24 @@ void exec_set_segment(struct exec *x, unsigned seg, const struct emul_segment *s
     x->ctx->changed |= seg == EMUL_CS || seg == EMUL_SS ? EMUL_STATE_CS : seg < EMUL_SEGS ? EMUL_STATE_SEGS : EMUL_STATE_SYSTEM;
 }
 
-void exec_load_segment(struct exec *x, unsigned seg, uint16_t selector)
+void exec_load_segment(struct exec *x, unsigned seg, uint16_t selector, unsigned level, unsigned rules)
 {
-    unsigned cpl = emul_cpl(x->s);
     struct exec_descriptor d;
 
-    exec_require(x, EMUL_STATE_SEGS);
-    if (!emul_protected(x->s)) {
-        d.segment = x->s->seg[seg];
-        exec_real_segment(&d.segment, seg, selector, !!(x->s->rflags & RFLAGS_VM));
-    } else if (exec_is_null(selector)) { /* SS: in 64-bit mode below CPL 3, with RPL = CPL (SDM 2B MOV) */
-        exec_gp0_if(x, seg == EMUL_SS && (x->mode != EMUL_MODE64 || cpl == 3 || (selector & SELECTOR_RPL) != cpl));
-        exec_null_segment(&d.segment, selector, seg == EMUL_SS ? cpl : 0);
-    } else {
-        exec_check_segment(x, seg, selector, cpl, EMUL_VECTOR_GP, &d);
-        exec_accessed(x, &d);
-    }
+    exec_check_segment(x, seg, selector, level, rules, &d);
+    exec_accessed(x, &d);
     exec_set_segment(x, seg, &d.segment);
+}
+
+/* MOV and POP of SS hold back interrupts and debug exceptions for one instruction, the first of a row of them (SDM 3A 6.8.3). */
+void exec_move_segment(struct exec *x, unsigned seg, uint16_t selector)
+{
+    exec_require(x, EMUL_STATE_SEGS);
+    exec_load_segment(x, seg, selector, emul_cpl(x->s), x->mode == EMUL_MODE64 ? CHECK_WIDE : 0);
+    if (seg == EMUL_SS && x->insn->op != EMUL_LSS) {
+        x->shadow = EMUL_SHADOW_MOVSS & ~x->s->shadow;
+        x->step &= !x->shadow;
+    }
 }
 
 /* ---- Instructions ---- */
@@ -187,13 +185,10 @@ void do_movseg(struct exec *x)
 {
     unsigned seg = x->insn->reg & 7;
 
-    if (x->insn->form == FORM_Ev_Sw) {
+    if (x->insn->form == FORM_Ev_Sw)
         selector_result(x, x->s->seg[seg].selector, x->opsize);
-        return;
-    }
-    exec_load_segment(x, seg, exec_get_rm(x, 2));
-    if (seg == EMUL_SS)
-        exec_mask_ss(x);
+    else
+        exec_move_segment(x, seg, exec_get_rm(x, 2));
 }
 
 /* AMD's far pointers have no 64-bit offset (APM3 LDS, JMP Far). */
@@ -214,7 +209,7 @@ void do_load_far(struct exec *x)
     uint16_t selector;
 
     size = exec_far_pointer(x, &selector, &offset);
-    exec_load_segment(x, seg, selector);
+    exec_move_segment(x, seg, selector);
     exec_set_gpr(x, x->insn->reg, size, offset);
 }
 
@@ -230,15 +225,14 @@ void do_arpl(struct exec *x)
         selector_result(x, (selector & ~SELECTOR_RPL) | rpl, 2);
 }
 
-/* LAR LSL VERR VERW: what is not there, not theirs to see, or of a type without an answer only clears ZF. Fewer system types have one in
- * IA-32e mode. */
+/* LAR LSL VERR VERW: what is not there, not theirs to see, or of a type without an answer only clears ZF. */
 void do_lar(struct exec *x)
 {
-    unsigned op = x->insn->op, is_long = exec_is_long(x);
-    uint32_t types = op == EMUL_VERR ? TYPES_READABLE : op == EMUL_VERW ? TYPES_WRITABLE : TYPES_SEGMENT |
-                     (op == EMUL_LAR ? (is_long ? 0x1a04 : 0x1a3e) : (is_long ? 0x0a04 : 0x0a0e));
+    unsigned op = x->insn->op;
+    uint32_t types = op == EMUL_VERR ? TYPES_READABLE : op == EMUL_VERW ? TYPES_WRITABLE : op == EMUL_LAR ? TYPES_LAR : TYPES_LSL;
     struct exec_descriptor d;
-    int visible = descriptor_peek(x, exec_get_rm(x, 2), &d) && is_reachable(&d.segment, emul_cpl(x->s)) && exec_is_type(&d.segment, types);
+    int visible = exec_descriptor_read(x, exec_get_rm(x, 2), &d) && is_reachable(&d.segment, emul_cpl(x->s)) &&
+                  exec_is_type(&d.segment, exec_types(x, types));
 
     exec_set_flag(x, RFLAGS_ZF, visible);
     if (visible && types & TYPES_SYSTEM)
@@ -248,25 +242,16 @@ void do_lar(struct exec *x)
 /* LLDT, and LTR, which marks its TSS busy. */
 void do_lldt(struct exec *x)
 {
-    uint16_t selector = exec_get_rm(x, 2);
-    int is_ltr = x->insn->op == EMUL_LTR;
+    unsigned seg = x->insn->op == EMUL_LTR ? EMUL_TR : EMUL_LDTR;
     struct exec_descriptor d;
 
-    if (!is_ltr && exec_is_null(selector)) {
-        exec_null_segment(&d.segment, selector, 0);
-    } else {
-        if (is_ltr)
-            exec_check_tss(x, selector, 0, EMUL_VECTOR_GP, &d);
-        else
-            exec_check_system(x, selector, 1 << SYS_LDT, EMUL_VECTOR_GP, EMUL_VECTOR_NP, &d);
-        exec_descriptor_high(x, EMUL_VECTOR_GP, &d);
-        exec_raise_if(x, exec_is_long(x) && !emul_canonical(x->s, d.segment.base), EMUL_VECTOR_GP, selector & SELECTOR_CODE);
-    }
-    if (is_ltr) {
-        d.segment.attr |= SYS_BUSY;
-        exec_descriptor_type(x, &d, d.segment.attr & SEG_TYPE);
-    }
-    exec_set_segment(x, is_ltr ? EMUL_TR : EMUL_LDTR, &d.segment);
+    exec_check_segment(x, seg, exec_get_rm(x, 2), 0, 0, &d);
+    if (!(d.segment.attr & SEG_UNUSABLE))
+        descriptor_high(x, &d);
+    exec_raise_if(x, !emul_canonical(x->s, d.segment.base), EMUL_VECTOR_GP, d.segment.selector & SELECTOR_CODE);
+    if (seg == EMUL_TR)
+        exec_descriptor_type(x, &d, d.segment.attr | SYS_BUSY);
+    exec_set_segment(x, seg, &d.segment);
 }
 
 /* SLDT and STR; SMSW, which shows more of CR0 in a register. */

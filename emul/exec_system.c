@@ -32,12 +32,12 @@ static int is_wide(const struct exec *x)
     return x->mode == EMUL_MODE64 && (x->insn->rex & EMUL_REX_W);
 }
 
-void exec_flush(struct exec *x, uint64_t linear, int all)
+void exec_flush(struct exec *x, uint64_t linear, enum exec_flush what)
 {
     if (x->ctx->cache)
         emul_cache_flush(x->ctx->cache);
-    if (x->ctx->ops->tlb_flush)
-        x->ctx->ops->tlb_flush(x->ctx->opaque, linear, all);
+    if (x->ctx->ops->tlb_flush && what != FLUSH_CACHE)
+        x->ctx->ops->tlb_flush(x->ctx->opaque, linear, what);
 }
 
 /* ---- Control registers ---- */
@@ -50,8 +50,7 @@ static void load_pointers(struct exec *x, const uint64_t cr[5])
 
     if (is_amd(x) || !(cr[0] & CR0_PG) || !(cr[4] & CR4_PAE) || (x->s->efer & EFER_LME))
         return;
-    if (!ops->phys_read)
-        exec_end(x, EMUL_UNHANDLED);
+    exec_end_if(x, !ops->phys_read, EMUL_UNHANDLED);
     for (unsigned i = 0; i < PDPTE_COUNT; i++) {
         uint64_t entry, at = (cr[3] & 0xffffffe0) + i * sizeof(entry);
 
@@ -61,55 +60,37 @@ static void load_pointers(struct exec *x, const uint64_t cr[5])
     }
 }
 
-/* SDM 2B MOV to control registers, 3A 9.8.5. Paging may go on into long mode only from where it can be reached. */
-static int is_bad_cr0(const struct exec *x, uint64_t value)
-{
-    const struct emul_state *s = x->s;
-    uint64_t on = value & ~s->cr0, off = s->cr0 & ~value;
-    int tss16 = (s->seg[EMUL_TR].attr & SEG_TYPE & ~2u) == 1;
-
-    if ((value & (CR0_PG | CR0_PE)) == CR0_PG || (value & (CR0_NW | CR0_CD)) == CR0_NW || (!(value & CR0_WP) && (s->cr4 & CR4_CET)))
-        return 1;
-    if (off & CR0_PG)
-        return x->mode == EMUL_MODE64 || (s->cr4 & CR4_PCIDE);
-    if (!(on & CR0_PG) || !(s->efer & EFER_LME))
-        return 0;
-    return !(s->cr4 & CR4_PAE) || (s->seg[EMUL_CS].attr & SEG_L) || (tss16 && !is_amd(x));
-}
-
 /* ---- Registers that are part of the state, and what a write of them must be ---- */
 
-enum rule { RULE_NONE, RULE_ANY, RULE_CANONICAL, RULE_32, RULE_LOW32, RULE_DR6, RULE_DR7, RULE_CR0, RULE_CR3, RULE_CR4, RULE_EFER };
+/* What there is to ask beyond masks, by is_bad(). RULE_NONE: there is no such register. */
+enum rule { RULE_NONE, RULE_ANY, RULE_CANONICAL, RULE_CR0, RULE_CR3, RULE_CR4, RULE_EFER };
 
-/* reserved: #GP(0) if one of these is set; of the others those kept count, and ones are set. pointers, flushes: a change of these loads
- * PAE's pointers, ends translations. What else there is to ask, is_bad() does. */
-static const struct rule_row {
-    uint64_t reserved, kept, ones, pointers, flushes;
-} rules[] = {
-    [RULE_ANY] = { 0, ~0ull, 0, 0, 0 }, [RULE_CANONICAL] = { 0, ~0ull, 0, 0, 0 }, [RULE_32] = { HIGH_HALF, ~0ull, 0, 0, 0 },
-    [RULE_LOW32] = { 0, ~HIGH_HALF, 0, 0, 0 }, [RULE_DR6] = { HIGH_HALF, DR6_VALID, DR6_ONES, 0, 0 },
-    [RULE_DR7] = { HIGH_HALF, DR7_VALID, DR7_ONES, 0, 0 },
-    [RULE_CR0] = { HIGH_HALF, CR0_VALID, CR0_ET, CR0_PG | CR0_CD | CR0_NW, CR0_PG | CR0_WP | CR0_PE },
-    [RULE_CR3] = { 0, ~0ull, 0, ~0ull, ~0ull }, [RULE_CR4] = { 0, ~0ull, 0, CR4_PAGING, ~0ull }, [RULE_EFER] = { 0, ~0ull, 0, 0, EFER_NXE },
-};
-
+/* reserved: #GP(0) if one of these is set; of the others those ignored do not count, and ones are set. pointers, flushes: a change of
+ * these loads PAE's pointers, ends translations. */
 struct reg_row {
     uint16_t offset;
-    uint8_t group, rule;           /* RULE_NONE: there is no such register */
+    uint8_t group, rule;
+    uint64_t reserved, ignored, ones, pointers, flushes;
 };
-#define REG(field, group, rule) { offsetof(struct emul_state, field), EMUL_STATE_##group, RULE_##rule }
-static const struct reg_row sysenter[3] = { REG(sysenter_cs, SYSENTER, LOW32), REG(sysenter_esp, SYSENTER, CANONICAL),
+#define REG(field, in, what, ...) \
+    { .offset = offsetof(struct emul_state, field), .group = EMUL_STATE_##in, .rule = RULE_##what, ##__VA_ARGS__ }
+static const struct reg_row sysenter[3] = { REG(sysenter_cs, SYSENTER, ANY, .ignored = HIGH_HALF), REG(sysenter_esp, SYSENTER, CANONICAL),
                                             REG(sysenter_eip, SYSENTER, CANONICAL) };
-static const struct reg_row syscall[5] = { REG(efer, CR, EFER), REG(star, SYSCALL, ANY), REG(lstar, SYSCALL, CANONICAL),
-                                           REG(cstar, SYSCALL, CANONICAL), REG(fmask, SYSCALL, 32) };
+static const struct reg_row syscall[5] = { REG(efer, CR, EFER, .ignored = EFER_LMA, .flushes = EFER_NXE), REG(star, SYSCALL, ANY),
+                                           REG(lstar, SYSCALL, CANONICAL), REG(cstar, SYSCALL, CANONICAL),
+                                           REG(fmask, SYSCALL, ANY, .reserved = HIGH_HALF) };
 static const struct reg_row bases[3] = { REG(seg[EMUL_FS].base, SEGS, CANONICAL), REG(seg[EMUL_GS].base, SEGS, CANONICAL),
                                          REG(kernel_gs_base, SYSCALL, CANONICAL) };
 static const struct reg_row control[16] = { /* CR8 is the local APIC's: nothing to ask here */
-    [0] = REG(cr0, CR, CR0), [2] = REG(cr2, CR, ANY), REG(cr3, CR, CR3), REG(cr4, CR, CR4),
+    [0] = REG(cr0, CR, CR0, .reserved = HIGH_HALF, .ignored = ~CR0_VALID, .ones = CR0_ET, .pointers = CR0_PG | CR0_CD | CR0_NW,
+              .flushes = CR0_PG | CR0_WP | CR0_PE),
+    [2] = REG(cr2, CR, ANY), REG(cr3, CR, CR3, .pointers = ~0ull, .flushes = ~0ull),
+    REG(cr4, CR, CR4, .pointers = CR4_PAGING, .flushes = ~0ull),
 };
-static const struct reg_row debug[8] = { /* DR4 and DR5 are DR6 and DR7, SDM 3B 17.2.2 */
+static const struct reg_row debug[8] = {
     REG(dr[0], DR, ANY), REG(dr[1], DR, ANY), REG(dr[2], DR, ANY), REG(dr[3], DR, ANY),
-    REG(dr6, DR, DR6), REG(dr7, DR, DR7), REG(dr6, DR, DR6), REG(dr7, DR, DR7),
+    [6] = REG(dr6, DR, ANY, .reserved = HIGH_HALF, .ignored = ~(uint64_t)DR6_VALID, .ones = DR6_ONES),
+    [7] = REG(dr7, DR, ANY, .reserved = HIGH_HALF, .ignored = ~(uint64_t)DR7_VALID, .ones = DR7_ONES),
 };
 
 /* msrs[] has three runs of indices. */
@@ -127,24 +108,29 @@ static uint64_t *reg_at(const struct exec *x, const struct reg_row *row)
     return (uint64_t *)((uint8_t *)x->s + row->offset);
 }
 
-/* SDM 3A 9.8.5: LME does not change while paging is on. */
+/* SDM 2B MOV to control registers, 3A 9.8.5: paging may go on into long mode only from where it can be reached; LME does not change
+ * while it is on. */
 static int is_bad(const struct exec *x, unsigned rule, uint64_t value, uint64_t changed)
 {
     const struct emul_state *s = x->s;
-    int long_mode = !!(s->efer & EFER_LMA);
+    int long_mode = exec_is_long(x), tss16 = (s->seg[EMUL_TR].attr & SEG_TYPE & ~SYS_BUSY) == SYS_TSS16;
 
     switch (rule) {
     case RULE_CANONICAL:
         return !emul_canonical(s, value);
     case RULE_CR0:
-        return is_bad_cr0(x, value);
+        return (value & (CR0_PG | CR0_PE)) == CR0_PG || (value & (CR0_NW | CR0_CD)) == CR0_NW ||
+               (!(value & CR0_WP) && (s->cr4 & CR4_CET)) ||
+               ((changed & ~value & CR0_PG) && (x->mode == EMUL_MODE64 || (s->cr4 & CR4_PCIDE))) ||
+               ((changed & value & CR0_PG) && (s->efer & EFER_LME) &&
+                (!(s->cr4 & CR4_PAE) || (s->seg[EMUL_CS].attr & SEG_L) || (tss16 && !is_amd(x))));
     case RULE_CR3:
         return value >> x->ctx->phys_bits != 0;
     case RULE_CR4:
         return (value & ~x->ctx->cr4_valid) || (changed & (long_mode ? CR4_PAE | CR4_LA57 : 0)) ||
                ((value & CR4_CET) && !(s->cr0 & CR0_WP)) || ((value & changed & CR4_PCIDE) && (!long_mode || (s->cr3 & CR3_PCID)));
     case RULE_EFER:
-        return (value & ~(x->ctx->efer_valid | EFER_LMA)) || ((changed & EFER_LME) && (s->cr0 & CR0_PG));
+        return (value & ~x->ctx->efer_valid) || ((changed & EFER_LME) && (s->cr0 & CR0_PG));
     default:
         return 0;
     }
@@ -152,61 +138,51 @@ static int is_bad(const struct exec *x, unsigned rule, uint64_t value, uint64_t 
 
 static void write_reg(struct exec *x, const struct reg_row *row, uint64_t value)
 {
-    const struct rule_row *rule = &rules[row->rule];
     struct emul_state *s = x->s;
     uint64_t cr[5] = { s->cr0, 0, 0, s->cr3, s->cr4 }, *reg = reg_at(x, row), changed;
     uint64_t keep = row->rule == RULE_CR3 && (s->cr4 & CR4_PCIDE) ? value & CR3_KEEP : 0;
 
     exec_require(x, row->group);
-    exec_gp0_if(x, value & rule->reserved);
-    value = (value & rule->kept & ~keep) | rule->ones;
+    exec_gp0_if(x, value & row->reserved);
+    value = (value & ~(row->ignored | keep)) | row->ones;
     changed = row->rule == RULE_CR3 ? ~0ull : value ^ *reg; /* which counts whatever it held */
     if (row->rule == RULE_CR0 && (changed & CR0_PG))
         exec_require(x, EMUL_STATE_SYSTEM);
     exec_gp0_if(x, is_bad(x, row->rule, value, changed));
-    if (changed & rule->pointers) {
+    if (changed & row->pointers) {
         cr[row - control] = value;
         load_pointers(x, cr);
     }
-    if (row->rule == RULE_EFER) /* LMA is the processor's */
-        value = (value & ~EFER_LMA) | (s->efer & EFER_LMA);
     *reg = value;
-    if (row->rule == RULE_CR0 && (changed & CR0_PG))
-        s->efer = (s->efer & ~EFER_LMA) | ((value & CR0_PG) && (s->efer & EFER_LME) ? EFER_LMA : 0);
-    if (keep && x->ctx->cache)
-        emul_cache_flush(x->ctx->cache); /* which knows no PCID */
-    else if (!keep && (changed & rule->flushes))
-        exec_flush(x, 0, 1);
+    if (row->group == EMUL_STATE_CR) /* LMA is the processor's */
+        s->efer = (s->efer & ~EFER_LMA) | ((s->cr0 & CR0_PG) && (s->efer & EFER_LME) ? EFER_LMA : 0);
+    if (changed & row->flushes)
+        exec_flush(x, 0, keep ? FLUSH_CACHE : FLUSH_ALL); /* the cache knows no PCID */
     x->ctx->changed |= row->group;
 }
 
 /* From or to ModRM.rm; its group is there. */
 static void move_reg(struct exec *x, const struct reg_row *row, int write)
 {
-    if (!row->rule)
-        exec_end(x, EMUL_UNHANDLED);
+    exec_end_if(x, !row->rule, EMUL_UNHANDLED);
     if (write)
         write_reg(x, row, x->gpr[x->insn->rm] & emul_size_mask(x->opsize));
     else
         exec_set_gpr(x, x->insn->rm, x->opsize, *reg_at(x, row));
 }
 
+/* MOV CR and MOV DR. SDM 3B 17.2: DR4 and DR5 are DR6 and DR7, or with CR4.DE nothing; DR7.GD makes each access a #DB, which the handler
+ * finds with GD off. */
 void do_movcr(struct exec *x)
 {
-    move_reg(x, &control[x->insn->reg], x->insn->form == FORM_Cd_Rd);
-}
+    unsigned n = x->insn->reg, is_debug = x->insn->op == EMUL_MOVDR;
 
-/* SDM 3B 17.2: with CR4.DE there are no DR4 and DR5; DR7.GD makes each access a #DB, which the handler finds with GD off. */
-void do_movdr(struct exec *x)
-{
-    unsigned n = x->insn->reg & 7;
-
-    exec_ud_if(x, (x->s->cr4 & CR4_DE) && (n == 4 || n == 5));
-    if (x->s->dr7 & DR7_GD) {
+    exec_ud_if(x, is_debug && (x->s->cr4 & CR4_DE) && (n == 4 || n == 5));
+    if (is_debug && (x->s->dr7 & DR7_GD)) {
         x->result->dr6 = DR6_BD;
         exec_raise(x, EMUL_VECTOR_DB, 0);
     }
-    move_reg(x, &debug[n], x->insn->form == FORM_Dd_Rd);
+    move_reg(x, !is_debug ? &control[n] : n < 4 ? &debug[n] : &debug[n | 2], x->insn->form == FORM_Cd_Rd || x->insn->form == FORM_Dd_Rd);
 }
 
 /* ModRM.reg: bit 0 GS, bit 1 write. Four bytes unless REX.W: 66 does not count. */
@@ -252,27 +228,23 @@ int do_clts(struct exec *x)
 /* SGDT SIDT LGDT LIDT: a limit of two bytes and the base, aligned by four (SDM 3A table 6-7), whatever the size. */
 void do_lgdt(struct exec *x)
 {
-    unsigned op = x->insn->op, size = x->mode == EMUL_MODE64 ? 10 : 6, store = op == EMUL_SGDT || op == EMUL_SIDT;
+    unsigned op = x->insn->op, store = op == EMUL_SGDT || op == EMUL_SIDT;
     struct emul_table *table = op == EMUL_SGDT || op == EMUL_LGDT ? &x->s->gdtr : &x->s->idtr;
+    struct { uint16_t limit; uint64_t base; } __attribute__((packed)) image = { store ? table->limit : 0, store ? table->base : 0 };
     struct emul_place place;
-    uint8_t image[10] = { 0 };
-    uint64_t base;
 
     exec_gp0_if(x, store && exec_is_private(x));
-    place = exec_place(x, exec_offset(x), size, 3, store ? EMUL_PF_W : 0);
+    place = exec_place(x, exec_offset(x), x->mode == EMUL_MODE64 ? 10 : 6, 3, store ? EMUL_PF_W : 0);
     if (store) {
-        if (!exec_movable(x, &place, 1))
-            exec_end(x, EMUL_UNHANDLED);
-        *(emul_reg16 *)image = table->limit;
-        *(emul_reg64 *)(image + 2) = table->base;
-        exec_must(x, emul_store_bytes(x->ctx, &place, image, EMUL_FOR_OPERAND));
+        exec_end_if(x, !exec_movable(x, &place, 1), EMUL_UNHANDLED);
+        exec_must(x, emul_store_bytes(x->ctx, &place, &image, EMUL_FOR_OPERAND));
         return;
     }
-    exec_must(x, emul_load_bytes(x->ctx, &place, image, EMUL_FOR_OPERAND));
-    base = *(const emul_reg64 *)(image + 2) & (x->opsize == 2 ? 0xffffff : ~0ull); /* SDM 2A LGDT */
-    exec_gp0_if(x, !emul_canonical(x->s, base));
-    table->base = base;
-    table->limit = *(const emul_reg16 *)image;
+    exec_must(x, emul_load_bytes(x->ctx, &place, &image, EMUL_FOR_OPERAND));
+    image.base &= x->opsize == 2 ? 0xffffff : ~0ull; /* SDM 2A LGDT */
+    exec_gp0_if(x, !emul_canonical(x->s, image.base));
+    table->base = image.base;
+    table->limit = image.limit;
     x->ctx->changed |= EMUL_STATE_SYSTEM;
 }
 
@@ -285,7 +257,7 @@ int do_invlpg(struct exec *x)
         return EMUL_UNHANDLED;
     if (x->mode != EMUL_MODE64 || x->insn->seg >= EMUL_FS)
         linear += x->s->seg[x->insn->seg].base;
-    exec_flush(x, x->mode == EMUL_MODE64 ? linear : (uint32_t)linear, 0);
+    exec_flush(x, x->mode == EMUL_MODE64 ? linear : (uint32_t)linear, FLUSH_PAGE);
     return EMUL_DONE;
 }
 
@@ -300,7 +272,7 @@ void do_invpcid(struct exec *x)
 
     exec_gp0_if(x, type > INVPCID_ALL_LOCAL || (pcid & ~CR3_PCID) || (type <= INVPCID_CONTEXT && pcid && !(s->cr4 & CR4_PCIDE)) ||
                    (type == INVPCID_ADDRESS && !emul_canonical(s, linear)));
-    exec_flush(x, linear, type != INVPCID_ADDRESS || pcid != current);
+    exec_flush(x, linear, type != INVPCID_ADDRESS || pcid != current ? FLUSH_ALL : FLUSH_PAGE);
 }
 
 /* ---- MSRs, time stamps, CPUID ---- */
@@ -345,21 +317,17 @@ int do_wrmsr(struct exec *x)
 }
 
 /* RDTSC and RDTSCP. */
-int do_rdtsc(struct exec *x)
+void do_rdtsc(struct exec *x)
 {
-    uint64_t tsc, aux = x->gpr[EMUL_RCX];
-    int status;
+    uint64_t tsc, aux;
 
-    if ((x->s->cr4 & CR4_TSD) && emul_cpl(x->s))
-        return exec_gp0(x);
-    status = read_msr(x, MSR_TSC, &tsc);
-    if (!status && x->insn->op == EMUL_RDTSCP)
-        status = read_msr(x, MSR_TSC_AUX, &aux);
-    if (status)
-        return status;
+    exec_gp0_if(x, (x->s->cr4 & CR4_TSD) && emul_cpl(x->s));
+    exec_must(x, read_msr(x, MSR_TSC, &tsc));
+    if (x->insn->op == EMUL_RDTSCP) {
+        exec_must(x, read_msr(x, MSR_TSC_AUX, &aux));
+        x->gpr[EMUL_RCX] = (uint32_t)aux;
+    }
     set_edx_eax(x, tsc);
-    x->gpr[EMUL_RCX] = x->insn->op == EMUL_RDTSCP ? (uint32_t)aux : aux;
-    return EMUL_DONE;
 }
 
 void do_rdpid(struct exec *x)
@@ -385,23 +353,18 @@ int do_cpuid(struct exec *x)
 
 /* ---- Fast system calls ---- */
 
-/* Execution goes on at rip in flat segments: with wide in 64-bit code, else in the low 4 GiB. */
-static void enter_flat(struct exec *x, uint16_t cs, uint16_t ss, unsigned dpl, int wide, uint64_t rip)
+/* Execution goes on at rip in flat segments for CPL `level`: with wide in 64-bit code, else in the low 4 GiB. SYSCALL and SYSRET trap for
+ * TF as they leave it, not as they found it: a kernel that masks TF is not interrupted on the user's stack, and a debugger sees the
+ * first user instruction (E10). */
+static void enter_flat(struct exec *x, unsigned cs, unsigned ss, unsigned level, int wide, uint64_t rip)
 {
-    struct emul_segment flat = { .limit = ~0u, .attr = (wide ? FLAT_CODE64 : FLAT_CODE32) | dpl << SEG_DPL, .selector = cs };
+    struct emul_segment flat = { .limit = ~0u, .attr = (wide ? FLAT_CODE64 : FLAT_CODE32) | level << SEG_DPL, .selector = cs | level };
 
     x->s->seg[EMUL_CS] = flat;
-    flat.attr = FLAT_DATA | dpl << SEG_DPL;
-    flat.selector = ss;
-    x->s->seg[EMUL_SS] = flat;
-    x->ctx->changed |= EMUL_STATE_CS;
+    flat.attr = FLAT_DATA | level << SEG_DPL;
+    flat.selector = ss | level;
+    exec_set_segment(x, EMUL_SS, &flat);
     x->next_rip = wide ? rip : (uint32_t)rip;
-}
-
-/* SYSCALL and SYSRET trap for TF as they leave it, not as they found it: a kernel that masks TF is not interrupted on the user's
- * stack, and a debugger sees the first user instruction (E10). Only for what cannot fail any more. */
-static void step_as_left(struct exec *x)
-{
     x->step = !!(x->flags & RFLAGS_TF);
 }
 
@@ -409,8 +372,7 @@ static void step_as_left(struct exec *x)
 void do_syscall(struct exec *x)
 {
     const struct emul_state *s = x->s;
-    int long_mode = !!(s->efer & EFER_LMA);
-    unsigned selector = s->star >> 32 & SELECTOR_CODE;
+    unsigned selector = s->star >> 32 & SELECTOR_CODE, long_mode = exec_is_long(x);
 
     exec_ud_if(x, !(s->efer & EFER_SCE) || !emul_protected(s) || (x->mode != EMUL_MODE64 && !is_amd(x)));
     x->gpr[EMUL_RCX] = x->next_rip;
@@ -421,7 +383,6 @@ void do_syscall(struct exec *x)
         x->flags &= ~RFLAGS_IF;
     }
     enter_flat(x, selector, selector + 8, 0, long_mode, !long_mode ? s->star : x->mode == EMUL_MODE64 ? s->lstar : s->cstar);
-    step_as_left(x);
 }
 
 /* SDM 2B, APM3 SYSRET. AMD checks the target only when it is fetched, and leaves SS but for its selector (and the CPL). */
@@ -429,47 +390,33 @@ void do_sysret(struct exec *x)
 {
     struct emul_state *s = x->s;
     struct emul_segment ss = s->seg[EMUL_SS];
-    int wide = is_wide(x);
-    unsigned selector = s->star >> 48;
+    unsigned selector = s->star >> 48, wide = is_wide(x);
 
     exec_ud_if(x, !(s->efer & EFER_SCE) || (x->mode != EMUL_MODE64 && !is_amd(x)));
     exec_gp0_if(x, !emul_protected(s) || emul_cpl(s) || (wide && !is_amd(x) && !emul_canonical(s, x->gpr[EMUL_RCX])));
-    enter_flat(x, (wide ? selector + 16 : selector) | SELECTOR_RPL, (selector + 8) | SELECTOR_RPL, 3, wide, x->gpr[EMUL_RCX]);
+    x->flags = x->mode == EMUL_MODE64 ? (x->gpr[R11] & SYSRET_FLAGS) | RFLAGS_1 : x->flags | RFLAGS_IF;
+    enter_flat(x, wide ? selector + 16 : selector, selector + 8, 3, wide, x->gpr[EMUL_RCX]);
     if (is_amd(x)) {
         ss.selector = selector + 8;
         ss.attr |= 3u << SEG_DPL;
         s->seg[EMUL_SS] = ss;
     }
-    x->flags = x->mode == EMUL_MODE64 ? (x->gpr[R11] & SYSRET_FLAGS) | RFLAGS_1 : x->flags | RFLAGS_IF;
-    step_as_left(x);
 }
 
-/* SDM 2B SYSENTER, from virtual-8086 mode too; AMD: not in long mode (APM3 SYSENTER). */
+/* SYSENTER, from virtual-8086 mode too, and SYSEXIT (SDM 2B); AMD: not in long mode (APM3). */
 void do_sysenter(struct exec *x)
 {
     const struct emul_state *s = x->s;
-    int long_mode = !!(s->efer & EFER_LMA);
-    unsigned selector = s->sysenter_cs & SELECTOR_CODE;
+    int leave = x->insn->op == EMUL_SYSEXIT, wide = leave ? is_wide(x) : exec_is_long(x);
+    uint64_t rip = leave ? x->gpr[EMUL_RDX] : s->sysenter_eip, rsp = leave ? x->gpr[EMUL_RCX] : s->sysenter_esp;
+    unsigned selector = (s->sysenter_cs & SELECTOR_CODE) + (!leave ? 0 : wide ? 32 : 16);
 
-    exec_ud_if(x, long_mode && is_amd(x));
-    exec_gp0_if(x, !(s->cr0 & CR0_PE) || !selector);
-    x->flags &= ~(RFLAGS_VM | RFLAGS_IF);
-    x->gpr[EMUL_RSP] = long_mode ? s->sysenter_esp : (uint32_t)s->sysenter_esp;
-    enter_flat(x, selector, selector + 8, 0, long_mode, s->sysenter_eip);
-}
-
-void do_sysexit(struct exec *x)
-{
-    const struct emul_state *s = x->s;
-    uint64_t rip = x->gpr[EMUL_RDX], rsp = x->gpr[EMUL_RCX];
-    int wide = is_wide(x);
-    unsigned selector = ((uint16_t)s->sysenter_cs + (wide ? 32 : 16)) | SELECTOR_RPL;
-
-    exec_ud_if(x, (s->efer & EFER_LMA) && is_amd(x));
-    exec_gp0_if(x, !(s->cr0 & CR0_PE) || !(s->sysenter_cs & SELECTOR_CODE) ||
-                   (wide && !(emul_canonical(s, rip) && emul_canonical(s, rsp))));
+    exec_ud_if(x, exec_is_long(x) && is_amd(x));
+    exec_gp0_if(x, !(s->cr0 & CR0_PE) || !(s->sysenter_cs & SELECTOR_CODE));
+    exec_gp0_if(x, leave && wide && !(emul_canonical(s, rip) && emul_canonical(s, rsp)));
+    x->flags &= leave ? ~0ull : ~(RFLAGS_VM | RFLAGS_IF);
     x->gpr[EMUL_RSP] = wide ? rsp : (uint32_t)rsp;
-    enter_flat(x, selector, selector + 8, 3, wide, rip);
+    enter_flat(x, selector, selector + 8, leave ? 3 : 0, wide, rip);
 }
 
 void do_swapgs(struct exec *x)
@@ -484,25 +431,18 @@ void do_swapgs(struct exec *x)
 
 /* ---- What has a bit of CR4 ---- */
 
-/* XSETBV too. XCR0 is not in the state: what is left after the checks is refused. */
-void do_xgetbv(struct exec *x)
-{
-    exec_ud_if(x, !(x->s->cr4 & CR4_OSXSAVE));
-    exec_end(x, EMUL_UNHANDLED);
-}
-
 void do_rdpkru(struct exec *x)
 {
     int write = x->insn->op == EMUL_WRPKRU;
 
     exec_ud_if(x, !(x->s->cr4 & CR4_PKE));
     exec_gp0_if(x, (uint32_t)x->gpr[EMUL_RCX] || (write && (uint32_t)x->gpr[EMUL_RDX]));
-    if (!write)
+    if (!write) {
         set_edx_eax(x, x->ctx->pkru);
-    else
-        x->ctx->pkru = x->gpr[EMUL_RAX];
-    if (write && x->ctx->cache)
-        emul_cache_flush(x->ctx->cache);
+        return;
+    }
+    x->ctx->pkru = x->gpr[EMUL_RAX];
+    exec_flush(x, 0, FLUSH_CACHE);
 }
 
 /* Undefined for users (SDM 2A CLAC), not forbidden. */
@@ -512,7 +452,11 @@ void do_clac(struct exec *x)
     exec_set_flag(x, RFLAGS_AC, x->insn->op == EMUL_STAC);
 }
 
+/* XGETBV and XSETBV, which are refused where there is an XCR0: it is not in the state. And what no guest is offered. */
 void do_ud(struct exec *x)
 {
-    exec_ud_if(x, 1);
+    int is_xcr0 = x->insn->op == EMUL_XGETBV || x->insn->op == EMUL_XSETBV;
+
+    exec_ud_if(x, !is_xcr0 || !(x->s->cr4 & CR4_OSXSAVE));
+    exec_end(x, EMUL_UNHANDLED);
 }

@@ -63,10 +63,11 @@ static inline int emul_walk_with(const struct emul_ctx *ctx, uint64_t linear, un
 /* The byte at gpa in the RAM that is one range, or NULL. */
 static inline void *emul_pointer_ram(const struct emul_ctx *ctx, uint64_t gpa, unsigned cause)
 {
-    void *p = ctx->ram + gpa;
+    void *p;
 
     if (EMUL_UNLIKELY(gpa - ctx->ram_start >= ctx->ram_size))
         return 0;
+    p = ctx->ram + gpa;
     ctx->touched[cause]++;
     if (!p)
         __builtin_unreachable(); /* RAM is not there: who asks need not look */

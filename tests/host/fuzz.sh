@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Builds and runs the fuzzers, FUZZ_TIME seconds each, on corpora that stay in build/fuzz. usage: fuzz.sh [NAME...]
+# With FUZZ_RUNS=n instead (make test): n inputs from nothing and a fixed seed, the same each time.
 set -u
 cd "$(dirname "$0")/../.."
 B=${B:-build}
@@ -26,7 +27,9 @@ while read -r name length sources; do
         continue
     fi
     mkdir -p "$out/$name"
-    if "$out/fuzz_$name" -max_total_time="$time" -max_len="$length" -artifact_prefix="$out/$name-" "$out/$name" >> "$out/$name.log" 2>&1; then
+    how=("-max_total_time=$time" "$out/$name")
+    [ -z "${FUZZ_RUNS:-}" ] || how=("-runs=$FUZZ_RUNS" -seed=1)
+    if "$out/fuzz_$name" "${how[@]}" -max_len="$length" -artifact_prefix="$out/$name-" >> "$out/$name.log" 2>&1; then
         echo "ok fuzz_$name: $(grep -o 'Done .*' "$out/$name.log" | tail -1), $(grep -o 'cov: [0-9]*' "$out/$name.log" | tail -1)"
     else
         echo "FAIL fuzz_$name: $(grep -m1 -E 'ERROR|runtime error' "$out/$name.log") ($out/$name.log)"

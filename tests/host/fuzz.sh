@@ -15,6 +15,10 @@ list="decode  17   emul/decode.c emul/decode_vex.c emul/tables.c emul/tables_vex
       exec    512  emul/[a-z]*.c
       devices 4096 devices/[a-z]*.c
       load    8192 tests/host/load_bench.c depriv/load/[a-z]*.c depriv/words.c depriv/format.c depriv/guestmem.c"
+for name in "$@"; do
+    grep -qE "^ *$name " <<<"$list" || { echo "fuzz: no fuzzer '$name': $(awk '{ printf "%s ", $1 }' <<<"$list")"; exit 2; }
+done
+[[ $time =~ ^[1-9][0-9]*$ ]] || { echo "fuzz: FUZZ_TIME=$time is not a number of seconds"; exit 2; }
 failed=0
 while read -r name length sources; do
     case " ${*:-$name} " in *" $name "*) ;; *) continue ;; esac

@@ -200,12 +200,17 @@ part_linux() {
 }
 
 # ------------------------------------------------------------------------------------------------------------------------------
+for hv in ${HV:-svm vmx}; do
+    case $hv in svm|vmx) ;; *) echo "bench: HV=$hv is not one of: svm vmx" >&2; exit 2 ;; esac
+done
+for part in $parts; do
+    declare -F "part_$part" > /dev/null || { echo "bench: no part '$part': flat ring3 events methods product rfc linux" >&2; exit 2; }
+done
 tests/system/install.sh run
 tests/guest/build.sh
 failed=0
 for hv in ${HV:-svm vmx}; do
     for part in $parts; do
-        declare -F "part_$part" > /dev/null || { echo "bench: no part '$part': flat ring3 events methods product rfc linux" >&2; exit 2; }
         "part_$part" "$hv"
     done
 done

@@ -154,7 +154,7 @@ export FUZZ_TIME PARTS PEERS OP DET HV ACCEL KIND GUEST INITRD CMDLINE MODULES M
 ## make iso             build/rung.iso: BIOS and UEFI, CD and USB
 ## make test [T=name]   unit tests on the host, then system tests on QEMU and Bochs
 ## make bench [HV=..]   the measurements, as tables and in build/bench.jsonl
-##     PARTS="flat ring3 events methods rfc linux"  some of them (tests/system/bench.sh)
+##     PARTS="flat ring3 events methods product rfc linux"  some of them (tests/system/bench.sh)
 ## make bench-peers     KVM and Xen measured with the same guest on the same emulated machines
 ## make plots           build/plots/*.svg from the measurements
 ## make bench-emul      the emulator on this machine: instructions for one emulated instruction, beside Xen's

@@ -76,6 +76,7 @@ int do_nop(struct exec *x)
 /* The checks are those of a load of one byte, but an execute-only segment is allowed (SDM 2A CLFLUSH). */
 void do_clflush(struct exec *x)
 {
+    exec_end_if(x, x->insn->mod == 3, EMUL_UNHANDLED); /* CLZERO, which the decoder has in the same row: a store of zeros (APM3) */
     exec_place(x, exec_offset(x), 1, 0, EMUL_PF_FETCH);
 }
 

@@ -1,4 +1,5 @@
 # Medians of several JSON files' lines as one table: a row for each operation, a column for each file, whose options head it.
+# -v across="NAME ...": the other way round, of these operations alone.
 FNR == 1 {
     columns++
     match($0, /"options":"[^"]*"/)
@@ -17,6 +18,21 @@ FNR == 1 {
     median[name, columns] = substr($0, RSTART + 9, RLENGTH - 9)
 }
 END {
+    if (across != "") {
+        n = split(across, name_of, " ")
+        printf "%-40s", "median " unit
+        for (k = 1; k <= n; k++)
+            printf " %10s", name_of[k]
+        print ""
+        for (i = 1; i <= columns; i++) {
+            printf "%-40s", head[i]
+            for (k = 1; k <= n; k++)
+                printf " %10s", median[name_of[k], i]
+            print ""
+        }
+        print ""
+        exit
+    }
     printf "%-16s", "median " unit
     for (i = 1; i <= columns; i++)
         printf " %16s", head[i] == "" ? "default" : head[i]

@@ -104,7 +104,7 @@ histogram() { # operation
         awk -v mode=samples -v only="$1" -v dir="$raw" -f tests/bench/stats.awk "$file" > "$work/plot.samples"
         [ -s "$work/plot.samples" ] || continue
         title=$(basename "$file" .out)
-        case $title in *kvm-kernel|*depriv*|*guestmem*|*aspace*) continue ;; esac
+        case $title in *kvm-kernel|*depriv*|*guestmem*|*aspace*|*product*) continue ;; esac
         mv "$work/plot.samples" "$work/plot.$title"
         list="$list${list:+, }'$work/plot.$title' using 1:2 with impulses lw 2 title '$title'"
     done

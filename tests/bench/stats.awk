@@ -33,12 +33,14 @@ FNR == 1 {
     meta = $0
     vendor = word("vendor")
     delete event
-    while ((getline line < (dir "/" vendor ".events")) > 0) {
+    events = word("options")
+    gsub(/[= ]/, "-", events)
+    events = dir "/" vendor ".events" (events == "" ? "" : "-") events
+    while (word("system") == "Rung" && (getline line < events) > 0) {
         split(line, w, " ")
-        if (word("options") == "" && word("system") == "Rung")
-            event[w[1]] = event[w[1]] (event[w[1]] == "" ? "" : ",") "\"" w[2] "\":" w[3]
+        event[w[1]] = event[w[1]] (event[w[1]] == "" ? "" : ",") "\"" w[2] "\":" w[3]
     }
-    close(dir "/" vendor ".events")
+    close(events)
     if (mode == "table")
         header()
 }

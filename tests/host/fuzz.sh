@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Builds and runs the fuzzers, FUZZ_TIME seconds each, on corpora that stay in build/fuzz. usage: fuzz.sh [NAME...]
+# With FUZZ_RUNS=n instead (make test): n inputs from nothing and a fixed seed, the same each time.
 set -u
 cd "$(dirname "$0")/../.."
 B=${B:-build}
@@ -14,6 +15,10 @@ list="decode  17   emul/decode.c emul/decode_vex.c emul/tables.c emul/tables_vex
       exec    512  emul/[a-z]*.c
       devices 4096 devices/[a-z]*.c
       load    8192 tests/host/load_bench.c depriv/load/[a-z]*.c depriv/words.c depriv/format.c depriv/guestmem.c"
+for name in "$@"; do
+    grep -qE "^ *$name " <<<"$list" || { echo "fuzz: no fuzzer '$name': $(awk '{ printf "%s ", $1 }' <<<"$list")"; exit 2; }
+done
+[[ $time =~ ^[1-9][0-9]*$ ]] || { echo "fuzz: FUZZ_TIME=$time is not a number of seconds"; exit 2; }
 failed=0
 while read -r name length sources; do
     case " ${*:-$name} " in *" $name "*) ;; *) continue ;; esac
@@ -26,7 +31,9 @@ while read -r name length sources; do
         continue
     fi
     mkdir -p "$out/$name"
-    if "$out/fuzz_$name" -max_total_time="$time" -max_len="$length" -artifact_prefix="$out/$name-" "$out/$name" >> "$out/$name.log" 2>&1; then
+    how=("-max_total_time=$time" "$out/$name")
+    [ -z "${FUZZ_RUNS:-}" ] || how=("-runs=$FUZZ_RUNS" -seed=1)
+    if "$out/fuzz_$name" "${how[@]}" -max_len="$length" -artifact_prefix="$out/$name-" >> "$out/$name.log" 2>&1; then
         echo "ok fuzz_$name: $(grep -o 'Done .*' "$out/$name.log" | tail -1), $(grep -o 'cov: [0-9]*' "$out/$name.log" | tail -1)"
     else
         echo "FAIL fuzz_$name: $(grep -m1 -E 'ERROR|runtime error' "$out/$name.log") ($out/$name.log)"

@@ -4,7 +4,8 @@
 #   flat     operations of a guest without a system, by the RFC's protocol (tests/bench/bench.asm)
 #   ring3    the bare crossing, calls, switches and interrupts as ring 3 sees them (tests/bench/component.c)
 #   events   what costs hardware time, per operation, from a counting build (make COUNT=1)
-#   methods  the flat operations by method, guest-memory policy and address-space kind
+#   methods  those of flat and ring3 by method, guest-memory policy and address-space kind, one of them changed at a time
+#   product  some of flat's under each combination of the three
 #   rfc      100,000 port writes of Linux user space, in C and in the shell (tests/bench/rfc.c, rfc-init)
 #   linux    from the kernel's entry to /init (tests/bench/linux.sh)
 #
@@ -16,7 +17,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 . tests/bench/lib.sh
 parts=${*:-${PARTS:-}}
-[ -n "$parts" ] || parts=$([ -n "${COUNT:-}" ] && echo events || echo flat ring3 events methods rfc linux)
+[ -n "$parts" ] || parts=$([ -n "${COUNT:-}" ] && echo events || echo flat ring3 events methods product rfc linux)
 user_options=${OPTS:-}
 B=build
 
@@ -69,29 +70,36 @@ part_flat() {
 
 component() { echo "build/bench/component.bin domain=$1 role=component"; }
 
-part_ring3() {
+# What ring 3 sees: three runs with the same bases in one file. set, vendor, options
+ring3_runs() {
     make -s build/bench/component.bin
-    measure ring3 "$1" "$user_options" --module "build/guest/ring3.bin domain=bench $flat" --module "$(component bench)" || return 0
-    measure switch "$1" "$user_options" --module "build/guest/ring3_switch.bin domain=bench $flat" --module "$(component bench)" \
+    measure "$1" "$2" "$3" --module "build/guest/ring3.bin domain=bench $flat" --module "$(component bench)" || return 1
+    measure "$1-switch" "$2" "$3" --module "build/guest/ring3_switch.bin domain=bench $flat" --module "$(component bench)" \
         --module "build/guest/partner_yields.bin domain=other $flat" --module "$(component other)" || true
-    measure ticks "$1" "$user_options" --module "build/guest/ring3_ticks.bin domain=bench $flat" --module "$(component bench)" \
+    measure "$1-ticks" "$2" "$3" --module "build/guest/ring3_ticks.bin domain=bench $flat" --module "$(component bench)" \
         --module "build/guest/partner_ticks.bin domain=other $flat" || true
-    # One table and one file: the three have the same bases.
-    { cat "$raw/$1.ring3.out"; sed 1d "$raw/$1.switch.out"; sed 1d "$raw/$1.ticks.out"; } > "$raw/$1.new"
-    rm -f "$raw/$1.switch.out" "$raw/$1.ticks.out"
-    mv "$raw/$1.new" "$raw/$1.ring3.out"
-    show "$1.ring3"
+    { cat "$raw/$2.$1.out"; sed 1d "$raw/$2.$1-switch.out"; sed 1d "$raw/$2.$1-ticks.out"; } > "$raw/$2.new"
+    rm -f "$raw/$2.$1-switch.out" "$raw/$2.$1-ticks.out"
+    mv "$raw/$2.new" "$raw/$2.$1.out"
 }
 
-# Also for those of some operations that aspace=isolated adds. A run with EVENT_ROUNDS of one operation less a run with none, both from the counting build; nothing is printed in either.
+part_ring3() {
+    ring3_runs ring3 "$1" "$user_options" && show "$1.ring3"
+}
+
+# Of all operations with the defaults, of some with each option that changes what a crossing or an access does. A run with EVENT_ROUNDS of one operation less a run with none, both from the counting build; nothing is printed in either.
 EVENT_ROUNDS=100
 events_of="out in cpuid rdmsr wrmsr mmio_write mmio_read outsb rep_outsb_256 irq_round timer_hlt"
 part_events() {
+    local option
     env -u COUNT -u B make -s COUNT=1 all
     B=build/count
     # shellcheck disable=SC2086 # words
     event_table "$1" events "$user_options" $events_of
-    [ -n "$user_options" ] || event_table "$1" events-isolated aspace=isolated out mmio_write irq_round
+    for option in depriv=0 depriv=1 depriv=2 guestmem=window guestmem=copy aspace=isolated; do
+        [ -z "$user_options" ] || break
+        event_table "$1" "events-${option/=/-}" "$option" out cpuid mmio_write outsb irq_round
+    done
     B=build
 }
 
@@ -131,13 +139,32 @@ part_methods() {
         set=methods${option:+-${option/=/-}}
         measure "$set" "$1" "$(xargs <<<"$user_options $option")" --module "build/guest/bench_methods.bin domain=bench $flat" || continue
         json_lines "$raw/$1.$set.out" > "$work/$1.$set.rows"
+        # Method 0 has no other component than the built-in one, and nothing to cross.
+        if [ "$option" != depriv=0 ] && ring3_runs "ring3-$set" "$1" "$(xargs <<<"$user_options $option")"; then
+            json_lines "$raw/$1.ring3-$set.out" >> "$work/$1.$set.rows"
+        fi
         rows="$rows $work/$1.$set.rows"
     done
-    # The default is part flat's, with all its writes.
-    rm -f "$raw/$1.methods.out"
+    # The defaults are parts flat's and ring3's, with all their writes.
+    rm -f "$raw/$1.methods.out" "$raw/$1.ring3-methods.out"
     echo "$1: methods and policies ($(machine "$1"))"
     # shellcheck disable=SC2086 # words
     awk -f tests/bench/matrix.awk $rows
+}
+
+# A domain with depriv=0 has one address space and its memory mapped: there is nothing to combine.
+part_product() {
+    local depriv guestmem aspace options set rows=
+    for depriv in 3 2 1; do for guestmem in map window copy; do for aspace in shared isolated; do
+        options="depriv=$depriv guestmem=$guestmem aspace=$aspace"
+        set=product-$depriv-$guestmem-$aspace
+        measure "$set" "$1" "$(xargs <<<"$user_options $options")" --module "build/guest/bench_short.bin domain=bench $flat" || continue
+        json_lines "$raw/$1.$set.out" > "$work/$1.$set.rows"
+        rows="$rows $work/$1.$set.rows"
+    done; done; done
+    echo "$1: methods with policies and address spaces ($(machine "$1"))"
+    # shellcheck disable=SC2086 # words
+    awk -v across="out in cpuid mmio_write mmio_read outsb insb irq irq_round timer_hlt" -f tests/bench/matrix.awk $rows
 }
 
 part_rfc() {
@@ -173,12 +200,17 @@ part_linux() {
 }
 
 # ------------------------------------------------------------------------------------------------------------------------------
+for hv in ${HV:-svm vmx}; do
+    case $hv in svm|vmx) ;; *) echo "bench: HV=$hv is not one of: svm vmx" >&2; exit 2 ;; esac
+done
+for part in $parts; do
+    declare -F "part_$part" > /dev/null || { echo "bench: no part '$part': flat ring3 events methods product rfc linux" >&2; exit 2; }
+done
 tests/system/install.sh run
 tests/guest/build.sh
 failed=0
 for hv in ${HV:-svm vmx}; do
     for part in $parts; do
-        declare -F "part_$part" > /dev/null || { echo "bench: no part '$part': flat ring3 events methods rfc linux" >&2; exit 2; }
         "part_$part" "$hv"
     done
 done

@@ -8,7 +8,7 @@ run="qemu-system-x86 ovmf bochs bochs-term bochsbios vgabios grub-common grub-pc
      busybox-static socat"
 plots="gnuplot-nox"
 peers="libc6-dev procps"
-test="libc6-dev libcmocka-dev libzydis-dev libunicorn-dev cppcheck procps frama-c-base why3 z3"
+test="libc6-dev libcmocka-dev libzydis-dev libunicorn-dev cppcheck procps frama-c-base why3 z3 clang libclang-rt-14-dev"
 emul="libc6-dev libcmocka-dev libzydis-dev libunicorn-dev valgrind clang libclang-rt-14-dev"
 
 case "${1:-all}" in

@@ -164,10 +164,17 @@ run_row() { # index
     fi
 }
 
-# ---- Host tests: tests/host/NAME_test.c with the sources that its row in tests/host/tests.list names ----------------------
+# ---- Host tests: the sources that a row names, or a fuzzer of tests/host/fuzz.sh and how many inputs -----------------------
 run_host() { # name, sources and words for gcc
-    local name=host-$1 exe=$out/host-$1.exe log=$out/host-$1.out
+    local name=host-$1 exe=$out/host-$1.exe log=$out/host-$1.out line words
     shift
+    read -ra words <<<"$*"
+    if [ "${words[0]}" = fuzz ]; then # NAME RUNS
+        line=$(FUZZ_RUNS=${words[2]} tests/host/fuzz.sh "${words[1]}" 2>&1)
+        [[ $line == ok\ * ]] && line="ok $name" || line="FAIL $name: ${line#FAIL }"
+        echo "$line" | tee "$out/$name.result"
+        return
+    fi
     # shellcheck disable=SC2086,SC2048 # globs and words
     if ! gcc -std=gnu11 -g -O1 -Wall -Wextra -fsanitize=address,undefined -fno-sanitize-recover=all -I. -I"$B/u" $* -o "$exe" > "$log" 2>&1; then
         echo "FAIL $name: does not compile ($log)" | tee "$out/$name.result"

@@ -121,6 +121,9 @@ keep() { # vendor, output, run as the first process calls it
     table "$raw/$1.$peer-$3.out"
 }
 
+for peer in ${PEERS:-kvm xen}; do
+    declare -F "prepare_$peer" > /dev/null || { echo "bench-peers: PEERS=$peer is not one of: kvm xen" >&2; exit 2; }
+done
 tests/system/install.sh peers
 tests/guest/build.sh
 for peer in ${PEERS:-kvm xen}; do

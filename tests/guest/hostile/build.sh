@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Assembles the hostile components: one image for each row of `list`, into build/guest/hostile/. usage: build.sh [NAME...]
-# And hypervisors with a hostile setup program: build/guest/setup-ATTACK/rung32.elf for each of setup.c.
+# And hypervisors with a hostile setup program, build/guest/setup-ATTACK/rung32.elf for each of setup.c, or under a storm of NMIs,
+# build/guest/nmi/rung32.elf (nmi.c).
 set -euo pipefail
 cd "$(dirname "$0")"
 root=../../..
@@ -122,21 +123,35 @@ while read -r name _ _ defines _; do
     mv "$file.new" "$file"
 done <list
 
-# As the Makefile links the kernel, but for the setup program.
-setup_build() { # attack
-    local dir=$root/build/guest/setup-$1
-    [ "$dir/rung32.elf" -nt "$root/build/rung.elf" ] && [ "$dir/rung32.elf" -nt setup.c ] && return
-    mkdir -p "$dir"
-    gcc -std=gnu11 -O2 -Wall -ffreestanding -mgeneral-regs-only -mno-red-zone -fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables \
-        -I"$root" -DATTACK="$1" -Wno-unused-function -c -o "$dir/hostile.o" setup.c
-    ld -r -o "$dir/setup.o" "$dir/hostile.o"
-    local objects=() o
+# As the Makefile links the kernel, but for what the words for ld say.
+variant_link() { # directory, words and objects for ld
+    local dir=$1 objects=() o
+    shift
     while read -r o; do # an old build's are there too
         o=${o#"$root/build/k/"}
         [ ! -e "$root/${o%.o}" ] || objects+=("$root/build/k/$o")
     done < <(find "$root/build/k" -name '*.o')
     ld -nostdlib -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments -T "$root/linker.ld" -o "$dir/rung.elf" "${objects[@]}" \
-        "$root/build/component.bin.o" "$root/build/font.psf.o" "$dir/setup.o"
+        "$root/build/component.bin.o" "$root/build/font.psf.o" "$@"
     objcopy -O elf32-i386 "$dir/rung.elf" "$dir/rung32.elf"
 }
+variant_gcc="gcc -std=gnu11 -O2 -Wall -ffreestanding -mgeneral-regs-only -mno-red-zone -fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none -I$root"
+
+setup_build() { # attack
+    local dir=$root/build/guest/setup-$1
+    [ "$dir/rung32.elf" -nt "$root/build/rung.elf" ] && [ "$dir/rung32.elf" -nt setup.c ] && return
+    mkdir -p "$dir"
+    $variant_gcc -DATTACK="$1" -Wno-unused-function -c -o "$dir/hostile.o" setup.c
+    ld -r -o "$dir/setup.o" "$dir/hostile.o"
+    variant_link "$dir" "$dir/setup.o"
+}
+
+nmi_build() {
+    local dir=$root/build/guest/nmi
+    [ "$dir/rung32.elf" -nt "$root/build/rung.elf" ] && [ "$dir/rung32.elf" -nt nmi.c ] && return
+    mkdir -p "$dir"
+    $variant_gcc -Wextra -Werror -mcmodel=kernel -fno-jump-tables -c -o "$dir/nmi.o" nmi.c
+    variant_link "$dir" --wrap=apic_eoi --wrap=trap_handle "$root/build/setup.o" "$dir/nmi.o"
+}
+[ $# -gt 0 ] || nmi_build
 [ $# -gt 0 ] || for attack in $(sed -n 's/^static void \([a-z_]*\)(void).*/\1/p' setup.c); do setup_build "$attack"; done

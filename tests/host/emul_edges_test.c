@@ -28,6 +28,12 @@ static int run_code(const char *code, unsigned count)
     return run();
 }
 
+static int begin_and_walk(uint64_t linear, unsigned access, uint64_t *gpa, struct emul_result *result)
+{
+    emul_begin(&f.ctx);
+    return emul_walk(&f.ctx, linear, access, gpa, result);
+}
+
 /* E7: EIP is 32 bits wide where code is not 64-bit, also behind the last instruction of the 4 GiB. VM entry takes no other. */
 static void test_eip_wraps(void **state)
 {
@@ -60,7 +66,8 @@ static void test_shadow_ends(void **state)
 }
 
 static volatile int started, finished;
-static uint64_t put, got;
+static uint64_t put, got, touched[EMUL_CAUSES];
+static struct emul_walks walks;
 
 static void *other_cpu(void *argument)
 {
@@ -83,6 +90,10 @@ static void test_xchg_locks(void **state)
     fake_reset(&f, 64);
     fake_code(&f, CODE, "\x48\x87\x03", 3); /* XCHG [RBX], RAX */
     f.gpr[EMUL_RBX] = DATA;
+    f.ctx.ram = f.ram;                 /* by pointer: the callback of the fake is no lock */
+    f.ctx.ram_size = FAKE_RAM;
+    f.ctx.touched = touched;
+    f.ctx.walks = &walks;
     started = finished = 0;
     assert_int_equal(pthread_create(&thread, NULL, other_cpu, NULL), 0);
     while (!started)
@@ -190,13 +201,13 @@ static void test_smap_implicit(void **state)
     fake_reset(&f, 64);
     f.state.cr4 |= CR4_SMAP;
     f.state.rflags |= RFLAGS_AC;
-    assert_int_equal(emul_walk(&f.ctx, DATA, 0, &gpa, &f.result), EMUL_DONE);
+    assert_int_equal(begin_and_walk(DATA, 0, &gpa, &f.result), EMUL_DONE);
     assert_int_equal(gpa, DATA);
-    assert_int_equal(emul_walk(&f.ctx, DATA, EMUL_IMPLICIT, &gpa, &f.result), EMUL_FAULT);
+    assert_int_equal(begin_and_walk(DATA, EMUL_IMPLICIT, &gpa, &f.result), EMUL_FAULT);
     assert_int_equal(f.result.vector, EMUL_VECTOR_PF);
     assert_int_equal(f.result.error, EMUL_PF_P);
     f.state.rflags &= ~(uint64_t)RFLAGS_AC;
-    assert_int_equal(emul_walk(&f.ctx, DATA, 0, &gpa, &f.result), EMUL_FAULT);
+    assert_int_equal(begin_and_walk(DATA, 0, &gpa, &f.result), EMUL_FAULT);
 }
 
 /* E16: five levels are walked as five, with nothing kept and with walks kept. */
@@ -220,14 +231,14 @@ static void test_five_levels(void **state)
         f.state.cr3 = PML5;
         f.state.cr4 |= CR4_LA57;
         for (unsigned again = 0; again < 2; again++) {
-            assert_int_equal(emul_walk(&f.ctx, DATA, 0, &gpa, &f.result), EMUL_DONE);
+            assert_int_equal(begin_and_walk(DATA, 0, &gpa, &f.result), EMUL_DONE);
             assert_int_equal(gpa, DATA);
-            assert_int_equal(emul_walk(&f.ctx, (1ull << 48) + DATA, 0, &gpa, &f.result), EMUL_DONE);
+            assert_int_equal(begin_and_walk((1ull << 48) + DATA, 0, &gpa, &f.result), EMUL_DONE);
             assert_int_equal(gpa, DATA);
-            assert_int_equal(emul_walk(&f.ctx, (2ull << 48) + DATA, 0, &gpa, &f.result), EMUL_FAULT);
+            assert_int_equal(begin_and_walk((2ull << 48) + DATA, 0, &gpa, &f.result), EMUL_FAULT);
         }
         pml5[1] = 0;
-        assert_int_equal(emul_walk(&f.ctx, (1ull << 48) + DATA, 0, &gpa, &f.result), EMUL_FAULT);
+        assert_int_equal(begin_and_walk((1ull << 48) + DATA, 0, &gpa, &f.result), EMUL_FAULT);
     }
 }
 

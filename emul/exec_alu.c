@@ -4,40 +4,47 @@
 
 #define MODIFY_TRIES 64u           /* lost races for CMPXCHG8B and CMPXCHG16B before the guest is entered again (E22) */
 
-/* AX as LAHF and SETO leave it: AH is SF ZF AF PF CF, AL is OF. */
-static inline uint16_t pack_flags(uint64_t flags)
+/* AX as LAHF and SETO leave it: AH is SF ZF AF PF CF, AL is OF. Above AX nothing counts. */
+static inline uint64_t pack_flags(uint64_t flags)
 {
-    return (uint16_t)((flags & 0xff) << 8 | (flags >> 11 & 1));
+    return flags << 8 | (flags >> 11 & 1);
 }
 
-static inline uint64_t unpack_flags(uint64_t flags, uint16_t ax)
+static inline uint64_t unpack_flags(uint64_t flags, uint64_t ax)
 {
-    return (flags & ~RFLAGS_STATUS) | (ax >> 8 & (RFLAGS_STATUS & 0xff)) | (uint64_t)(ax & 1) << 11;
+    return (flags & ~RFLAGS_STATUS) | (ax >> 8 & (RFLAGS_STATUS & 0xff)) | (ax & 1) << 11;
 }
 
 /* Loads the flags from AX (127 + OF overflows just when OF is set), runs one instruction on dst, src and CL, stores them back. */
-#define NATIVE(insn, source, count, type) do { \
+#define NATIVE(type, insn, source, count) do { \
         type dst_ = (type)x->dst; \
         __asm__("addb $127, %%al\n\tsahf\n\t" insn "\n\tlahf\n\tseto %%al" \
                 : [dst] "+r"(dst_), "+a"(ax) : [src] "ri"((type)(source)), "ci"((uint8_t)(count)) : "cc"); \
         x->dst = dst_; \
     } while (0)
 
-/* A handler of one instruction in 16, 32 and 64 bits; with `byte` in 8 bits too. */
-#define HANDLER(name, insn, source, count, byte) \
+/* One operand against the accumulator: MOV and SAHF keep what the next of them needs. */
+#define WIDE(type, insn) \
+    __asm__("addb $127, %%al\n\tsahf\n\tmov %[low], %%rax\n\t" insn " %[src]\n\tmov %%rax, %[low]\n\tlahf\n\tseto %%al" \
+            : [low] "+r"(x->gpr[EMUL_RAX]), "+a"(ax), "+d"(x->gpr[EMUL_RDX]) : [src] "r"((type)x->dst) : "cc")
+
+/* A handler of one instruction in 16, 32 and 64 bits; with `byte` in 8 bits too. native: one of the two above; then what it takes. */
+#define HANDLER(name, byte, native, ...) \
     void do_##name(struct exec *x) \
     { \
-        uint16_t ax = pack_flags(x->flags); \
+        uint64_t ax = pack_flags(x->flags); \
         if (x->opsize == 4) \
-            NATIVE(insn, source, count, uint32_t); \
+            native(uint32_t, __VA_ARGS__); \
         else if (x->opsize == 8) \
-            NATIVE(insn, source, count, uint64_t); \
+            native(uint64_t, __VA_ARGS__); \
         else if (x->opsize == 2) \
-            NATIVE(insn, source, count, uint16_t); \
+            native(uint16_t, __VA_ARGS__); \
         byte \
         x->flags = unpack_flags(x->flags, ax); \
     }
-#define ALU(name, insn, source, count) HANDLER(name, insn, source, count, else NATIVE(insn, source, count, uint8_t);)
+#define ALU(name, ...)  HANDLER(name, else NATIVE(uint8_t, __VA_ARGS__);, NATIVE, __VA_ARGS__)
+#define WORDS(name, ...) HANDLER(name, , NATIVE, __VA_ARGS__)
+#define ACCUMULATOR(name, insn) HANDLER(name, else WIDE(uint8_t, insn);, WIDE, insn)
 
 ALU(add, "add %[src], %[dst]", x->src, 0)
 ALU(or, "or %[src], %[dst]", x->src, 0)
@@ -58,9 +65,11 @@ ALU(rcr, "rcr %%cl, %[dst]", 0, x->src)
 ALU(shl, "shl %%cl, %[dst]", 0, x->src)
 ALU(shr, "shr %%cl, %[dst]", 0, x->src)
 ALU(sar, "sar %%cl, %[dst]", 0, x->src)
-HANDLER(shld, "shld %%cl, %[src], %[dst]", x->src, x->src2, )
-HANDLER(shrd, "shrd %%cl, %[src], %[dst]", x->src, x->src2, )
-HANDLER(imul2, "imul %[src], %[dst]", x->src, 0, )
+WORDS(shld, "shld %%cl, %[src], %[dst]", x->src, x->src2)
+WORDS(shrd, "shrd %%cl, %[src], %[dst]", x->src, x->src2)
+WORDS(imul2, "imul %[src], %[dst]", x->src, 0)
+ACCUMULATOR(mul, "mul")
+ACCUMULATOR(imul, "imul")
 
 void do_imul3(struct exec *x)
 {
@@ -68,48 +77,9 @@ void do_imul3(struct exec *x)
     do_imul2(x);
 }
 
-/* One operand against the accumulator: MOV and SAHF keep what the next of them needs. */
-#define WIDE(insn, type) \
-    __asm__("addb $127, %%al\n\tsahf\n\tmov %[low], %%rax\n\t" insn " %[src]\n\tmov %%rax, %[low]\n\tlahf\n\tseto %%al" \
-            : [low] "+r"(x->gpr[EMUL_RAX]), "+a"(ax), "+d"(x->gpr[EMUL_RDX]) : [src] "r"((type)x->dst) : "cc")
-
-#define MULTIPLY(name, insn) \
-    void do_##name(struct exec *x) \
-    { \
-        uint64_t ax = pack_flags(x->flags); \
-        if (x->opsize == 4) \
-            WIDE(insn, uint32_t); \
-        else if (x->opsize == 8) \
-            WIDE(insn, uint64_t); \
-        else if (x->opsize == 1) \
-            WIDE(insn, uint8_t); \
-        else \
-            WIDE(insn, uint16_t); \
-        x->flags = unpack_flags(x->flags, ax); \
-    }
-MULTIPLY(mul, "mul")
-MULTIPLY(imul, "imul")
-
 void do_not(struct exec *x)
 {
     x->dst = ~x->dst;
-}
-
-uint64_t exec_compare_flags(uint64_t a, uint64_t b, unsigned size, uint64_t flags)
-{
-    unsigned shift = 64 - size * 8;
-    uint64_t difference = (a - b) & emul_size_mask(size);
-    uint64_t borrows = (~a & b) | (~(a ^ b) & difference);
-    uint64_t overflow = (a ^ b) & (a ^ difference);
-
-    flags &= ~RFLAGS_STATUS;
-    flags |= borrows << shift >> 63 ? RFLAGS_CF : 0;
-    flags |= overflow << shift >> 63 ? RFLAGS_OF : 0;
-    flags |= difference << shift >> 63 ? RFLAGS_SF : 0;
-    flags |= difference ? 0 : RFLAGS_ZF;
-    flags |= (a ^ b ^ difference) & RFLAGS_AF;
-    flags |= __builtin_parity((unsigned)difference & 0xff) ? 0 : RFLAGS_PF;
-    return flags;
 }
 
 void do_xadd(struct exec *x)
@@ -123,13 +93,15 @@ void do_xadd(struct exec *x)
 /* Not equal: memory is written all the same, with what it held (SDM 2A CMPXCHG); a register stays. */
 void do_cmpxchg(struct exec *x)
 {
-    uint64_t held = x->dst, accumulator = x->gpr[EMUL_RAX] & emul_size_mask(x->opsize);
+    uint64_t held = x->dst, with = x->src;
 
-    x->flags = exec_compare_flags(accumulator, held, x->opsize, x->flags);
-    if (accumulator == held) {
-        x->dst = x->src;
+    x->dst = x->gpr[EMUL_RAX];
+    x->src = held;
+    do_cmp(x);
+    x->src = with;
+    x->dst = x->flags & RFLAGS_ZF ? with : held;
+    if (x->flags & RFLAGS_ZF)
         return;
-    }
     exec_set_gpr(x, EMUL_RAX, x->opsize, held);
     if (x->insn->mod == 3 && x->opsize == 4)
         exec_keep_register(x);

@@ -127,7 +127,11 @@ static int string_one(struct exec *x, const struct string *s, unsigned flags)
         return emul_store(x->ctx, &s->to, a, s->cause);
     if (flags & COMPARES) {
         status = emul_load(x->ctx, &s->to, &b, s->cause);
-        x->flags = status ? x->flags : exec_compare_flags(a, b, x->opsize, x->flags);
+        if (status)
+            return status;
+        x->dst = a;
+        x->src = b;
+        do_cmp(x);
     } else if (flags & PORT) {
         ops->port_out(x->ctx->opaque, port, x->opsize, (uint32_t)a);
     } else {

@@ -26,7 +26,7 @@ enum {
     A_N6 = A_NP | A_66, A_N3 = A_NP | A_F3, A_N63 = A_NP | A_66 | A_F3, A_62 = A_66 | A_F2, A_632 = A_66 | A_F3 | A_F2,
     /* A control, debug or segment register, or operation byte of 3DNow!, that must exist; x87: validity by bit maps. */
     A_CHECK = BIT(23), A_ESC = BIT(24),
-    /* The cell is a row of another table: by ModRM.reg; memory or register; mandatory prefix; ModRM.rm. */
+    /* The cell is a row of emul_split, by ModRM.reg; memory or register; mandatory prefix; ModRM.rm. */
     A_BY_REG = BIT(25), A_BY_MOD = BIT(26), A_BY_PP = BIT(27), A_BY_RM = BIT(28),
     A_SPLIT = A_BY_REG | A_BY_MOD | A_BY_PP | A_BY_RM,
     /* Rules that opcode, prefixes and mode decide; that ModRM decides. */
@@ -73,7 +73,7 @@ enum emul_plain { PLAIN_NOT, PLAIN_MOD, PLAIN_GROUP /* by the cell that ModRM.mo
 #define PLAIN_OF(attr) ((attr) & (A_SPLIT | A_EARLY | A_LATE | (A_IMM & ~(A_IB | A_IZ))) ? PLAIN_NOT : \
                         PLAIN_YES | ((attr) & A_MODRM ? PLAIN_MODRM : 0) | ((attr) & A_IB ? PLAIN_IB : 0) | ((attr) & A_IZ ? PLAIN_IZ : 0))
 
-/* One opcode, or with A_BY_* the row `op` of a further table. An op of 0 is invalid. */
+/* One opcode, or with A_BY_* the row `op` of emul_split. An op of 0 is invalid. */
 struct emul_cell {
     union {
         struct { uint8_t op, form; };
@@ -85,11 +85,8 @@ struct emul_cell {
 };
 
 extern const struct emul_cell emul_legacy[4][256];  /* by EMUL_MAP_1 .. EMUL_MAP_0F3A */
-extern const struct emul_cell emul_by_reg[][8];
-extern const struct emul_cell emul_by_mod[][2];     /* memory, register */
-extern const struct emul_cell emul_by_pp[][4];      /* none, 66, F3, F2 */
-extern const struct emul_cell emul_by_rm[][8];
-extern const uint8_t emul_prefix[256];              /* enum emul_prefix_kind */
+extern const struct emul_cell emul_split[][8];      /* by ModRM.reg; memory, register; none, 66, F3, F2; ModRM.rm */
+extern const uint8_t emul_prefix[256];              /* EMUL_PFX_*, PK_* */
 extern const uint8_t emul_opsize[SIZES_END][EMUL_MODE_SIZES + 1][4]; /* [enum emul_size][mode, or 3: 64-bit on AMD][REX.W, 66] */
 extern const uint8_t emul_x87_mem[8];               /* D8 .. DF: bit n, /n with memory exists */
 extern const uint8_t emul_x87_reg[8][8];            /* [D8 .. DF][reg]: bit n, rm n exists */
@@ -102,8 +99,9 @@ extern const struct emul_modrm emul_modrm[256];
 #define MEMORY_MORE 0xff
 extern const uint8_t emul_modrm_tail[256];
 
-/* What a byte is before the opcode: from PK_REX on a prefix. PK_SEG + n: override of segment n. */
-enum emul_prefix_kind { PK_NONE, PK_ESCAPE, PK_VECTOR, PK_MOVSXD, PK_REX, PK_66, PK_67, PK_LOCK, PK_REPNE, PK_REP, PK_SEG };
+/* What a byte is behind prefixes: an opcode; a prefix more, EMUL_PFX_* or the override of segment n, PK_SEG + n; from PK_ESCAPE on an opcode
+ * by what follows or by mode. */
+enum { PK_NONE, PK_SEG = 0x40, PK_ESCAPE = 0x80, PK_VECTOR, PK_MOVSXD };
 
 /* Vector cells, [opcode][pp]: which combinations exist; 0: none. */
 enum {

@@ -46,25 +46,13 @@ static inline uint64_t unpack_flags(uint64_t flags, uint64_t ax)
 #define WORDS(name, ...) HANDLER(name, , NATIVE, __VA_ARGS__)
 #define ACCUMULATOR(name, insn) HANDLER(name, else WIDE(uint8_t, insn);, WIDE, insn)
 
-ALU(add, "add %[src], %[dst]", x->src, 0)
-ALU(or, "or %[src], %[dst]", x->src, 0)
-ALU(adc, "adc %[src], %[dst]", x->src, 0)
-ALU(sbb, "sbb %[src], %[dst]", x->src, 0)
-ALU(and, "and %[src], %[dst]", x->src, 0)
-ALU(sub, "sub %[src], %[dst]", x->src, 0)
-ALU(xor, "xor %[src], %[dst]", x->src, 0)
-ALU(cmp, "cmp %[src], %[dst]", x->src, 0)
-ALU(test, "test %[src], %[dst]", x->src, 0)
-ALU(inc, "inc %[dst]", 0, 0)
-ALU(dec, "dec %[dst]", 0, 0)
-ALU(neg, "neg %[dst]", 0, 0)
-ALU(rol, "rol %%cl, %[dst]", 0, x->src) /* the CPU masks the count by the size, and leaves the flags alone if it is 0 */
-ALU(ror, "ror %%cl, %[dst]", 0, x->src)
-ALU(rcl, "rcl %%cl, %[dst]", 0, x->src)
-ALU(rcr, "rcr %%cl, %[dst]", 0, x->src)
-ALU(shl, "shl %%cl, %[dst]", 0, x->src)
-ALU(shr, "shr %%cl, %[dst]", 0, x->src)
-ALU(sar, "sar %%cl, %[dst]", 0, x->src)
+/* By operands: source and destination; one; a count, which the CPU masks by the size, and leaves the flags alone if it is 0. */
+#define TWO(name)   ALU(name, #name " %[src], %[dst]", x->src, 0)
+#define ONE(name)   ALU(name, #name " %[dst]", 0, 0)
+#define SHIFT(name) ALU(name, #name " %%cl, %[dst]", 0, x->src)
+TWO(add) TWO(or) TWO(adc) TWO(sbb) TWO(and) TWO(sub) TWO(xor) TWO(cmp) TWO(test)
+ONE(inc) ONE(dec) ONE(neg)
+SHIFT(rol) SHIFT(ror) SHIFT(rcl) SHIFT(rcr) SHIFT(shl) SHIFT(shr) SHIFT(sar)
 WORDS(shld, "shld %%cl, %[src], %[dst]", x->src, x->src2)
 WORDS(shrd, "shrd %%cl, %[src], %[dst]", x->src, x->src2)
 WORDS(imul2, "imul %[src], %[dst]", x->src, 0)
@@ -153,39 +141,31 @@ void do_adcx(struct exec *x)
     exec_set_flag(x, flag, sum >> x->opsize * 8 & 1);
 }
 
-/* BT, BTS, BTR, BTC on the bit src of dst. Of the flags only CF changes. */
-static void run_bit(struct exec *x)
-{
-    uint64_t bit = 1ull << x->src;
+/* On the bit src of dst. Of the defined flags only CF changes. */
+#define BIT_TEST(name) static WORDS(name, #name " %[src], %[dst]", x->src, 0)
+BIT_TEST(bt) BIT_TEST(btc) BIT_TEST(btr) BIT_TEST(bts)
 
-    exec_set_flag(x, RFLAGS_CF, x->dst & bit);
-    if (x->insn->op == EMUL_BTS)
-        x->dst |= bit;
-    else if (x->insn->op == EMUL_BTR)
-        x->dst &= ~bit;
-    else if (x->insn->op == EMUL_BTC)
-        x->dst ^= bit;
-}
-
-/* A bit number in a register reaches memory far from the operand's address, either way (SDM 2A 3.1.1.9, E5). */
+/* A bit number in a register reaches memory far from the operand's address, either way (SDM 2A 3.1.1.9, E5). The operation is in the opcode,
+ * or in ModRM.reg. */
 void do_bit(struct exec *x)
 {
+    static void (*const computes[4])(struct exec *) = { do_bt, do_bts, do_btr, do_btc };
     const struct emul_insn *insn = x->insn;
-    int64_t bits = x->opsize * 8, number = insn->imm_size ? insn->imm & (bits - 1) : exec_signed(x->gpr[insn->reg], x->opsize);
-    int test = insn->op == EMUL_BT;
+    void (*compute)(struct exec *) = computes[insn->imm_size ? insn->reg & 3 : insn->opcode >> 3 & 3];
+    int64_t number = insn->imm_size ? insn->imm & (x->opsize * 8 - 1) : exec_signed(x->gpr[insn->reg], x->opsize);
+    uint64_t offset = exec_offset(x), skip;
 
-    x->src = number & (bits - 1);
+    x->src = number & (x->opsize * 8 - 1);
     if (insn->mod == 3) {
         uint8_t *reg = exec_reg(x, insn->rm, x->opsize);
 
         x->dst = exec_reg_read(reg, x->opsize);
-        run_bit(x);
-        if (!test)
+        compute(x);
+        if (compute != do_bt)
             exec_reg_write(reg, x->opsize, x->dst);
         return;
     }
-    number = (number - (int64_t)x->src) / bits * x->opsize;
-    number = (int64_t)(((exec_offset(x) + (uint64_t)number) & emul_size_mask(insn->addrsize)) - exec_offset(x));
-    exec_must(x, exec_resolve(x, (uint64_t)number, x->opsize, test ? 0 : EMUL_PF_W, &x->place));
-    exec_must(x, exec_modify(x, run_bit, !test));
+    skip = ((offset + (uint64_t)((number - (int64_t)x->src) / 8)) & emul_size_mask(insn->addrsize)) - offset;
+    exec_must(x, exec_resolve(x, skip, x->opsize, compute == do_bt ? 0 : EMUL_PF_W, &x->place));
+    exec_must(x, exec_modify(x, compute, compute != do_bt));
 }

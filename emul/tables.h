@@ -105,9 +105,9 @@ enum { PK_NONE, PK_SEG = 0x40, PK_ESCAPE = 0x80, PK_VECTOR, PK_MOVSXD };
 
 /* Vector cells, [opcode][pp]: which combinations exist; 0: none. */
 enum {
-    /* W0 and W1 of L0, L1, L2. */
+    /* W0 and W1 of L0, L1, L2; none of these: any. */
     V_L0W0 = BIT(0), V_L0W1 = BIT(1), V_L1W0 = BIT(2), V_L1W1 = BIT(3), V_L2W0 = BIT(4), V_L2W1 = BIT(5),
-    V_W0 = V_L0W0 | V_L1W0 | V_L2W0, V_W1 = V_L0W1 | V_L1W1 | V_L2W1,
+    V_W0 = V_L0W0 | V_L1W0 | V_L2W0, V_W1 = V_L0W1 | V_L1W1 | V_L2W1, V_WL = V_W0 | V_W1,
     /* Operands: memory allowed; a register allowed; vvvv names one, else it must be 1111b; the same, of the register form only; an
      * immediate byte; one of 4 bytes. */
     V_MEM = BIT(6), V_REG = BIT(7), V_VVVV = BIT(8), V_VVVV_REG = BIT(9), V_IB = BIT(10), V_ID = BIT(11),
@@ -126,10 +126,15 @@ enum {
     V_TUPLE = BIT(27), V_TUPLES = 15 * V_TUPLE, /* EVEX: times enum emul_tuple */
 };
 
-/* What a displacement of one byte counts, a row of emul_disp8: the vector or a part of it (HALF_W: all of it with W1), what MOVDDUP
- * loads, an element of 4 or 8 bytes by W, a general register, an element of 1 or 2 bytes, so many bytes. */
-enum emul_tuple { TUPLE_FULL, TUPLE_HALF, TUPLE_QUARTER, TUPLE_EIGHTH, TUPLE_HALF_W, TUPLE_DUP, TUPLE_ELEMENT, TUPLE_GENERAL,
-                  TUPLE_BYTE_WORD, TUPLE_1, TUPLE_2, TUPLE_4, TUPLE_8, TUPLE_16, TUPLE_32, TUPLES_END };
+/* What a displacement of one byte counts as a shift, for W0 and W1 and 128, 256 and 512 bits (SDM 2A tables 2-34, 2-35): the vector, its
+ * half, quarter, eighth; half of it, or all with W1; what MOVDDUP loads; an element of 4 or 8 bytes by W (T1), a general register (TG), an
+ * element of 1 or 2 bytes (TB); so many bytes (N). */
+#define EMUL_TUPLES(X) \
+    X(FULL, 4, 5, 6, 4, 5, 6) X(H, 3, 4, 5, 3, 4, 5) X(QT, 2, 3, 4, 2, 3, 4) X(EI, 1, 2, 3, 1, 2, 3) X(HW, 3, 4, 5, 4, 5, 6) \
+    X(DUP, 3, 5, 6, 3, 5, 6) X(T1, 2, 2, 2, 3, 3, 3) X(TG, 2, 2, 2, 3, 3, 3) X(TB, 0, 0, 0, 1, 1, 1) X(N1, 0, 0, 0, 0, 0, 0) \
+    X(N2, 1, 1, 1, 1, 1, 1) X(N4, 2, 2, 2, 2, 2, 2) X(N8, 3, 3, 3, 3, 3, 3) X(N16, 4, 4, 4, 4, 4, 4) X(N32, 5, 5, 5, 5, 5, 5)
+#define EMUL_TUPLE_ENUM(name, ...) TUPLE_##name,
+enum emul_tuple { EMUL_TUPLES(EMUL_TUPLE_ENUM) TUPLES_END };
 
 /* Operations on general registers with VEX: opcodes F0 to F7 of 0F38 by [opcode & 7][pp]; F3 by [3][ModRM.reg]. RORX stands where
  * 0F3A F0 would. */

@@ -5,37 +5,33 @@
  */
 #include "decode_parts.h"
 
+/* The mandatory prefix by F2, F3 and 66, as bits: of them 66 counts least (SDM 2A 2.1.2). */
+static const uint8_t mandatory[8] = { EMUL_PP_NONE, EMUL_PP_F2, EMUL_PP_F3, EMUL_PP_F3, EMUL_PP_66, EMUL_PP_F2, EMUL_PP_F3, EMUL_PP_F3 };
+
 /* SDM 2A 2.1.1: any order, any number. A REX prefix counts only right before the opcode (2.2.1). In 64-bit mode overrides of
  * ES, CS, SS and DS are ignored, and do not undo one of FS or GS. Returns the number of prefix bytes, at most `end`. */
 static unsigned take_prefixes(struct emul_insn *insn, const uint8_t *bytes, unsigned end)
 {
-    unsigned repeat = 0, prefix = 0, rex = 0, pos;
+    unsigned prefix = 0, rex = 0, pos;
 
     /*@ loop invariant 0 <= pos <= end;
-      @ loop assigns pos, repeat, prefix, rex, insn->seg;
+      @ loop assigns pos, prefix, rex, insn->seg;
       @ loop variant end - pos; */
     for (pos = 0; pos < end; pos++) {
         uint8_t byte = bytes[pos];
         unsigned kind = emul_prefix[byte];
 
-        if (kind < PK_REX || (kind == PK_REX && insn->mode != EMUL_MODE64))
+        if (kind == PK_NONE || kind >= PK_ESCAPE || (kind == EMUL_PFX_REX && insn->mode != EMUL_MODE64))
             break;
-        rex = 0;
-        if (kind == PK_REX)
-            rex = byte;
-        else if (kind < PK_REPNE)
-            prefix |= kind == PK_66 ? EMUL_PFX_66 : kind == PK_67 ? EMUL_PFX_67 : EMUL_PFX_LOCK;
-        else if (kind < PK_SEG)
-            repeat = kind == PK_REPNE ? EMUL_PFX_REPNE : EMUL_PFX_REP;
+        rex = kind == EMUL_PFX_REX ? byte : 0;
+        if (kind < PK_SEG)
+            prefix = kind & EMUL_PFX_REPEAT ? (prefix & ~EMUL_PFX_REPEAT) | kind : prefix | kind;
         else if (insn->mode != EMUL_MODE64 || kind >= PK_SEG + EMUL_FS)
             insn->seg = kind - PK_SEG;
     }
-    insn->prefix = prefix | repeat | (rex ? EMUL_PFX_REX : 0);
+    insn->prefix = rex ? prefix : prefix & ~EMUL_PFX_REX;
     insn->rex = rex & 0xf;
-    if (repeat)
-        insn->pp = repeat == EMUL_PFX_REPNE ? EMUL_PP_F2 : EMUL_PP_F3;
-    else
-        insn->pp = prefix & EMUL_PFX_66 ? EMUL_PP_66 : EMUL_PP_NONE;
+    insn->pp = mandatory[prefix >> 1 & 7];
     if (prefix & EMUL_PFX_67)
         insn->addrsize = insn->mode == EMUL_MODE32 ? 2 : 4;
     return pos;
@@ -102,51 +98,32 @@ unsigned emul_take_memory(struct emul_insn *insn, const uint8_t *p)
 
 static unsigned take_immediate(struct emul_insn *insn, const uint8_t *p, uint32_t attr)
 {
-    unsigned size, second = 0;
+    unsigned z = insn->opsize == 2 ? 2 : 4;
+    unsigned size = attr & (A_IZ | A_AP) ? z : attr & A_IV ? insn->opsize : attr & (A_IW | A_IW_IB) ? 2 : 1;
 
     if (attr & A_MOFFS) {
         size = insn->addrsize;
         insn->mod = 0; /* memory, though without ModRM */
         insn->disp_size = size;
-        insn->disp = emul_read_signed(p, size);
-        if (size < 8)
-            insn->disp &= (int64_t)((1ull << size * 8) - 1);
+        insn->disp = emul_read_signed(p, size) & (int64_t)(~0ull >> (64 - size * 8));
         return size;
     }
-    if (attr & (A_IZ | A_AP))
-        size = insn->opsize == 2 ? 2 : 4;
-    else if (attr & A_IV)
-        size = insn->opsize;
-    else
-        size = attr & (A_IW | A_IW_IB) ? 2 : 1;
     insn->imm_size = size;
     insn->imm = emul_read_signed(p, size);
-    if (attr & (A_IW_IB | A_AP | A_IB_IB)) {
-        second = attr & A_AP ? 2 : 1;
-        insn->imm2_size = second;
-        insn->imm2 = emul_read_signed(p + size, second);
-    }
-    return size + second;
+    insn->imm2_size = attr & A_AP ? 2 : attr & (A_IW_IB | A_IB_IB) ? 1 : 0;
+    if (insn->imm2_size)
+        insn->imm2 = emul_read_signed(p + size, insn->imm2_size);
+    return size + insn->imm2_size;
 }
 
 /* Follows a cell through the tables by mandatory prefix and ModRM to the one that counts; at most four steps deep. */
 static const struct emul_cell *split_cell(struct emul_insn *insn, const struct emul_cell *cell, uint8_t modrm)
 {
     for (unsigned depth = 0; depth < 4 && (cell->attr & A_SPLIT); depth++) {
-        uint32_t attr = cell->attr;
-        unsigned row = cell->op;
+        uint32_t by = cell->attr;
 
-        if (attr & A_BY_PP) {
-            cell = &emul_by_pp[row][insn->pp];
-            continue;
-        }
-        insn->has_modrm = 1;
-        if (attr & A_BY_REG)
-            cell = &emul_by_reg[row][modrm >> 3 & 7];
-        else if (attr & A_BY_MOD)
-            cell = &emul_by_mod[row][modrm >= 0xc0];
-        else
-            cell = &emul_by_rm[row][modrm & 7];
+        insn->has_modrm |= !(by & A_BY_PP);
+        cell = &emul_split[cell->op][by & A_BY_PP ? insn->pp : by & A_BY_REG ? modrm >> 3 & 7 : by & A_BY_MOD ? modrm >= 0xc0 : modrm & 7];
     }
     return cell;
 }
@@ -227,35 +204,24 @@ static int decode_legacy(struct emul_insn *insn, const uint8_t *p, int at, const
     return at;
 }
 
-/* Opcodes that are none: escapes to other maps, vector prefixes, and 63, which 64-bit mode means otherwise. */
-static int decode_escape(struct emul_insn *insn, const uint8_t *p, unsigned kind, unsigned mode)
-{
-    static const struct emul_cell movsxd = { { { EMUL_MOVSXD, FORM_Gv_Ed } }, SIZE_V, PLAIN_NOT, ATTR_Gv_Ed };
-    const struct emul_cell *cell = &emul_legacy[EMUL_MAP_1][p[0]];
-    int at = 1;
-
-    if (kind == PK_VECTOR && emul_is_vector(insn, p))
-        return emul_take_vector(insn, p);
-    if (kind == PK_MOVSXD && insn->mode == EMUL_MODE64)
-        cell = &movsxd;
-    if (kind == PK_ESCAPE) {
-        insn->map = EMUL_MAP_0F;
-        if (p[at] == 0x38 || p[at] == 0x3a)
-            insn->map = p[at++] == 0x38 ? EMUL_MAP_0F38 : EMUL_MAP_0F3A;
-        insn->opcode = p[at];
-        cell = &emul_legacy[insn->map][p[at++]];
-    }
-    return decode_legacy(insn, p, at, cell, mode);
-}
-
+/* What is behind the prefixes. 63 is another opcode in 64-bit mode. */
 static int decode_body(struct emul_insn *insn, const uint8_t *p, unsigned mode)
 {
+    static const struct emul_cell movsxd = { { { EMUL_MOVSXD, FORM_Gv_Ed } }, SIZE_V, PLAIN_NOT, ATTR_Gv_Ed };
     unsigned kind = emul_prefix[p[0]];
+    int at = 0;
 
     insn->opcode = p[0];
-    if (kind)
-        return decode_escape(insn, p, kind, mode);
-    return decode_legacy(insn, p, 1, &emul_legacy[EMUL_MAP_1][p[0]], mode);
+    if (kind == PK_VECTOR && emul_is_vector(insn, p))
+        return emul_take_vector(insn, p);
+    if (kind == PK_ESCAPE) {
+        insn->map = p[1] == 0x38 ? EMUL_MAP_0F38 : p[1] == 0x3a ? EMUL_MAP_0F3A : EMUL_MAP_0F;
+        at = insn->map == EMUL_MAP_0F ? 1 : 2;
+        insn->opcode = p[at];
+    }
+    if (kind == PK_MOVSXD && insn->mode == EMUL_MODE64)
+        return decode_legacy(insn, p, 1, &movsxd, mode);
+    return decode_legacy(insn, p, at + 1, &emul_legacy[insn->map][p[at]], mode);
 }
 
 static void copy_body(uint8_t *copy, const uint8_t *body, unsigned size)
@@ -277,8 +243,8 @@ static __attribute__((noinline)) int decode_any(struct emul_insn *insn, const ui
     unsigned pos, override;
     int taken;
 
-    emul_preset(insn, mode & 3, address_size[mode & 3]);
-    insn->seg = EMUL_SEG_NONE;
+    emul_preset(insn, (mode & 3) << 24, EMUL_SEG_NONE | (unsigned)address_size[mode & 3] << 8);
+    insn->modrm_group = EMUL_NO_MODRM;
     pos = take_prefixes(insn, bytes, end);
     body = bytes + pos;
     if (avail - pos < EMUL_BODY_MAX) {
@@ -304,12 +270,8 @@ static inline __attribute__((always_inline)) int decode_plain(struct emul_insn *
     unsigned plain = cell->plain, size = mode & 3;
     unsigned opsize = emul_opsize[cell->size][size][(rex >> 2 & 2) | (prefix >> 3 & 1)];
 
-    insn->opcode_group = cell->op_form | size << 24 | (uint64_t)(map | (unsigned)bytes[at - 1] << 8 | prefix << 24) << 32;
-    insn->size_group = EMUL_DS | size << 10 | opsize << 16 | (rex & 0xf) << 24;
-    insn->vector_group = 0;
-    insn->disp = 0;
-    insn->imm = 0;
-    insn->imm2 = 0;
+    emul_preset(insn, cell->op_form | size << 24 | (uint64_t)(map | (unsigned)bytes[at - 1] << 8 | prefix << 24) << 32,
+                EMUL_DS | size << 10 | opsize << 16 | (rex & 0xf) << 24);
     if (plain & PLAIN_MODRM) {
         unsigned tail = emul_modrm_tail[bytes[at]];
 
@@ -319,7 +281,7 @@ static inline __attribute__((always_inline)) int decode_plain(struct emul_insn *
         else if (tail)
             at += take_memory32(insn, bytes + at, rex);
     } else {
-        insn->modrm_group = (struct emul_modrm){ .mod = 3, .base = EMUL_REG_NONE, .index = EMUL_REG_NONE };
+        insn->modrm_group = EMUL_NO_MODRM;
     }
     if (plain & (PLAIN_IB | PLAIN_IZ)) {
         insn->imm_size = plain & PLAIN_IB ? 1 : opsize == 2 ? 2 : 4;
@@ -333,15 +295,13 @@ static inline __attribute__((always_inline)) int decode_plain(struct emul_insn *
 /* What is not plain at once: behind REX, one of LOCK, F2, F3 and 66, or both, or by ModRM. */
 static __attribute__((noinline)) int decode_prefixed(struct emul_insn *insn, const uint8_t *bytes, unsigned mode)
 {
-    static const uint8_t bits[PK_SEG] = { [PK_66] = EMUL_PFX_66, [PK_LOCK] = EMUL_PFX_LOCK, [PK_REPNE] = EMUL_PFX_REPNE, [PK_REP] = EMUL_PFX_REP };
-    static const uint8_t pp[EMUL_PFX_66 + 1] = { [EMUL_PFX_66] = EMUL_PP_66, [EMUL_PFX_REP] = EMUL_PP_F3, [EMUL_PFX_REPNE] = EMUL_PP_F2 };
-    unsigned rex = 0, map = EMUL_MAP_1, at = 0, kind = emul_prefix[bytes[0]], prefix = kind < PK_SEG ? bits[kind] : 0;
+    unsigned rex = 0, map = EMUL_MAP_1, at = 0, kind = emul_prefix[bytes[0]], prefix = kind < EMUL_PFX_67 ? kind : 0;
     const struct emul_cell *cell;
     int length;
 
     if (prefix)
         kind = emul_prefix[bytes[++at]];
-    if (kind == PK_REX && (mode & 3) == EMUL_MODE64) {
+    if (kind == EMUL_PFX_REX && (mode & 3) == EMUL_MODE64) {
         rex = bytes[at++];
         kind = emul_prefix[bytes[at]];
     }
@@ -353,14 +313,14 @@ static __attribute__((noinline)) int decode_prefixed(struct emul_insn *insn, con
     }
     cell = &emul_legacy[map][bytes[at++]];
     if (cell->plain == PLAIN_MOD)
-        cell = &emul_by_mod[cell->op][bytes[at] >= 0xc0];
+        cell = &emul_split[cell->op][bytes[at] >= 0xc0];
     if (cell->plain == PLAIN_GROUP)
-        cell = &emul_by_reg[cell->op][bytes[at] >> 3 & 7];
+        cell = &emul_split[cell->op][bytes[at] >> 3 & 7];
     if (cell->plain < PLAIN_YES || (prefix == EMUL_PFX_LOCK && (!(cell->attr & A_LOCK) || bytes[at] >= 0xc0)) ||
         (prefix == EMUL_PFX_66 && cell->size == SIZE_NEAR)) /* a matter of the vendor */
         return decode_any(insn, bytes, EMUL_INSN_MAX, mode);
     length = decode_plain(insn, bytes, at, map, prefix | (rex ? EMUL_PFX_REX : 0), rex, mode, cell);
-    insn->pp = pp[prefix];
+    insn->pp = mandatory[prefix >> 1];
     return length;
 }
 

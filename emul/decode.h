@@ -8,6 +8,7 @@
 #define EMUL_DECODE_H
 
 #include <stdint.h>
+#include "exec_rows.h"
 
 #define EMUL_INSN_MAX 15u /* bytes, SDM 2A 2.3.11; one more is #GP */
 
@@ -17,35 +18,23 @@ enum emul_mode { EMUL_MODE16, EMUL_MODE32, EMUL_MODE64, EMUL_MODE_SIZES, EMUL_MO
 /* What emul_decode() answers when it is not a length. */
 enum { EMUL_NEED_MORE = -1, EMUL_INVALID = -2, EMUL_TOO_LONG = -3 };
 
-/* Operations: all that are not vector or x87 by mnemonic, those on general registers with VEX too. The rest by family: X87 (the
- * instruction is opcode and modrm), AMD3DNOW (imm), SIMD (MMX and SSE), VEX, EVEX, XOP (EMUL_INSN_ID()). */
+/* Operations: all that are not vector or x87 by mnemonic, those on general registers with VEX too; first those with a row in the executor,
+ * then those that are only decoded. The rest by family: SIMD (MMX and SSE), VEX and EVEX, which have rows, X87 (the instruction is opcode
+ * and modrm), AMD3DNOW (imm), XOP. */
 #define EMUL_OPS(X) \
-    X(BAD) X(AAA) X(AAD) X(AAM) X(AAS) X(ADC) X(ADCX) X(ADD) X(ADOX) X(AND) X(ANDN) X(ARPL) X(BEXTR) X(BLSI) X(BLSMSK) X(BLSR) X(BOUND) \
-    X(BSF) X(BSR) X(BSWAP) X(BT) X(BTC) X(BTR) X(BTS) X(BZHI) X(CALL) X(CALLF) X(CBW) X(CLAC) X(CLC) X(CLD) X(CLFLUSH) X(CLI) X(CLTS) \
-    X(CMC) X(CMOV) X(CMP) X(CMPS) X(CMPXCHG) X(CMPXCHG8B) X(CPUID) X(CRC32) X(CWD) X(DAA) X(DAS) X(DEC) X(DIV) X(ENTER) X(FENCE) X(FRED) \
-    X(FSGSBASE) X(GETSEC) X(HLT) X(HRESET) X(IDIV) X(IMUL) X(IMUL2) X(IMUL3) X(IN) X(INC) X(INS) X(INT) X(INT1) X(INT3) X(INTO) X(INVD) \
-    X(INVLPG) X(INVPCID) X(IRET) X(JCC) X(JCXZ) X(JMP) X(JMPF) X(KEYLOCKER) X(LAHF) X(LAR) X(LDS) X(LEA) X(LEAVE) X(LES) X(LFS) X(LGDT) \
-    X(LGS) X(LIDT) X(LLDT) X(LMSW) X(LODS) X(LOOP) X(LOOPE) X(LOOPNE) X(LSL) X(LSS) X(LTR) X(LZCNT) X(MONITOR) X(MOV) X(MOVBE) X(MOVCR) \
-    X(MOVDIR) X(MOVDR) X(MOVNTI) X(MOVS) X(MOVSEG) X(MOVSX) X(MOVSXD) X(MOVZX) X(MUL) X(MULX) X(MWAIT) X(NEG) X(NOP) X(NOT) X(OR) X(OUT) \
-    X(OUTS) X(PAUSE) X(PDEP) X(PEXT) X(POP) X(POPA) X(POPCNT) X(POPF) X(PTWRITE) X(PUSH) X(PUSHA) X(PUSHF) X(RAOINT) X(RCL) X(RCR) \
-    X(RDMSR) X(RDPID) X(RDPKRU) X(RDPMC) X(RDPRU) X(RDRAND) X(RDSEED) X(RDTSC) X(RDTSCP) X(RET) X(RETF) X(ROL) X(ROR) X(RORX) X(RSM) \
-    X(SAHF) X(SALC) X(SAR) X(SARX) X(SBB) X(SCAS) X(SERIALIZE) X(SETCC) X(SGDT) X(SGX) X(SHADOW) X(SHL) X(SHLD) X(SHLX) X(SHR) X(SHRD) \
-    X(SHRX) X(SIDT) X(SLDT) X(SMSW) X(SNP) X(STAC) X(STC) X(STD) X(STI) X(STOS) X(STR) X(SUB) X(SVM) X(SWAPGS) X(SYSCALL) X(SYSENTER) \
-    X(SYSEXIT) X(SYSRET) X(TDX) X(TEST) X(TSX) X(TZCNT) X(UD0) X(UD1) X(UD2) X(UINTR) X(VERR) X(VERW) X(VMCALL) X(VMMCALL) X(VMX) \
-    X(WAIT) X(WAITPKG) X(WBINVD) X(WRMSR) X(WRPKRU) X(XADD) X(XCHG) X(XGETBV) X(XLAT) X(XOR) X(XSAVE) X(XSETBV) \
-    X(X87) X(SIMD) X(AMD3DNOW) X(VEX) X(EVEX) X(XOP)
-#define EMUL_OP_ENUM(name) EMUL_##name,
+    X(BAD) EXEC_ROWS(X, X, X, X) \
+    X(FRED) X(HRESET) X(KEYLOCKER) X(MONITOR) X(MOVDIR) X(MWAIT) X(PTWRITE) X(RAOINT) X(RDPMC) X(RDPRU) X(RDRAND) X(RDSEED) X(SHADOW) \
+    X(TSX) X(UINTR) X(VMCALL) X(VMMCALL) X(WAIT) X(WAITPKG) X(XSAVE) X(X87) X(AMD3DNOW) X(XOP)
+#define EMUL_OP_ENUM(name, ...) EMUL_##name,
 enum emul_op { EMUL_OPS(EMUL_OP_ENUM) EMUL_OPS_END };
 
 enum emul_map { EMUL_MAP_1, EMUL_MAP_0F, EMUL_MAP_0F38, EMUL_MAP_0F3A, EMUL_MAP_4, EMUL_MAP_5, EMUL_MAP_6, EMUL_MAP_7,
                 EMUL_MAP_XOP8, EMUL_MAP_XOP9, EMUL_MAP_XOPA, EMUL_MAPS };
 enum emul_encoding { EMUL_LEGACY, EMUL_ENC_VEX, EMUL_ENC_EVEX, EMUL_ENC_XOP };
 
-/* What tells apart the instructions of a family: encoding, map, pp, opcode, as one number for tables and case labels. Beyond it
- * count only rex & EMUL_REX_W (element or register size), vl, mod, and ModRM.reg of groups (71 to 73, AE, VEX 0F38 49,
- * EVEX 0F38 C6 and C7, XOP 9 and A). A mandatory prefix is in pp, not an operand size: F3 and F2 outrank 66 (SDM 2A 2.1.2). */
-#define EMUL_ID(encoding, map, pp, opcode) (((encoding) << 14) | ((map) << 10) | ((pp) << 8) | (opcode))
-#define EMUL_INSN_ID(insn) EMUL_ID((unsigned)(insn)->encoding, (insn)->map, (insn)->pp, (insn)->opcode)
+/* What tells apart the instructions of a family: encoding, map, pp, opcode; beyond them count only rex & EMUL_REX_W (element or register
+ * size), vl, mod, and ModRM.reg of groups (71 to 73, AE, VEX 0F38 49, EVEX 0F38 C6 and C7, XOP 9 and A). A mandatory prefix is in pp, not
+ * an operand size: F3 and F2 outrank 66 (SDM 2A 2.1.2). */
 enum { EMUL_PP_NONE, EMUL_PP_66, EMUL_PP_F3, EMUL_PP_F2 };
 
 /* General registers and segments in the order of the encoding. */
@@ -60,6 +49,7 @@ enum { EMUL_ES, EMUL_CS, EMUL_SS, EMUL_DS, EMUL_FS, EMUL_GS, EMUL_SEGS, EMUL_SEG
 #define EMUL_PFX_66    0x08u
 #define EMUL_PFX_67    0x10u
 #define EMUL_PFX_REX   0x20u
+#define EMUL_PFX_REPEAT (EMUL_PFX_REPNE | EMUL_PFX_REP)
 
 /* rex: as in the REX prefix, for VEX, EVEX and XOP with the bits put the right way up */
 #define EMUL_REX_W 0x8u

@@ -8,12 +8,13 @@
 /* The longest body, what is behind the prefixes: XOP's three bytes, opcode, ModRM, SIB, displacement and immediate of 4 each. */
 #define EMUL_BODY_MAX 14u
 
-/* All fields before the first byte. The groups that are numbers are little endian. */
-static inline void emul_preset(struct emul_insn *insn, unsigned mode, unsigned addrsize)
+#define EMUL_NO_MODRM (struct emul_modrm){ .mod = 3, .base = EMUL_REG_NONE, .index = EMUL_REG_NONE }
+
+/* All fields but those of ModRM. The groups that are numbers are little endian. */
+static inline void emul_preset(struct emul_insn *insn, uint64_t opcode_group, uint64_t size_group)
 {
-    insn->opcode_group = (uint64_t)mode << 24;
-    insn->modrm_group = (struct emul_modrm){ .mod = 3, .base = EMUL_REG_NONE, .index = EMUL_REG_NONE };
-    insn->size_group = EMUL_DS | addrsize << 8;
+    insn->opcode_group = opcode_group;
+    insn->size_group = size_group;
     insn->vector_group = 0;
     insn->disp = 0;
     insn->imm = 0;

@@ -3,6 +3,13 @@
 
 enum { ESCAPE_EVEX = 0x62, ESCAPE_XOP = 0x8f, ESCAPE_VEX2 = 0xc5 };
 
+/* The maps of each encoding, as enum emul_map numbers them: their places in emul_vector, plus 1. */
+static const uint8_t places[4][32] = {
+    [EMUL_ENC_VEX] = { [EMUL_MAP_0F] = VECTOR_VEX + 1, VECTOR_VEX + 2, VECTOR_VEX + 3 },
+    [EMUL_ENC_EVEX] = { [EMUL_MAP_0F] = VECTOR_EVEX + 1, VECTOR_EVEX + 2, VECTOR_EVEX + 3, [EMUL_MAP_5] = VECTOR_EVEX + 4, VECTOR_EVEX + 5 },
+    [EMUL_ENC_XOP] = { [EMUL_MAP_XOP8] = VECTOR_XOP + 1, VECTOR_XOP + 2, VECTOR_XOP + 3 },
+};
+
 int emul_is_vector(const struct emul_insn *insn, const uint8_t *p)
 {
     if (p[0] == ESCAPE_XOP)
@@ -10,53 +17,13 @@ int emul_is_vector(const struct emul_insn *insn, const uint8_t *p)
     return insn->mode == EMUL_MODE64 || p[1] >= 0xc0; /* else ModRM of LES, LDS, BOUND with memory */
 }
 
-/* Three payload bytes of EVEX, SDM 2A table 2-30. This and the next return the map's place in emul_vector, or EMUL_INVALID. */
-static int unpack_evex(struct emul_insn *insn, const uint8_t *p)
-{
-    unsigned map = p[0] & 7; /* as enum emul_map has them; there are no 0, 4 and 7 */
-
-    insn->encoding = EMUL_ENC_EVEX;
-    insn->op = EMUL_EVEX;
-    insn->map = map;
-    if ((p[0] & 8) || !(p[1] & 4) || !(map & 3) || map == 7)
-        return EMUL_INVALID;
-    insn->rex = (~p[0] >> 5 & 7) | (p[1] & 0x80 ? EMUL_REX_W : 0);
-    insn->reg = p[0] & 0x10 ? 0 : 16;                            /* R', joined by take_modrm() */
-    insn->vvvv = (~p[1] >> 3 & 0xf) | (p[2] & 8 ? 0 : 16);
-    insn->pp = p[1] & 3;
-    insn->vl = p[2] >> 5 & 3;
-    insn->bcast = p[2] >> 4 & 1;
-    insn->zero = p[2] >> 7;
-    insn->mask = p[2] & 7;
-    return VECTOR_EVEX + map - (map < EMUL_MAP_5 ? EMUL_MAP_0F : EMUL_MAP_5 - 3);
-}
-
-/* Two payload bytes of three-byte VEX and of XOP, one of two-byte VEX, SDM 2A 2.3.5. */
-static int unpack_vex(struct emul_insn *insn, const uint8_t *p)
-{
-    int xop = insn->opcode == ESCAPE_XOP, two = insn->opcode == ESCAPE_VEX2;
-    unsigned map = two ? 0 : (p[0] & 0x1f) - (xop ? 8u : 1u); /* 0 to 2, or it does not exist */
-    uint8_t last = p[two ? 0 : 1];
-
-    insn->encoding = xop ? EMUL_ENC_XOP : EMUL_ENC_VEX;
-    insn->op = xop ? EMUL_XOP : EMUL_VEX;
-    insn->rex = two ? ~p[0] >> 5 & EMUL_REX_R : (~p[0] >> 5 & 7) | (last & 0x80 ? EMUL_REX_W : 0);
-    if (map > 2)
-        return EMUL_INVALID;
-    insn->map = map + (xop ? EMUL_MAP_XOP8 : EMUL_MAP_0F);
-    insn->vvvv = ~last >> 3 & 0xf;
-    insn->vl = last >> 2 & 1;
-    insn->pp = last & 3;
-    return map + (xop ? VECTOR_XOP : VECTOR_VEX);
-}
-
 /* W, L, vvvv and the register fields. */
 static int fields_valid(const struct emul_insn *insn, uint32_t cell)
 {
     int reg = insn->mod == 3, is64 = insn->mode == EMUL_MODE64;
-    unsigned w = insn->rex & EMUL_REX_W ? 1 : 0;
+    unsigned w = insn->rex & EMUL_REX_W ? 1 : 0, wl = cell & V_WL ? cell : V_WL;
 
-    if (insn->bcast && reg ? !(cell & (w ? V_W1 : V_W0)) : insn->vl > 2 || !(cell & V_L0W0 << (insn->vl * 2 + w)))
+    if (insn->bcast && reg ? !(wl & (w ? V_W1 : V_W0)) : insn->vl > 2 || !(wl & V_L0W0 << (insn->vl * 2 + w)))
         return 0;
     if (!(cell & V_NO_MODRM) && !(cell & (reg ? V_REG : V_MEM)))
         return 0;
@@ -102,22 +69,44 @@ static int registers_valid(struct emul_insn *insn, uint32_t cell)
     return insn->op == EMUL_EVEX || (insn->vvvv != insn->rm && insn->rm < 8);
 }
 
-/* The payload of the prefix and the opcode behind it. Returns the cell, 0 if there is none. */
+/* What EVEX has more: in the place of VEX.L, and a third byte (SDM 2A table 2-30). take_modrm() joins R' to reg. */
+static void take_evex(struct emul_insn *insn, const uint8_t *p)
+{
+    insn->reg = p[0] & 0x10 ? 0 : 16;
+    insn->vvvv |= p[2] & 8 ? 0 : 16;
+    insn->vl = p[2] >> 5 & 3;
+    insn->bcast = p[2] >> 4 & 1;
+    insn->zero = p[2] >> 7;
+    insn->mask = p[2] & 7;
+}
+
+/* The payload of the prefix, `size` bytes, and the opcode behind it: SDM 2A 2.3.5, 2.7.1; two-byte VEX lacks W, X, B and the map. Returns
+ * the cell, 0 if there is none. */
 static uint32_t take_payload(struct emul_insn *insn, const uint8_t *p, unsigned size)
 {
-    int place;
+    static const uint8_t ops[4] = { [EMUL_ENC_VEX] = EMUL_VEX, [EMUL_ENC_EVEX] = EMUL_EVEX, [EMUL_ENC_XOP] = EMUL_XOP };
+    uint8_t first = size == 1 ? (p[0] & 0x80) | 0x60 | EMUL_MAP_0F : p[0], last = size == 1 ? p[0] & 0x7f : p[1];
+    int evex = size == 3;
+    unsigned place;
 
-    if (insn->prefix & (EMUL_PFX_LOCK | EMUL_PFX_REPNE | EMUL_PFX_REP | EMUL_PFX_66 | EMUL_PFX_REX))
-        return 0; /* SDM 2A 2.3.2, 2.3.3 */
-    place = insn->opcode == ESCAPE_EVEX ? unpack_evex(insn, p) : unpack_vex(insn, p);
-    if (place < 0)
-        return 0;
+    insn->encoding = evex ? EMUL_ENC_EVEX : insn->opcode == ESCAPE_XOP ? EMUL_ENC_XOP : EMUL_ENC_VEX;
+    insn->op = ops[insn->encoding];
+    insn->map = first & (evex ? 0xf : 0x1f);
+    insn->rex = (~first >> 5 & 7) | (last & 0x80 ? EMUL_REX_W : 0);
+    insn->vvvv = ~last >> 3 & 0xf;
+    insn->vl = last >> 2 & 1;
+    insn->pp = last & 3;
     insn->opcode = p[size];
+    place = places[insn->encoding][insn->map];
+    if (!place || (evex && !insn->vl) || (insn->prefix & ~EMUL_PFX_67)) /* SDM 2A 2.3.2, 2.3.3; a bit of EVEX is 1 */
+        return 0;
+    if (evex)
+        take_evex(insn, p);
     if (insn->mode != EMUL_MODE64) {
         insn->rex &= EMUL_REX_W; /* eight registers; what is left of the fields was 1 or is ignored */
         insn->reg = 0;
     }
-    return emul_vector[place][insn->opcode][insn->pp];
+    return emul_vector[place - 1][insn->opcode][insn->pp];
 }
 
 /* ModRM, with what EVEX adds to its registers (SDM 2A table 2-31); take_payload() left R' in reg. */
@@ -139,7 +128,7 @@ static unsigned disp8_shift(const struct emul_insn *insn, uint32_t cell)
 
     if (insn->bcast)
         return cell & V_BCAST16 ? 1 : 2 + w;
-    if (tuple == TUPLE_GENERAL && insn->mode != EMUL_MODE64)
+    if (tuple == TUPLE_TG && insn->mode != EMUL_MODE64)
         w = 0;
     return emul_disp8[tuple][w][insn->vl];
 }

@@ -242,7 +242,6 @@ int exec_modify(struct exec *x, void (*compute)(struct exec *x), int write);
 /* Near branch to `target`: cut to the operand size, checked against CS (SDM 2A CALL, JMP). 0 or #GP(0). */
 int exec_branch(struct exec *x, uint64_t target);
 
-uint64_t exec_compare_flags(uint64_t a, uint64_t b, unsigned size, uint64_t flags); /* RFLAGS behind CMP a, b */
 int exec_condition(uint64_t flags, unsigned code);             /* SDM 1 appendix B: low four bits of the opcode */
 
 /* I/O permission of opsize bytes at port: IOPL and the bitmap of the TSS (SDM 1 18.5). 0 or #GP(0). */

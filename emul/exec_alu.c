@@ -4,63 +4,60 @@
 
 #define MODIFY_TRIES 64u           /* lost races for CMPXCHG8B and CMPXCHG16B before the guest is entered again (E22) */
 
-/* AX as LAHF and SETO leave it: AH is SF ZF AF PF CF, AL is OF. */
-static inline uint16_t pack_flags(uint64_t flags)
+/* AX as LAHF and SETO leave it: AH is SF ZF AF PF CF, AL is OF. Above AX nothing counts. */
+static inline uint64_t pack_flags(uint64_t flags)
 {
-    return (uint16_t)((flags & 0xff) << 8 | (flags >> 11 & 1));
+    return flags << 8 | (flags >> 11 & 1);
 }
 
-static inline uint64_t unpack_flags(uint64_t flags, uint16_t ax)
+static inline uint64_t unpack_flags(uint64_t flags, uint64_t ax)
 {
-    return (flags & ~RFLAGS_STATUS) | (ax >> 8 & (RFLAGS_STATUS & 0xff)) | (uint64_t)(ax & 1) << 11;
+    return (flags & ~RFLAGS_STATUS) | (ax >> 8 & (RFLAGS_STATUS & 0xff)) | (ax & 1) << 11;
 }
 
 /* Loads the flags from AX (127 + OF overflows just when OF is set), runs one instruction on dst, src and CL, stores them back. */
-#define NATIVE(insn, source, count, type) do { \
+#define NATIVE(type, insn, source, count) do { \
         type dst_ = (type)x->dst; \
         __asm__("addb $127, %%al\n\tsahf\n\t" insn "\n\tlahf\n\tseto %%al" \
                 : [dst] "+r"(dst_), "+a"(ax) : [src] "ri"((type)(source)), "ci"((uint8_t)(count)) : "cc"); \
         x->dst = dst_; \
     } while (0)
 
-/* A handler of one instruction in 16, 32 and 64 bits; with `byte` in 8 bits too. */
-#define HANDLER(name, insn, source, count, byte) \
+/* One operand against the accumulator: MOV and SAHF keep what the next of them needs. */
+#define WIDE(type, insn) \
+    __asm__("addb $127, %%al\n\tsahf\n\tmov %[low], %%rax\n\t" insn " %[src]\n\tmov %%rax, %[low]\n\tlahf\n\tseto %%al" \
+            : [low] "+r"(x->gpr[EMUL_RAX]), "+a"(ax), "+d"(x->gpr[EMUL_RDX]) : [src] "r"((type)x->dst) : "cc")
+
+/* A handler of one instruction in 16, 32 and 64 bits; with `byte` in 8 bits too. native: one of the two above; then what it takes. */
+#define HANDLER(name, byte, native, ...) \
     void do_##name(struct exec *x) \
     { \
-        uint16_t ax = pack_flags(x->flags); \
+        uint64_t ax = pack_flags(x->flags); \
         if (x->opsize == 4) \
-            NATIVE(insn, source, count, uint32_t); \
+            native(uint32_t, __VA_ARGS__); \
         else if (x->opsize == 8) \
-            NATIVE(insn, source, count, uint64_t); \
+            native(uint64_t, __VA_ARGS__); \
         else if (x->opsize == 2) \
-            NATIVE(insn, source, count, uint16_t); \
+            native(uint16_t, __VA_ARGS__); \
         byte \
         x->flags = unpack_flags(x->flags, ax); \
     }
-#define ALU(name, insn, source, count) HANDLER(name, insn, source, count, else NATIVE(insn, source, count, uint8_t);)
+#define ALU(name, ...)  HANDLER(name, else NATIVE(uint8_t, __VA_ARGS__);, NATIVE, __VA_ARGS__)
+#define WORDS(name, ...) HANDLER(name, , NATIVE, __VA_ARGS__)
+#define ACCUMULATOR(name, insn) HANDLER(name, else WIDE(uint8_t, insn);, WIDE, insn)
 
-ALU(add, "add %[src], %[dst]", x->src, 0)
-ALU(or, "or %[src], %[dst]", x->src, 0)
-ALU(adc, "adc %[src], %[dst]", x->src, 0)
-ALU(sbb, "sbb %[src], %[dst]", x->src, 0)
-ALU(and, "and %[src], %[dst]", x->src, 0)
-ALU(sub, "sub %[src], %[dst]", x->src, 0)
-ALU(xor, "xor %[src], %[dst]", x->src, 0)
-ALU(cmp, "cmp %[src], %[dst]", x->src, 0)
-ALU(test, "test %[src], %[dst]", x->src, 0)
-ALU(inc, "inc %[dst]", 0, 0)
-ALU(dec, "dec %[dst]", 0, 0)
-ALU(neg, "neg %[dst]", 0, 0)
-ALU(rol, "rol %%cl, %[dst]", 0, x->src) /* the CPU masks the count by the size, and leaves the flags alone if it is 0 */
-ALU(ror, "ror %%cl, %[dst]", 0, x->src)
-ALU(rcl, "rcl %%cl, %[dst]", 0, x->src)
-ALU(rcr, "rcr %%cl, %[dst]", 0, x->src)
-ALU(shl, "shl %%cl, %[dst]", 0, x->src)
-ALU(shr, "shr %%cl, %[dst]", 0, x->src)
-ALU(sar, "sar %%cl, %[dst]", 0, x->src)
-HANDLER(shld, "shld %%cl, %[src], %[dst]", x->src, x->src2, )
-HANDLER(shrd, "shrd %%cl, %[src], %[dst]", x->src, x->src2, )
-HANDLER(imul2, "imul %[src], %[dst]", x->src, 0, )
+/* By operands: source and destination; one; a count, which the CPU masks by the size, and leaves the flags alone if it is 0. */
+#define TWO(name)   ALU(name, #name " %[src], %[dst]", x->src, 0)
+#define ONE(name)   ALU(name, #name " %[dst]", 0, 0)
+#define SHIFT(name) ALU(name, #name " %%cl, %[dst]", 0, x->src)
+TWO(add) TWO(or) TWO(adc) TWO(sbb) TWO(and) TWO(sub) TWO(xor) TWO(cmp) TWO(test)
+ONE(inc) ONE(dec) ONE(neg)
+SHIFT(rol) SHIFT(ror) SHIFT(rcl) SHIFT(rcr) SHIFT(shl) SHIFT(shr) SHIFT(sar)
+WORDS(shld, "shld %%cl, %[src], %[dst]", x->src, x->src2)
+WORDS(shrd, "shrd %%cl, %[src], %[dst]", x->src, x->src2)
+WORDS(imul2, "imul %[src], %[dst]", x->src, 0)
+ACCUMULATOR(mul, "mul")
+ACCUMULATOR(imul, "imul")
 
 void do_imul3(struct exec *x)
 {
@@ -68,48 +65,9 @@ void do_imul3(struct exec *x)
     do_imul2(x);
 }
 
-/* One operand against the accumulator: MOV and SAHF keep what the next of them needs. */
-#define WIDE(insn, type) \
-    __asm__("addb $127, %%al\n\tsahf\n\tmov %[low], %%rax\n\t" insn " %[src]\n\tmov %%rax, %[low]\n\tlahf\n\tseto %%al" \
-            : [low] "+r"(x->gpr[EMUL_RAX]), "+a"(ax), "+d"(x->gpr[EMUL_RDX]) : [src] "r"((type)x->dst) : "cc")
-
-#define MULTIPLY(name, insn) \
-    void do_##name(struct exec *x) \
-    { \
-        uint64_t ax = pack_flags(x->flags); \
-        if (x->opsize == 4) \
-            WIDE(insn, uint32_t); \
-        else if (x->opsize == 8) \
-            WIDE(insn, uint64_t); \
-        else if (x->opsize == 1) \
-            WIDE(insn, uint8_t); \
-        else \
-            WIDE(insn, uint16_t); \
-        x->flags = unpack_flags(x->flags, ax); \
-    }
-MULTIPLY(mul, "mul")
-MULTIPLY(imul, "imul")
-
 void do_not(struct exec *x)
 {
     x->dst = ~x->dst;
-}
-
-uint64_t exec_compare_flags(uint64_t a, uint64_t b, unsigned size, uint64_t flags)
-{
-    unsigned shift = 64 - size * 8;
-    uint64_t difference = (a - b) & emul_size_mask(size);
-    uint64_t borrows = (~a & b) | (~(a ^ b) & difference);
-    uint64_t overflow = (a ^ b) & (a ^ difference);
-
-    flags &= ~RFLAGS_STATUS;
-    flags |= borrows << shift >> 63 ? RFLAGS_CF : 0;
-    flags |= overflow << shift >> 63 ? RFLAGS_OF : 0;
-    flags |= difference << shift >> 63 ? RFLAGS_SF : 0;
-    flags |= difference ? 0 : RFLAGS_ZF;
-    flags |= (a ^ b ^ difference) & RFLAGS_AF;
-    flags |= __builtin_parity((unsigned)difference & 0xff) ? 0 : RFLAGS_PF;
-    return flags;
 }
 
 void do_xadd(struct exec *x)
@@ -123,13 +81,15 @@ void do_xadd(struct exec *x)
 /* Not equal: memory is written all the same, with what it held (SDM 2A CMPXCHG); a register stays. */
 void do_cmpxchg(struct exec *x)
 {
-    uint64_t held = x->dst, accumulator = x->gpr[EMUL_RAX] & emul_size_mask(x->opsize);
+    uint64_t held = x->dst, with = x->src;
 
-    x->flags = exec_compare_flags(accumulator, held, x->opsize, x->flags);
-    if (accumulator == held) {
-        x->dst = x->src;
+    x->dst = x->gpr[EMUL_RAX];
+    x->src = held;
+    do_cmp(x);
+    x->src = with;
+    x->dst = x->flags & RFLAGS_ZF ? with : held;
+    if (x->flags & RFLAGS_ZF)
         return;
-    }
     exec_set_gpr(x, EMUL_RAX, x->opsize, held);
     if (x->insn->mod == 3 && x->opsize == 4)
         exec_keep_register(x);
@@ -181,39 +141,31 @@ void do_adcx(struct exec *x)
     exec_set_flag(x, flag, sum >> x->opsize * 8 & 1);
 }
 
-/* BT, BTS, BTR, BTC on the bit src of dst. Of the flags only CF changes. */
-static void run_bit(struct exec *x)
-{
-    uint64_t bit = 1ull << x->src;
+/* On the bit src of dst. Of the defined flags only CF changes. */
+#define BIT_TEST(name) static WORDS(name, #name " %[src], %[dst]", x->src, 0)
+BIT_TEST(bt) BIT_TEST(btc) BIT_TEST(btr) BIT_TEST(bts)
 
-    exec_set_flag(x, RFLAGS_CF, x->dst & bit);
-    if (x->insn->op == EMUL_BTS)
-        x->dst |= bit;
-    else if (x->insn->op == EMUL_BTR)
-        x->dst &= ~bit;
-    else if (x->insn->op == EMUL_BTC)
-        x->dst ^= bit;
-}
-
-/* A bit number in a register reaches memory far from the operand's address, either way (SDM 2A 3.1.1.9, E5). */
+/* A bit number in a register reaches memory far from the operand's address, either way (SDM 2A 3.1.1.9, E5). The operation is in the opcode,
+ * or in ModRM.reg. */
 void do_bit(struct exec *x)
 {
+    static void (*const computes[4])(struct exec *) = { do_bt, do_bts, do_btr, do_btc };
     const struct emul_insn *insn = x->insn;
-    int64_t bits = x->opsize * 8, number = insn->imm_size ? insn->imm & (bits - 1) : exec_signed(x->gpr[insn->reg], x->opsize);
-    int test = insn->op == EMUL_BT;
+    void (*compute)(struct exec *) = computes[insn->imm_size ? insn->reg & 3 : insn->opcode >> 3 & 3];
+    int64_t number = insn->imm_size ? insn->imm & (x->opsize * 8 - 1) : exec_signed(x->gpr[insn->reg], x->opsize);
+    uint64_t offset = exec_offset(x), skip;
 
-    x->src = number & (bits - 1);
+    x->src = number & (x->opsize * 8 - 1);
     if (insn->mod == 3) {
         uint8_t *reg = exec_reg(x, insn->rm, x->opsize);
 
         x->dst = exec_reg_read(reg, x->opsize);
-        run_bit(x);
-        if (!test)
+        compute(x);
+        if (compute != do_bt)
             exec_reg_write(reg, x->opsize, x->dst);
         return;
     }
-    number = (number - (int64_t)x->src) / bits * x->opsize;
-    number = (int64_t)(((exec_offset(x) + (uint64_t)number) & emul_size_mask(insn->addrsize)) - exec_offset(x));
-    exec_must(x, exec_resolve(x, (uint64_t)number, x->opsize, test ? 0 : EMUL_PF_W, &x->place));
-    exec_must(x, exec_modify(x, run_bit, !test));
+    skip = ((offset + (uint64_t)((number - (int64_t)x->src) / 8)) & emul_size_mask(insn->addrsize)) - offset;
+    exec_must(x, exec_resolve(x, skip, x->opsize, compute == do_bt ? 0 : EMUL_PF_W, &x->place));
+    exec_must(x, exec_modify(x, compute, compute != do_bt));
 }

@@ -240,6 +240,7 @@ void do_simd(struct exec *x)
 {
     const struct emul_insn *insn = x->insn;
     struct simd v = { .cell = find_cell(insn) };
+    int store;
 
     if (!v.cell) { /* refused by name, but VEX and EVEX do not exist outside protected mode (SDM 2A 2.3.9) */
         exec_ud_if(x, insn->encoding != EMUL_LEGACY && !emul_protected(x->s));
@@ -251,15 +252,14 @@ void do_simd(struct exec *x)
         return;
     }
     load_source(x, &v);
-    if (!(v.cell->flags & STORE)) {
-        to_vector(x, &v, insn->reg);
-    } else if (insn->mod == 3 && !(v.cell->flags & GPR)) {
-        to_vector(x, &v, insn->rm);
-    } else {
-        combine(&v);
-        if (insn->mod != 3)
-            access_vector(x, &v, &v.out, EMUL_PF_W);
-        else
-            exec_set_gpr(x, insn->rm & (EMUL_GPRS - 1), v.size, v.out.q[0]);
+    store = v.cell->flags & STORE;
+    if (!store || (insn->mod == 3 && !(v.cell->flags & GPR))) {
+        to_vector(x, &v, store ? insn->rm : insn->reg);
+        return;
     }
+    combine(&v);
+    if (insn->mod != 3)
+        access_vector(x, &v, &v.out, EMUL_PF_W);
+    else
+        exec_set_gpr(x, insn->rm & (EMUL_GPRS - 1), v.size, v.out.q[0]);
 }

@@ -13,14 +13,13 @@
 #define VEC(extra)                   CX(SIMD, V_W, extra)
 #define VEC_IB(extra)                CX(SIMD, V_W_Ib, extra)
 
-/* Rows of the tables further down, named after the opcode they belong to. */
+/* Rows of emul_split, named after what splits and the opcode they belong to. */
 enum { ROW_80, ROW_81, ROW_82, ROW_83, ROW_8F, ROW_C0, ROW_C1, ROW_C6, ROW_C7, ROW_D0, ROW_D1, ROW_D2, ROW_D3, ROW_F6, ROW_F7, ROW_FE,
        ROW_FF, ROW_0F00, ROW_0F01_MEM, ROW_0F01_REG, ROW_0F71, ROW_0F72, ROW_0F73, ROW_0FAE_MEM, ROW_0FAE_REG, ROW_0FBA, ROW_0FC7_MEM,
-       ROW_0FC7_REG, ROW_EXTRQ, ROW_0F38D8, ROW_0F3AF0 };
-enum { MOD_0F01, MOD_0FAE, MOD_0FC7 };
-enum { PP_90, PP_0F12, PP_0F16, PP_0F78, PP_0F79, PP_0FBC, PP_0FBD, PP_0FD6, PP_AE4_MEM, PP_AE6_MEM, PP_AE5_REG, PP_AE6_REG, PP_C7_6_REG,
-       PP_C7_7_REG, PP_38DC, PP_38DD, PP_38F0, PP_38F1, PP_38F6, PP_01E8, PP_01EE, PP_01EF, PP_01FE, PP_01FF, PP_01CF, PP_01CA };
-enum { RM_01C0, RM_01C8, RM_01D0, RM_01D8, RM_01E8, RM_01F8, RM_XABORT, RM_XBEGIN, RM_HRESET };
+       ROW_0FC7_REG, ROW_EXTRQ, ROW_0F38D8, ROW_0F3AF0, MOD_0F01, MOD_0FAE, MOD_0FC7, PP_90, PP_0F12, PP_0F16, PP_0F78, PP_0F79, PP_0FBC,
+       PP_0FBD, PP_0FD6, PP_AE4_MEM, PP_AE6_MEM, PP_AE5_REG, PP_AE6_REG, PP_C7_6_REG, PP_C7_7_REG, PP_38DC, PP_38DD, PP_38F0, PP_38F1,
+       PP_38F6, PP_01E8, PP_01EE, PP_01EF, PP_01FE, PP_01FF, PP_01CF, PP_01CA, RM_01C0, RM_01C8, RM_01D0, RM_01D8, RM_01E8, RM_01F8,
+       RM_XABORT, RM_XBEGIN, RM_HRESET };
 
 /* The eight arithmetic operations have one shape: six opcodes from `at`. */
 #define ALU(at, mnemonic, lock) \
@@ -102,7 +101,10 @@ const struct emul_cell emul_legacy[4][256] = {
 #define SHIFT                VEC_IB(A_N6 | A_REG)
 #define BASE                 CX(FSGSBASE, Rv, A_F3 | A_ONLY64)
 
-const struct emul_cell emul_by_reg[][8] = {
+/* Without operands or prefixes. */
+#define PLAIN(mnemonic) CX(mnemonic, reg, A_NP)
+
+const struct emul_cell emul_split[][8] = {
     [ROW_80] = GROUP1(Eb_Ib, 0), [ROW_81] = GROUP1(Ev_Iz, 0), [ROW_82] = GROUP1(Eb_Ib, A_NO64), [ROW_83] = GROUP1(Ev_Ib, 0),
     [ROW_8F] = { C(POP, Eq) }, [ROW_C0] = GROUP2(Eb_Ib), [ROW_C1] = GROUP2(Ev_Ib), [ROW_D0] = GROUP2(Eb_1), [ROW_D1] = GROUP2(Ev_1),
     [ROW_D2] = GROUP2(Eb_CL), [ROW_D3] = GROUP2(Ev_CL), [ROW_C6] = { C(MOV, Eb_Ib), [7] = RM(XABORT) },
@@ -123,15 +125,9 @@ const struct emul_cell emul_by_reg[][8] = {
                        CX(VMX, M, A_N63), CX(VMX, M, A_NP) },
     [ROW_0FC7_REG] = { [6] = PP(C7_6_REG), PP(C7_7_REG) }, [ROW_EXTRQ] = { CX(SIMD, V_W_Ib_Ib, A_REG) },
     [ROW_0F38D8] = { [0 ... 3] = CX(KEYLOCKER, M, A_F3) }, [ROW_0F3AF0] = { RM(HRESET) },
-};
-
-const struct emul_cell emul_by_mod[][2] = {
     [MOD_0F01] = { REG(0F01_MEM), REG(0F01_REG) }, [MOD_0FAE] = { REG(0FAE_MEM), REG(0FAE_REG) },
     [MOD_0FC7] = { REG(0FC7_MEM), REG(0FC7_REG) },
-};
-
-/* Where the mandatory prefix names another operation or form; where it only allows one, the cell says so (A_PP). */
-const struct emul_cell emul_by_pp[][4] = {
+    /* Where the mandatory prefix names another operation or form; where it only allows one, the cell says so (A_PP). */
     [PP_90] = { C(XCHG, Zv_rAX), C(XCHG, Zv_rAX), CX(PAUSE, none, A_CHECK), C(XCHG, Zv_rAX) },
     [PP_0F12] = { VEC(0), VEC(A_MEM), VEC(0), VEC(0) }, [PP_0F16] = { VEC(0), VEC(A_MEM), VEC(0), NONE },
     [PP_0F78] = { C(VMX, Ey_Gy), REG(EXTRQ), NONE, CX(SIMD, V_W_Ib_Ib, A_REG) },
@@ -151,11 +147,6 @@ const struct emul_cell emul_by_pp[][4] = {
     [PP_01EF] = { C(WRPKRU, reg), NONE, CX(UINTR, reg, A_ONLY64) },
     [PP_01FE] = { C(SNP, reg), NONE, CX(SNP, reg, A_ONLY64), CX(SNP, reg, A_ONLY64) },
     [PP_01FF] = { C(SNP, reg), NONE, CX(SNP, reg, A_ONLY64), C(SNP, reg) },
-};
-
-/* Without operands or prefixes. */
-#define PLAIN(mnemonic) CX(mnemonic, reg, A_NP)
-const struct emul_cell emul_by_rm[][8] = {
     [RM_01C0] = { PLAIN(SGX), PLAIN(VMCALL), PLAIN(VMX), PLAIN(VMX), PLAIN(VMX), PLAIN(SGX), PLAIN(WRMSR) },
     [RM_01C8] = { PLAIN(MONITOR), PLAIN(MWAIT), PP(01CA), PLAIN(STAC), CX(TDX, reg, A_66), CX(TDX, reg, A_66 | A_ONLY64),
                   CX(TDX, reg, A_66 | A_ONLY64), PP(01CF) },
@@ -171,8 +162,8 @@ const struct emul_cell emul_by_rm[][8] = {
 
 const uint8_t emul_prefix[256] = {
     [0x26] = PK_SEG + EMUL_ES, [0x2e] = PK_SEG + EMUL_CS, [0x36] = PK_SEG + EMUL_SS, [0x3e] = PK_SEG + EMUL_DS,
-    [0x64] = PK_SEG + EMUL_FS, [0x65] = PK_SEG + EMUL_GS, [0x66] = PK_66, [0x67] = PK_67,
-    [0xf0] = PK_LOCK, [0xf2] = PK_REPNE, [0xf3] = PK_REP, [0x40 ... 0x4f] = PK_REX,
+    [0x64] = PK_SEG + EMUL_FS, [0x65] = PK_SEG + EMUL_GS, [0x66] = EMUL_PFX_66, [0x67] = EMUL_PFX_67,
+    [0xf0] = EMUL_PFX_LOCK, [0xf2] = EMUL_PFX_REPNE, [0xf3] = EMUL_PFX_REP, [0x40 ... 0x4f] = EMUL_PFX_REX,
     [0x0f] = PK_ESCAPE, [0x62] = PK_VECTOR, [0x8f] = PK_VECTOR, [0xc4 ... 0xc5] = PK_VECTOR, [0x63] = PK_MOVSXD,
 };
 
@@ -192,15 +183,13 @@ const uint8_t emul_opsize[SIZES_END][EMUL_MODE_SIZES + 1][4] = {
 #define BASE_OF(n)   ((n) >= 0xc0 ? EMUL_REG_NONE : ((n) & 7) == 4 ? EMUL_REG_SIB : ((n) & 0xc7) == 5 ? EMUL_REG_RIP : (n) & 7)
 #define DISP_OF(n)   ((n) >= 0xc0 ? 0 : ((n) & 0xc7) == 5 || (n) >= 0x80 ? 4 : (n) >> 6)
 #define MODRM(n)     { 1, n, (n) >> 6, (n) >> 3 & 7, (n) & 7, BASE_OF(n), EMUL_REG_NONE, DISP_OF(n) }
-#define TAIL(n, size)  [(n) + 4 ... (n) + 5] = MEMORY_MORE, [(n) + 6 ... (n) + 11] = size
-#define TAILS(n, size) [n ... (n) + 3] = size, TAIL(n, size), TAIL((n) + 8, size), TAIL((n) + 16, size), TAIL((n) + 24, size), \
-                       TAIL((n) + 32, size), TAIL((n) + 40, size), TAIL((n) + 48, size), [(n) + 60 ... (n) + 61] = MEMORY_MORE, \
-                       [(n) + 62 ... (n) + 63] = size
-#define MODRM_4(n)   MODRM(n), MODRM((n) + 1), MODRM((n) + 2), MODRM((n) + 3)
-#define MODRM_16(n)  MODRM_4(n), MODRM_4((n) + 4), MODRM_4((n) + 8), MODRM_4((n) + 12)
-#define MODRM_64(n)  MODRM_16(n), MODRM_16((n) + 16), MODRM_16((n) + 32), MODRM_16((n) + 48)
-const struct emul_modrm emul_modrm[256] = { MODRM_64(0), MODRM_64(64), MODRM_64(128), MODRM_64(192) };
-const uint8_t emul_modrm_tail[256] = { TAILS(0, 0), TAILS(0x40, 1), TAILS(0x80, 4) };
+#define TAIL(n)      ((n) < 0xc0 && ((n) & 6) == 4 ? MEMORY_MORE : DISP_OF(n))
+#define EACH_4(what, n)  what(n), what((n) + 1), what((n) + 2), what((n) + 3)
+#define EACH_16(what, n) EACH_4(what, n), EACH_4(what, (n) + 4), EACH_4(what, (n) + 8), EACH_4(what, (n) + 12)
+#define EACH_64(what, n) EACH_16(what, n), EACH_16(what, (n) + 16), EACH_16(what, (n) + 32), EACH_16(what, (n) + 48)
+#define EACH_BYTE(what)  EACH_64(what, 0), EACH_64(what, 64), EACH_64(what, 128), EACH_64(what, 192)
+const struct emul_modrm emul_modrm[256] = { EACH_BYTE(MODRM) };
+const uint8_t emul_modrm_tail[256] = { EACH_BYTE(TAIL) };
 
 /* SDM 2D A.5.2. Kept as existing: the aliases FSTPNCE, FCOM2, FCOMP3, FXCH4, FCOMP5, FXCH7, FSTP8, FSTP9, and the 8087 and 80287
  * no-operations FENI, FDISI, FSETPM, FRSTPM, all of which run on the processors of today. */
@@ -215,7 +204,7 @@ const uint8_t emul_x87_reg[8][8] = {
 /* AMD 3DNow! Technology Manual, table 4, and its extensions: 0C 0D 1C 1D 8A 8E 90 94 96 97 9A 9E A0 A4 A6 A7 AA AE B0 B4 B6 B7 BB BF */
 const uint32_t emul_3dnow[8] = { 0x30003000, 0, 0, 0, 0x44d14400, 0x88d144d1, 0, 0 };
 
-#define OP_NAME(name) #name,
+#define OP_NAME(name, ...) #name,
 static const char *const names[] = { EMUL_OPS(OP_NAME) };
 
 const char *emul_op_name(unsigned op)

@@ -26,7 +26,7 @@ enum {
     A_N6 = A_NP | A_66, A_N3 = A_NP | A_F3, A_N63 = A_NP | A_66 | A_F3, A_62 = A_66 | A_F2, A_632 = A_66 | A_F3 | A_F2,
     /* A control, debug or segment register, or operation byte of 3DNow!, that must exist; x87: validity by bit maps. */
     A_CHECK = BIT(23), A_ESC = BIT(24),
-    /* The cell is a row of another table: by ModRM.reg; memory or register; mandatory prefix; ModRM.rm. */
+    /* The cell is a row of emul_split, by ModRM.reg; memory or register; mandatory prefix; ModRM.rm. */
     A_BY_REG = BIT(25), A_BY_MOD = BIT(26), A_BY_PP = BIT(27), A_BY_RM = BIT(28),
     A_SPLIT = A_BY_REG | A_BY_MOD | A_BY_PP | A_BY_RM,
     /* Rules that opcode, prefixes and mode decide; that ModRM decides. */
@@ -73,7 +73,7 @@ enum emul_plain { PLAIN_NOT, PLAIN_MOD, PLAIN_GROUP /* by the cell that ModRM.mo
 #define PLAIN_OF(attr) ((attr) & (A_SPLIT | A_EARLY | A_LATE | (A_IMM & ~(A_IB | A_IZ))) ? PLAIN_NOT : \
                         PLAIN_YES | ((attr) & A_MODRM ? PLAIN_MODRM : 0) | ((attr) & A_IB ? PLAIN_IB : 0) | ((attr) & A_IZ ? PLAIN_IZ : 0))
 
-/* One opcode, or with A_BY_* the row `op` of a further table. An op of 0 is invalid. */
+/* One opcode, or with A_BY_* the row `op` of emul_split. An op of 0 is invalid. */
 struct emul_cell {
     union {
         struct { uint8_t op, form; };
@@ -85,11 +85,8 @@ struct emul_cell {
 };
 
 extern const struct emul_cell emul_legacy[4][256];  /* by EMUL_MAP_1 .. EMUL_MAP_0F3A */
-extern const struct emul_cell emul_by_reg[][8];
-extern const struct emul_cell emul_by_mod[][2];     /* memory, register */
-extern const struct emul_cell emul_by_pp[][4];      /* none, 66, F3, F2 */
-extern const struct emul_cell emul_by_rm[][8];
-extern const uint8_t emul_prefix[256];              /* enum emul_prefix_kind */
+extern const struct emul_cell emul_split[][8];      /* by ModRM.reg; memory, register; none, 66, F3, F2; ModRM.rm */
+extern const uint8_t emul_prefix[256];              /* EMUL_PFX_*, PK_* */
 extern const uint8_t emul_opsize[SIZES_END][EMUL_MODE_SIZES + 1][4]; /* [enum emul_size][mode, or 3: 64-bit on AMD][REX.W, 66] */
 extern const uint8_t emul_x87_mem[8];               /* D8 .. DF: bit n, /n with memory exists */
 extern const uint8_t emul_x87_reg[8][8];            /* [D8 .. DF][reg]: bit n, rm n exists */
@@ -102,14 +99,15 @@ extern const struct emul_modrm emul_modrm[256];
 #define MEMORY_MORE 0xff
 extern const uint8_t emul_modrm_tail[256];
 
-/* What a byte is before the opcode: from PK_REX on a prefix. PK_SEG + n: override of segment n. */
-enum emul_prefix_kind { PK_NONE, PK_ESCAPE, PK_VECTOR, PK_MOVSXD, PK_REX, PK_66, PK_67, PK_LOCK, PK_REPNE, PK_REP, PK_SEG };
+/* What a byte is behind prefixes: an opcode; a prefix more, EMUL_PFX_* or the override of segment n, PK_SEG + n; from PK_ESCAPE on an opcode
+ * by what follows or by mode. */
+enum { PK_NONE, PK_SEG = 0x40, PK_ESCAPE = 0x80, PK_VECTOR, PK_MOVSXD };
 
 /* Vector cells, [opcode][pp]: which combinations exist; 0: none. */
 enum {
-    /* W0 and W1 of L0, L1, L2. */
+    /* W0 and W1 of L0, L1, L2; none of these: any. */
     V_L0W0 = BIT(0), V_L0W1 = BIT(1), V_L1W0 = BIT(2), V_L1W1 = BIT(3), V_L2W0 = BIT(4), V_L2W1 = BIT(5),
-    V_W0 = V_L0W0 | V_L1W0 | V_L2W0, V_W1 = V_L0W1 | V_L1W1 | V_L2W1,
+    V_W0 = V_L0W0 | V_L1W0 | V_L2W0, V_W1 = V_L0W1 | V_L1W1 | V_L2W1, V_WL = V_W0 | V_W1,
     /* Operands: memory allowed; a register allowed; vvvv names one, else it must be 1111b; the same, of the register form only; an
      * immediate byte; one of 4 bytes. */
     V_MEM = BIT(6), V_REG = BIT(7), V_VVVV = BIT(8), V_VVVV_REG = BIT(9), V_IB = BIT(10), V_ID = BIT(11),
@@ -128,10 +126,15 @@ enum {
     V_TUPLE = BIT(27), V_TUPLES = 15 * V_TUPLE, /* EVEX: times enum emul_tuple */
 };
 
-/* What a displacement of one byte counts, a row of emul_disp8: the vector or a part of it (HALF_W: all of it with W1), what MOVDDUP
- * loads, an element of 4 or 8 bytes by W, a general register, an element of 1 or 2 bytes, so many bytes. */
-enum emul_tuple { TUPLE_FULL, TUPLE_HALF, TUPLE_QUARTER, TUPLE_EIGHTH, TUPLE_HALF_W, TUPLE_DUP, TUPLE_ELEMENT, TUPLE_GENERAL,
-                  TUPLE_BYTE_WORD, TUPLE_1, TUPLE_2, TUPLE_4, TUPLE_8, TUPLE_16, TUPLE_32, TUPLES_END };
+/* What a displacement of one byte counts as a shift, for W0 and W1 and 128, 256 and 512 bits (SDM 2A tables 2-34, 2-35): the vector, its
+ * half, quarter, eighth; half of it, or all with W1; what MOVDDUP loads; an element of 4 or 8 bytes by W (T1), a general register (TG), an
+ * element of 1 or 2 bytes (TB); so many bytes (N). */
+#define EMUL_TUPLES(X) \
+    X(FULL, 4, 5, 6, 4, 5, 6) X(H, 3, 4, 5, 3, 4, 5) X(QT, 2, 3, 4, 2, 3, 4) X(EI, 1, 2, 3, 1, 2, 3) X(HW, 3, 4, 5, 4, 5, 6) \
+    X(DUP, 3, 5, 6, 3, 5, 6) X(T1, 2, 2, 2, 3, 3, 3) X(TG, 2, 2, 2, 3, 3, 3) X(TB, 0, 0, 0, 1, 1, 1) X(N1, 0, 0, 0, 0, 0, 0) \
+    X(N2, 1, 1, 1, 1, 1, 1) X(N4, 2, 2, 2, 2, 2, 2) X(N8, 3, 3, 3, 3, 3, 3) X(N16, 4, 4, 4, 4, 4, 4) X(N32, 5, 5, 5, 5, 5, 5)
+#define EMUL_TUPLE_ENUM(name, ...) TUPLE_##name,
+enum emul_tuple { EMUL_TUPLES(EMUL_TUPLE_ENUM) TUPLES_END };
 
 /* Operations on general registers with VEX: opcodes F0 to F7 of 0F38 by [opcode & 7][pp]; F3 by [3][ModRM.reg]. RORX stands where
  * 0F3A F0 would. */

@@ -1,11 +1,13 @@
 /* The vector opcode maps: which combinations of W, L, operands and decorations exist (SDM 2 chapters 3 to 5, APM4, APM3 TBM and LWP). */
 #include "tables.h"
 
+#define TUPLE_CELL(name, ...) name = TUPLE_##name * V_TUPLE,
+
 enum {
-    /* W and vector lengths: LL is 128 and 256 bits, L12 256 and 512, LLL all three; without W any W. EVEX: W0 and W1 of all lengths. */
+    /* W and vector lengths: LL is 128 and 256 bits, L12 256 and 512; without W any W; neither: all. EVEX: W0 and W1 of all lengths. */
     L0_W0 = V_L0W0, L0_W1 = V_L0W1, L0 = V_L0W0 | V_L0W1, L1_W0 = V_L1W0, L1_W1 = V_L1W1, L1 = V_L1W0 | V_L1W1,
     L2_W0 = V_L2W0, L2 = V_L2W0 | V_L2W1, LL = L0 | L1, LL_W0 = L0_W0 | L1_W0, LL_W1 = L0_W1 | L1_W1, L12 = L1 | L2,
-    L12_W1 = V_L1W1 | V_L2W1, LLL = L0 | L1 | L2, W0 = V_W0, W1 = V_W1,
+    L12_W1 = V_L1W1 | V_L2W1, W0 = V_W0, W1 = V_W1,
 
     /* Operands and rules: the flags of tables.h. E: register or memory in ModRM.rm, M: memory only, R: register only. */
     E = V_MEM | V_REG, M = V_MEM, R = V_REG, V = V_VVVV, RV = V_VVVV_REG, I = V_IB, I4 = V_ID, VS = V_VSIB, KR = V_KREG, GR = V_GPR,
@@ -16,10 +18,7 @@ enum {
 
     /* EVEX: masks, zeroing, broadcast, rounding, and what counts for a displacement of one byte. */
     K = V_MASK, Z = V_ZERO_MEM | V_ZERO_REG, ZR = V_ZERO_REG, BC = V_BCAST, ER = V_ROUND,
-    H = TUPLE_HALF * V_TUPLE, QT = TUPLE_QUARTER * V_TUPLE, EI = TUPLE_EIGHTH * V_TUPLE, HW = TUPLE_HALF_W * V_TUPLE,
-    DUP = TUPLE_DUP * V_TUPLE, T1 = TUPLE_ELEMENT * V_TUPLE, TG = TUPLE_GENERAL * V_TUPLE, TB = TUPLE_BYTE_WORD * V_TUPLE,
-    N1 = TUPLE_1 * V_TUPLE, N2 = TUPLE_2 * V_TUPLE, N4 = TUPLE_4 * V_TUPLE, N8 = TUPLE_8 * V_TUPLE,
-    N16 = TUPLE_16 * V_TUPLE, N32 = TUPLE_32 * V_TUPLE,
+    EMUL_TUPLES(TUPLE_CELL)
 
     /* Frequent operands: masked, stored masked, with broadcast, with rounding too, scalar; the same of FP16; with V those with vvvv. Of
      * comparisons into a mask; four registers from memory. */
@@ -137,8 +136,8 @@ const uint32_t emul_vector[VECTOR_MAPS][256][4] = {
         [0x11] = { W0 | EZR, W1 | EZR, W0 | EZR | RV | T1, W1 | EZR | RV | T1 },
         [0x12] = { L0_W0 | EV | N8, L0_W1 | M | V | N8, W0 | EK, W1 | EK | DUP }, { L0_W0 | M | N8, L0_W1 | M | N8 },
         [0x14 ... 0x15] = PS_PD(EBV), [0x16] = { L0_W0 | EV | N8, L0_W1 | M | V | N8, W0 | EK }, { L0_W0 | M | N8, L0_W1 | M | N8 },
-        [0x28] = PS_PD(EK), PS_PD(EZR), { [2] = LLL | EV | ER | TG, LLL | EV | ER | TG }, PS_PD(M),
-        [0x2c ... 0x2d] = { [2] = LLL | E | ER | GR | N4, LLL | E | ER | GR | N8 }, [0x2e ... 0x2f] = PS_PD(E | ER | T1),
+        [0x28] = PS_PD(EK), PS_PD(EZR), { [2] = EV | ER | TG, EV | ER | TG }, PS_PD(M),
+        [0x2c ... 0x2d] = { [2] = E | ER | GR | N4, E | ER | GR | N8 }, [0x2e ... 0x2f] = PS_PD(E | ER | T1),
         /* VSQRTPS VSQRTPD VSQRTSS VSQRTSD VANDPS VANDPD VANDNPS VANDNPD VORPS VORPD VXORPS VXORPD VADDPS VADDPD VADDSS VADDSD VMULPS
          * VMULPD VMULSS VMULSD VCVTPS2PD VCVTPD2PS VCVTSS2SD VCVTSD2SS VCVTQQ2PS VCVTPS2DQ VCVTTPS2DQ VSUBPS VSUBPD VSUBSS VSUBSD
          * VMINPS VMINPD VMINSS VMINSD VDIVPS VDIVPD VDIVSS VDIVSD VMAXPS VMAXPD VMAXSS VMAXSD VPUNPCKLBW VPUNPCKLWD VPUNPCKLDQ
@@ -147,26 +146,24 @@ const uint32_t emul_vector[VECTOR_MAPS][256][4] = {
          * VCVTTSD2USI VCVTPD2UDQ VCVTPD2UQQ VCVTSS2USI VCVTSD2USI VCVTTPD2QQ VCVTUQQ2PD VCVTUQQ2PS VCVTPD2QQ VCVTUSI2SS VCVTUSI2SD
          * VMOVQ */
         [0x51] = { W0 | EBR, W1 | EBR, W0 | ESV, W1 | ESV }, [0x54 ... 0x57] = PS_PD(EBV), [0x58 ... 0x59] = ARITHMETIC,
-        [0x5a] = { W0 | EBR | H, W1 | EBR, W0 | ESV, W1 | ESV }, { LLL | EBR, W0 | EBR, W0 | EBR }, [0x5c ... 0x5f] = ARITHMETIC,
-        [0x60 ... 0x61] = P66(LLL | EKV), [0x62] = P66(W0 | EBV), P66(LLL | EKV), [0x64 ... 0x65] = P66(LLL | CMPK),
-        [0x66] = P66(W0 | CMPB), [0x67 ... 0x69] = P66(LLL | EKV), [0x6a ... 0x6b] = P66(W0 | EBV), [0x6c ... 0x6d] = P66(W1 | EBV),
-        [0x6e] = P66(L0 | E | TG), { 0, LLL | EK, LLL | EK, LLL | EK }, [0x70] = { 0, W0 | EB | I, LLL | EK | I, LLL | EK | I },
-        [0x71] = P66(BY(EVEX_1_71)), P66(BY(EVEX_1_72)), P66(BY(EVEX_1_73)), [0x74 ... 0x75] = P66(LLL | CMPK), [0x76] = P66(W0 | CMPB),
-        [0x78 ... 0x79] = { LLL | EBR, LLL | EBR | HW, LLL | E | ER | GR | N4, LLL | E | ER | GR | N8 },
-        [0x7a] = { 0, LLL | EBR | HW, LLL | EBR | HW, LLL | EBR }, { 0, LLL | EBR | HW, LLL | EV | ER | TG, LLL | EV | ER | TG },
-        [0x7e] = { 0, L0 | E | TG, L0_W1 | E | N8 }, { 0, LLL | EZR, LLL | EZR, LLL | EZR },
+        [0x5a] = { W0 | EBR | H, W1 | EBR, W0 | ESV, W1 | ESV }, { EBR, W0 | EBR, W0 | EBR }, [0x5c ... 0x5f] = ARITHMETIC,
+        [0x60 ... 0x61] = P66(EKV), [0x62] = P66(W0 | EBV), P66(EKV), [0x64 ... 0x65] = P66(CMPK), [0x66] = P66(W0 | CMPB),
+        [0x67 ... 0x69] = P66(EKV), [0x6a ... 0x6b] = P66(W0 | EBV), [0x6c ... 0x6d] = P66(W1 | EBV), [0x6e] = P66(L0 | E | TG),
+        [0x6f] = { 0, EK, EK, EK }, [0x70] = { 0, W0 | EB | I, EK | I, EK | I }, [0x71] = P66(BY(EVEX_1_71)), P66(BY(EVEX_1_72)),
+        [0x73] = P66(BY(EVEX_1_73)), [0x74 ... 0x75] = P66(CMPK), [0x76] = P66(W0 | CMPB),
+        [0x78 ... 0x79] = { EBR, EBR | HW, E | ER | GR | N4, E | ER | GR | N8 }, [0x7a] = { 0, EBR | HW, EBR | HW, EBR },
+        [0x7b] = { 0, EBR | HW, EV | ER | TG, EV | ER | TG }, [0x7e] = { 0, L0 | E | TG, L0_W1 | E | N8 }, { 0, EZR, EZR, EZR },
         /* VCMPPS VCMPPD VCMPSS VCMPSD VPINSRW VPEXTRW VSHUFPS VSHUFPD VPSRLW VPSRLD VPSRLQ VPADDQ VPMULLW VPSUBUSB VPSUBUSW VPMINUB
          * VPANDQ VPADDUSB VPADDUSW VPMAXUB VPANDNQ VPAVGB VPSRAW VPSRAQ VPAVGW VPMULHUW VPMULHW VCVTTPD2DQ VCVTQQ2PD VCVTPD2DQ
          * VMOVNTDQ VPSUBSB VPSUBSW VPMINSW VPORQ VPADDSB VPADDSW VPMAXSW VPXORQ VPSLLW VPSLLD VPSLLQ VPMULUDQ VPMADDWD VPSADBW VPSUBB
          * VPSUBW VPSUBD VPSUBQ VPADDB VPADDW VPADDD */
-        [0xc2] = { W0 | CMPB | I | ER, W1 | CMPB | I | ER, W0 | CMPK | I | ER | T1, W1 | CMPK | I | ER | T1 },
-        [0xc4] = P66(L0 | EVI | N2), P66(L0 | R | I | GR), PS_PD(EBV | I), [0xd1] = P66(LLL | EKV | N16), P66(W0 | EKV | N16),
-        [0xd3] = P66(W1 | EKV | N16), P66(W1 | EBV), P66(LLL | EKV), P66(L0_W1 | E | N8), [0xd8 ... 0xda] = P66(LLL | EKV),
-        [0xdb] = P66(LLL | EBV), [0xdc ... 0xde] = P66(LLL | EKV), [0xdf] = P66(LLL | EBV), [0xe0] = P66(LLL | EKV),
-        [0xe1 ... 0xe2] = P66(LLL | EKV | N16), [0xe3 ... 0xe5] = P66(LLL | EKV), [0xe6] = { 0, W1 | EBR, LLL | EBR | HW, W1 | EBR },
-        [0xe7] = P66(W0 | M), [0xe8 ... 0xea] = P66(LLL | EKV), [0xeb] = P66(LLL | EBV), [0xec ... 0xee] = P66(LLL | EKV),
-        [0xef] = P66(LLL | EBV), [0xf1] = P66(LLL | EKV | N16), P66(W0 | EKV | N16), P66(W1 | EKV | N16), P66(W1 | EBV), P66(LLL | EKV),
-        [0xf6] = P66(LLL | EV), [0xf8 ... 0xf9] = P66(LLL | EKV), [0xfa] = P66(W0 | EBV), P66(W1 | EBV), [0xfc ... 0xfd] = P66(LLL | EKV),
+        [0xc2] = { W0 | CMPB | I | ER, W1 | CMPB | I | ER, W0 | CMPK | I | ER | T1, W1 | CMPK | I | ER | T1 }, [0xc4] = P66(L0 | EVI | N2),
+        [0xc5] = P66(L0 | R | I | GR), PS_PD(EBV | I), [0xd1] = P66(EKV | N16), P66(W0 | EKV | N16), [0xd3] = P66(W1 | EKV | N16),
+        [0xd4] = P66(W1 | EBV), P66(EKV), P66(L0_W1 | E | N8), [0xd8 ... 0xda] = P66(EKV), [0xdb] = P66(EBV), [0xdc ... 0xde] = P66(EKV),
+        [0xdf] = P66(EBV), [0xe0] = P66(EKV), [0xe1 ... 0xe2] = P66(EKV | N16), [0xe3 ... 0xe5] = P66(EKV),
+        [0xe6] = { 0, W1 | EBR, EBR | HW, W1 | EBR }, [0xe7] = P66(W0 | M), [0xe8 ... 0xea] = P66(EKV), [0xeb] = P66(EBV),
+        [0xec ... 0xee] = P66(EKV), [0xef] = P66(EBV), [0xf1] = P66(EKV | N16), P66(W0 | EKV | N16), P66(W1 | EKV | N16), P66(W1 | EBV),
+        [0xf5] = P66(EKV), [0xf6] = P66(EV), [0xf8 ... 0xf9] = P66(EKV), [0xfa] = P66(W0 | EBV), P66(W1 | EBV), [0xfc ... 0xfd] = P66(EKV),
         [0xfe] = P66(W0 | EBV),
     },
     { /* map 0F38 */
@@ -176,80 +173,74 @@ const uint32_t emul_vector[VECTOR_MAPS][256][4] = {
          * VPTESTMW VPTESTNMW VPTESTMQ VPTESTNMQ VPMULDQ VPMOVM2W VPCMPEQQ VPMOVW2M VMOVNTDQA VPBROADCASTMB2Q VPACKUSDW VSCALEFPD
          * VSCALEFSD VPMOVZXBW VPMOVWB VPMOVZXBD VPMOVDB VPMOVZXBQ VPMOVQB VPMOVZXWD VPMOVDW VPMOVZXWQ VPMOVQW VPMOVZXDQ VPMOVQD VPERMQ
          * VPCMPGTQ VPMINSB VPMOVM2Q VPMINSQ VPMOVQ2M VPMINUW VPBROADCASTMW2D VPMINUQ VPMAXSB VPMAXSQ VPMAXUW VPMAXUQ VPMULLQ */
-        [0x00] = P66(LLL | EKV), [0x04] = P66(LLL | EKV), [0x0b] = P66(LLL | EKV), P66(W0 | EBV), P66(W1 | EBV),
-        [0x10] = { 0, W1 | EKV, W0 | EZR | H }, { 0, W1 | EKV, W0 | EZR | QT }, { 0, W1 | EKV, W0 | EZR | EI },
-        [0x13] = { 0, W0 | EK | ER | H, W0 | EZR | H }, { 0, LLL | EBV, W0 | EZR | QT }, { 0, LLL | EBV, W0 | EZR | H }, P66(L12 | EBV),
-        [0x18] = P66(W0 | EK | T1), P66(L12 | EK | N8), P66(L12 | M | K | Z | N16), P66(L2 | M | K | Z | N32),
-        [0x1c ... 0x1d] = P66(LLL | EK), [0x1e] = P66(W0 | EB), P66(W1 | EB), [0x20] = HALVES(LLL | EK, W0 | EZR, H),
-        [0x21] = HALVES(LLL | EK, W0 | EZR, QT), HALVES(LLL | EK, W0 | EZR, EI), HALVES(LLL | EK, W0 | EZR, H),
-        [0x24] = HALVES(LLL | EK, W0 | EZR, QT), HALVES(W0 | EK, W0 | EZR, H), { 0, LLL | CMPK, LLL | CMPK },
-        [0x27] = { 0, LLL | CMPB, LLL | CMPB }, [0x28] = { 0, W1 | EBV, LLL | R }, { 0, W1 | CMPB, LLL | R | KR }, { 0, W0 | M, W1 | R },
-        [0x2b] = P66(W0 | EBV), P66(LLL | EBRV), P66(LLL | ESV), [0x30] = HALVES(LLL | EK, W0 | EZR, H), HALVES(LLL | EK, W0 | EZR, QT),
-        [0x32] = HALVES(LLL | EK, W0 | EZR, EI), HALVES(LLL | EK, W0 | EZR, H), HALVES(LLL | EK, W0 | EZR, QT),
-        [0x35] = HALVES(W0 | EK, W0 | EZR, H), P66(L12 | EBV), P66(W1 | CMPB), [0x38] = { 0, LLL | EKV, LLL | R },
-        [0x39] = { 0, LLL | EBV, LLL | R | KR }, { 0, LLL | EKV, W0 | R }, P66(LLL | EBV), P66(LLL | EKV), P66(LLL | EBV), P66(LLL | EKV),
-        [0x3f] = P66(LLL | EBV),
+        [0x00] = P66(EKV), [0x04] = P66(EKV), [0x0b] = P66(EKV), P66(W0 | EBV), P66(W1 | EBV), [0x10] = { 0, W1 | EKV, W0 | EZR | H },
+        [0x11] = { 0, W1 | EKV, W0 | EZR | QT }, { 0, W1 | EKV, W0 | EZR | EI }, [0x13] = { 0, W0 | EK | ER | H, W0 | EZR | H },
+        [0x14] = { 0, EBV, W0 | EZR | QT }, { 0, EBV, W0 | EZR | H }, P66(L12 | EBV), [0x18] = P66(W0 | EK | T1), P66(L12 | EK | N8),
+        [0x1a] = P66(L12 | M | K | Z | N16), P66(L2 | M | K | Z | N32), [0x1c ... 0x1d] = P66(EK), [0x1e] = P66(W0 | EB), P66(W1 | EB),
+        [0x20] = HALVES(EK, W0 | EZR, H), [0x21] = HALVES(EK, W0 | EZR, QT), HALVES(EK, W0 | EZR, EI), HALVES(EK, W0 | EZR, H),
+        [0x24] = HALVES(EK, W0 | EZR, QT), HALVES(W0 | EK, W0 | EZR, H), { 0, CMPK, CMPK }, [0x27] = { 0, CMPB, CMPB },
+        [0x28] = { 0, W1 | EBV, R }, { 0, W1 | CMPB, R | KR }, { 0, W0 | M, W1 | R }, [0x2b] = P66(W0 | EBV), P66(EBRV), P66(ESV),
+        [0x30] = HALVES(EK, W0 | EZR, H), HALVES(EK, W0 | EZR, QT), [0x32] = HALVES(EK, W0 | EZR, EI), HALVES(EK, W0 | EZR, H),
+        [0x34] = HALVES(EK, W0 | EZR, QT), [0x35] = HALVES(W0 | EK, W0 | EZR, H), P66(L12 | EBV), P66(W1 | CMPB), [0x38] = { 0, EKV, R },
+        [0x39] = { 0, EBV, R | KR }, { 0, EKV, W0 | R }, P66(EBV), P66(EKV), P66(EBV), P66(EKV), [0x3f] = P66(EBV),
         /* VGETEXPPD VGETEXPSD VPLZCNTQ VPSRLVQ VPSRAVQ VPSLLVQ VRCP14PD VRCP14SD VRSQRT14PD VRSQRT14SD VPDPBUSD VPDPBUSDS VPDPWSSD
          * VDPBF16PS VP4DPWSSD VPDPWSSDS VP4DPWSSDS VPOPCNTW VPOPCNTQ VPBROADCASTD VPBROADCASTQ VBROADCASTI64X2 VBROADCASTI64X4
          * VPEXPANDW VPCOMPRESSW VPBLENDMQ VBLENDMPD VPBLENDMW VP2INTERSECTQ VPSHLDVW VPSHLDVQ VPSHRDVW VCVTNEPS2BF16 VCVTNE2PS2BF16
          * VPSHRDVQ VPERMI2W VPERMI2Q VPERMI2PD VPBROADCASTB VPBROADCASTW VPERMT2W VPERMT2Q VPERMT2PD */
-        [0x40] = P66(LLL | EBV), [0x42] = P66(LLL | EBR), P66(LLL | ESV), P66(LLL | EB), [0x45 ... 0x47] = P66(LLL | EBV),
-        [0x4c] = P66(LLL | EB), P66(LLL | EKV | T1), P66(LLL | EB), P66(LLL | EKV | T1), [0x50 ... 0x51] = P66(W0 | EBV),
-        [0x52] = { 0, W0 | EBV, W0 | EBV, L2_W0 | M4 }, { 0, W0 | EBV, 0, L2_W0 | M4 }, P66(LLL | EK), P66(LLL | EB),
-        [0x58] = P66(W0 | EK | T1), P66(LLL | EK | N8), P66(L12 | M | K | Z | N16), P66(L2 | M | K | Z | N32),
-        [0x62] = P66(LLL | EK | TB), P66(LLL | EZR | TB), [0x64 ... 0x65] = P66(LLL | EBV), [0x66] = P66(LLL | EKV),
-        [0x68] = { [3] = LLL | EV | BC | KR }, [0x70] = P66(W1 | EKV), P66(LLL | EBV), { 0, W1 | EKV, W0 | EB, W0 | EBV }, P66(LLL | EBV),
-        [0x75] = P66(LLL | EKV), [0x76 ... 0x77] = P66(LLL | EBV), [0x78] = P66(W0 | EK | TB), P66(W0 | EK | N2),
-        [0x7a ... 0x7b] = P66(W0 | R | K | ZR), [0x7c] = P66(LLL | R | K | ZR), P66(LLL | EKV), [0x7e ... 0x7f] = P66(LLL | EBV),
+        [0x40] = P66(EBV), [0x42] = P66(EBR), P66(ESV), P66(EB), [0x45 ... 0x47] = P66(EBV), [0x4c] = P66(EB), P66(EKV | T1), P66(EB),
+        [0x4f] = P66(EKV | T1), [0x50 ... 0x51] = P66(W0 | EBV), [0x52] = { 0, W0 | EBV, W0 | EBV, L2_W0 | M4 },
+        [0x53] = { 0, W0 | EBV, 0, L2_W0 | M4 }, P66(EK), P66(EB), [0x58] = P66(W0 | EK | T1), P66(EK | N8), P66(L12 | M | K | Z | N16),
+        [0x5b] = P66(L2 | M | K | Z | N32), [0x62] = P66(EK | TB), P66(EZR | TB), [0x64 ... 0x65] = P66(EBV), [0x66] = P66(EKV),
+        [0x68] = { [3] = EV | BC | KR }, [0x70] = P66(W1 | EKV), P66(EBV), { 0, W1 | EKV, W0 | EB, W0 | EBV }, P66(EBV), [0x75] = P66(EKV),
+        [0x76 ... 0x77] = P66(EBV), [0x78] = P66(W0 | EK | TB), P66(W0 | EK | N2), [0x7a ... 0x7b] = P66(W0 | R | K | ZR),
+        [0x7c] = P66(R | K | ZR), P66(EKV), [0x7e ... 0x7f] = P66(EBV),
         /* VPMULTISHIFTQB VEXPANDPD VPEXPANDQ VCOMPRESSPD VPCOMPRESSQ VPERMW VPSHUFBITQMB VPGATHERDQ VPGATHERQQ VGATHERDPD VGATHERQPD
          * VFMADDSUB132PD VFMSUBADD132PD VFMADD132PD VFMADD132SD VFMSUB132PD V4FMADDPS VFMSUB132SD V4FMADDSS VFNMADD132PD VFNMADD132SD
          * VFNMSUB132PD VFNMSUB132SD VPSCATTERDQ VPSCATTERQQ VSCATTERDPD VSCATTERQPD VFMADDSUB213PD VFMSUBADD213PD VFMADD213PD
          * VFMADD213SD VFMSUB213PD V4FNMADDPS VFMSUB213SD V4FNMADDSS VFNMADD213PD VFNMADD213SD VFNMSUB213PD VFNMSUB213SD VPMADD52LUQ
          * VPMADD52HUQ VFMADDSUB231PD VFMSUBADD231PD VFMADD231PD VFMADD231SD VFMSUB231PD VFMSUB231SD VFNMADD231PD VFNMADD231SD
          * VFNMSUB231PD VFNMSUB231SD */
-        [0x83] = P66(W1 | EBV), [0x88 ... 0x89] = P66(LLL | EK | T1), [0x8a ... 0x8b] = P66(LLL | EZR | T1), [0x8d] = P66(LLL | EKV),
-        [0x8f] = P66(W0 | CMPK), [0x90 ... 0x93] = P66(LLL | M | VS | K | T1), FMA(0x90, LLL | EBRV, LLL | ESV),
-        [0x9a] = { 0, LLL | EBRV, 0, L2_W0 | M4 }, { 0, LLL | ESV, 0, W0 | M4 }, [0xa0 ... 0xa3] = P66(LLL | M | VS | K | T1),
-        FMA(0xa0, LLL | EBRV, LLL | ESV), [0xaa] = { 0, LLL | EBRV, 0, L2_W0 | M4 }, { 0, LLL | ESV, 0, W0 | M4 },
-        [0xb4 ... 0xb5] = P66(W1 | EBV), FMA(0xb0, LLL | EBRV, LLL | ESV), [0xba] = P66(LLL | EBRV), P66(LLL | ESV),
+        [0x83] = P66(W1 | EBV), [0x88 ... 0x89] = P66(EK | T1), [0x8a ... 0x8b] = P66(EZR | T1), [0x8d] = P66(EKV), [0x8f] = P66(W0 | CMPK),
+        [0x90 ... 0x93] = P66(M | VS | K | T1), FMA(0x90, EBRV, ESV), [0x9a] = { 0, EBRV, 0, L2_W0 | M4 }, { 0, ESV, 0, W0 | M4 },
+        [0xa0 ... 0xa3] = P66(M | VS | K | T1), FMA(0xa0, EBRV, ESV), [0xaa] = { 0, EBRV, 0, L2_W0 | M4 }, { 0, ESV, 0, W0 | M4 },
+        [0xb4 ... 0xb5] = P66(W1 | EBV), FMA(0xb0, EBRV, ESV), [0xba] = P66(EBRV), P66(ESV),
         /* VPCONFLICTQ VEXP2PD VRCP28PD VRCP28SD VRSQRT28PD VRSQRT28SD VGF2P8MULB VAESENC VAESENCLAST VAESDEC VAESDECLAST */
-        [0xc4] = P66(LLL | EB), [0xc6] = P66(BY(EVEX_2_C6)), P66(BY(EVEX_2_C7)), [0xc8] = P66(L2 | EBR), [0xca] = P66(L2 | EBR),
-        [0xcb] = P66(LLL | ESV), P66(L2 | EBR), P66(LLL | ESV), [0xcf] = P66(W0 | EKV), [0xdc ... 0xdf] = P66(LLL | EV),
+        [0xc4] = P66(EB), [0xc6] = P66(BY(EVEX_2_C6)), P66(BY(EVEX_2_C7)), [0xc8] = P66(L2 | EBR), [0xca] = P66(L2 | EBR),
+        [0xcb] = P66(ESV), P66(L2 | EBR), P66(ESV), [0xcf] = P66(W0 | EKV), [0xdc ... 0xdf] = P66(EV),
     },
     { /* map 0F3A */
         /* VPERMQ VPERMPD VALIGNQ VPERMILPS VPERMILPD VRNDSCALEPH VRNDSCALEPS VRNDSCALEPD VRNDSCALESH VRNDSCALESS VRNDSCALESD VPALIGNR
          * VPEXTRB VPEXTRW VPEXTRD VEXTRACTPS VINSERTF64X2 VEXTRACTF64X2 VINSERTF64X4 VEXTRACTF64X4 VCVTPS2PH VPCMPUQ VPCMPQ VPINSRB
          * VINSERTPS VPINSRD VSHUFF64X2 VPTERNLOGQ VGETMANTPH VGETMANTPD VGETMANTSH VGETMANTSD VINSERTI64X2 VEXTRACTI64X2 VINSERTI64X4
          * VEXTRACTI64X4 VPCMPUW VPCMPW */
-        [0x00 ... 0x01] = P66(L12_W1 | EB | I), [0x03] = P66(LLL | EBV | I), P66(W0 | EB | I), P66(W1 | EB | I),
+        [0x00 ... 0x01] = P66(L12_W1 | EB | I), [0x03] = P66(EBV | I), P66(W0 | EB | I), P66(W1 | EB | I),
         [0x08] = { W0 | EHR | I, W0 | EBR | I }, P66(W1 | EBR | I), { W0 | ESHV | I, W0 | ESV | I }, P66(W1 | ESV | I),
-        [0x0f] = P66(LLL | EKV | I), [0x14] = P66(L0 | E | I | N1), P66(L0 | E | I | N2), P66(L0 | E | I | TG), P66(L0 | E | I | N4),
+        [0x0f] = P66(EKV | I), [0x14] = P66(L0 | E | I | N1), P66(L0 | E | I | N2), P66(L0 | E | I | TG), P66(L0 | E | I | N4),
         [0x18] = P66(L12 | EKV | I | N16), P66(L12 | EZR | I | N16), P66(L2 | EKV | I | N32), P66(L2 | EZR | I | N32),
-        [0x1d] = P66(W0 | EZR | I | ER | H), [0x1e ... 0x1f] = P66(LLL | CMPB | I), [0x20] = P66(L0 | EVI | N1), P66(L0_W0 | EVI | N4),
-        [0x22] = P66(L0 | EVI | TG), P66(L12 | EBV | I), [0x25] = P66(LLL | EBV | I), { W0 | EHR | I, LLL | EBR | I },
-        [0x27] = { W0 | ESHV | I, LLL | ESV | I }, [0x38] = P66(L12 | EKV | I | N16), P66(L12 | EZR | I | N16), P66(L2 | EKV | I | N32),
-        [0x3b] = P66(L2 | EZR | I | N32), [0x3e ... 0x3f] = P66(LLL | CMPK | I),
+        [0x1d] = P66(W0 | EZR | I | ER | H), [0x1e ... 0x1f] = P66(CMPB | I), [0x20] = P66(L0 | EVI | N1), P66(L0_W0 | EVI | N4),
+        [0x22] = P66(L0 | EVI | TG), P66(L12 | EBV | I), [0x25] = P66(EBV | I), { W0 | EHR | I, EBR | I },
+        [0x27] = { W0 | ESHV | I, ESV | I }, [0x38] = P66(L12 | EKV | I | N16), P66(L12 | EZR | I | N16), P66(L2 | EKV | I | N32),
+        [0x3b] = P66(L2 | EZR | I | N32), [0x3e ... 0x3f] = P66(CMPK | I),
         /* VDBPSADBW VSHUFI64X2 VPCLMULQDQ VRANGEPD VRANGESD VFIXUPIMMPD VFIXUPIMMSD VREDUCEPH VREDUCEPD VREDUCESH VREDUCESD VFPCLASSPH
          * VFPCLASSPD VFPCLASSSH VFPCLASSSD VPSHLDW VPSHLDQ VPSHRDW VPSHRDQ */
-        [0x42] = P66(W0 | EKV | I), P66(L12 | EBV | I), P66(LLL | EVI), [0x50] = P66(LLL | EBRV | I), P66(LLL | ESV | I),
-        [0x54] = P66(LLL | EBRV | I), P66(LLL | ESV | I), { W0 | EHR | I, LLL | EBR | I }, { W0 | ESHV | I, LLL | ESV | I },
-        [0x66] = { W0 | E | I | K | BC | KR | V_BCAST16, LLL | E | I | K | BC | KR },
-        [0x67] = { W0 | E | I | K | KR | N2, LLL | E | I | K | KR | T1 }, [0x70] = P66(W1 | EKV | I), P66(LLL | EBV | I),
-        [0x72] = P66(W1 | EKV | I), P66(LLL | EBV | I),
+        [0x42] = P66(W0 | EKV | I), P66(L12 | EBV | I), P66(EVI), [0x50] = P66(EBRV | I), P66(ESV | I), [0x54] = P66(EBRV | I),
+        [0x55] = P66(ESV | I), { W0 | EHR | I, EBR | I }, { W0 | ESHV | I, ESV | I },
+        [0x66] = { W0 | E | I | K | BC | KR | V_BCAST16, E | I | K | BC | KR }, [0x67] = { W0 | E | I | K | KR | N2, E | I | K | KR | T1 },
+        [0x70] = P66(W1 | EKV | I), P66(EBV | I), [0x72] = P66(W1 | EKV | I), P66(EBV | I),
         /* VCMPPH VCMPSH VGF2P8AFFINEQB VGF2P8AFFINEINVQB */
         [0xc2] = { W0 | CMPB | I | ER | V_BCAST16, 0, W0 | CMPK | I | ER | N2 }, [0xce ... 0xcf] = P66(W1 | EBV | I),
     },
     { /* map 5 */
         /* VMOVSH VCVTSS2SH VCVTPS2PHX VCVTSI2SH VCVTTSH2SI VCVTSH2SI VUCOMISH VCOMISH */
         [0x10] = { [2] = W0 | EK | RV | N2 }, { [2] = W0 | EZR | RV | N2 }, [0x1d] = { W0 | ESV, W0 | EBR },
-        [0x2a] = { [2] = LLL | EV | ER | TG }, [0x2c ... 0x2d] = { [2] = LLL | E | ER | GR | N2 }, [0x2e ... 0x2f] = { W0 | E | ER | N2 },
+        [0x2a] = { [2] = EV | ER | TG }, [0x2c ... 0x2d] = { [2] = E | ER | GR | N2 }, [0x2e ... 0x2f] = { W0 | E | ER | N2 },
         /* VSQRTPH VSQRTSH VADDPH VADDSH VMULPH VMULSH VCVTPH2PD VCVTPD2PH VCVTSH2SD VCVTSD2SH VCVTQQ2PH VCVTPH2DQ VCVTTPH2DQ VSUBPH
          * VSUBSH VMINPH VMINSH VDIVPH VDIVSH VMAXPH VMAXSH VMOVW VCVTTPH2UDQ VCVTTPH2UQQ VCVTTSH2USI VCVTPH2UDQ VCVTPH2UQQ VCVTSH2USI
          * VCVTTPH2QQ VCVTUQQ2PH VCVTPH2QQ VCVTUSI2SH VCVTTPH2UW VCVTTPH2W VCVTPH2UW VCVTPH2W VCVTW2PH VCVTUW2PH */
         [0x51] = { W0 | EHR, 0, W0 | ESHV }, [0x58 ... 0x59] = ARITHMETIC16, [0x5a] = { W0 | EHR | QT, W1 | EBR, W0 | ESHV, W1 | ESV },
-        [0x5b] = { LLL | EBR, W0 | EHR | H, W0 | EHR | H }, [0x5c ... 0x5f] = ARITHMETIC16, [0x6e] = P66(L0 | E | N2),
-        [0x78 ... 0x79] = { W0 | EHR | H, W0 | EHR | QT, LLL | E | ER | GR | N2 }, [0x7a] = { 0, W0 | EHR | QT, 0, LLL | EBR },
-        [0x7b] = { 0, W0 | EHR | QT, LLL | EV | ER | TG }, ALL2(W0 | EHR), ALL4(W0 | EHR), P66(L0 | E | N2),
+        [0x5b] = { EBR, W0 | EHR | H, W0 | EHR | H }, [0x5c ... 0x5f] = ARITHMETIC16, [0x6e] = P66(L0 | E | N2),
+        [0x78 ... 0x79] = { W0 | EHR | H, W0 | EHR | QT, E | ER | GR | N2 }, [0x7a] = { 0, W0 | EHR | QT, 0, EBR },
+        [0x7b] = { 0, W0 | EHR | QT, EV | ER | TG }, ALL2(W0 | EHR), ALL4(W0 | EHR), P66(L0 | E | N2),
     },
     { /* map 6 */
         /* VCVTSH2SS VCVTPH2PSX VSCALEFPH VSCALEFSH */
@@ -261,8 +252,8 @@ const uint32_t emul_vector[VECTOR_MAPS][256][4] = {
          * VFNMSUB132SH VFMADDSUB213PH VFMSUBADD213PH VFMADD213PH VFMADD213SH VFMSUB213PH VFMSUB213SH VFNMADD213PH VFNMADD213SH
          * VFNMSUB213PH VFNMSUB213SH VFMADDSUB231PH VFMSUBADD231PH VFMADD231PH VFMADD231SH VFMSUB231PH VFMSUB231SH VFNMADD231PH
          * VFNMADD231SH VFNMSUB231PH VFNMSUB231SH */
-        FMA(0x90, W0 | EHRV, W0 | ESHV), [0x9a] = P66(W0 | EHRV), P66(W0 | ESHV), FMA(0xa0, W0 | EHRV, W0 | ESHV),
-        [0xaa] = P66(W0 | EHRV), P66(W0 | ESHV), FMA(0xb0, W0 | EHRV, W0 | ESHV), [0xba] = P66(W0 | EHRV), P66(W0 | ESHV),
+        FMA(0x90, W0 | EHRV, W0 | ESHV), [0x9a] = P66(W0 | EHRV), P66(W0 | ESHV), FMA(0xa0, W0 | EHRV, W0 | ESHV), [0xaa] = P66(W0 | EHRV),
+        [0xab] = P66(W0 | ESHV), FMA(0xb0, W0 | EHRV, W0 | ESHV), [0xba] = P66(W0 | EHRV), P66(W0 | ESHV),
         /* VFMULCPH VFCMULCPH VFMULCSH VFCMULCSH */
         [0xd6] = { [2] = W0 | EBRV | DI, W0 | EBRV | DI }, { [2] = W0 | ESV | DI, W0 | ESV | DI },
     },
@@ -298,24 +289,17 @@ const uint32_t emul_vector_reg[V_ROWS][8] = {
     [ROW_VEX_1_73] = { [2] = LL | R | V | I, LL | R | V | I, [6] = LL | R | V | I, LL | R | V | I },
     [ROW_VEX_1_AE] = { [2] = L0 | M, L0 | M }, [ROW_VEX_2_F3] = { 0, BMI, BMI, BMI },
     /* shifts; VPRORQ VPROLQ VPSRLD VPSRAQ VPSLLD; prefetching gathers and scatters */
-    [ROW_EVEX_1_71] = SHIFTS(LLL | EKV | I),
-    [ROW_EVEX_1_72] = { LLL | EBV | I, LLL | EBV | I, W0 | EBV | I, [4] = LLL | EBV | I, [6] = W0 | EBV | I },
-    [ROW_EVEX_1_73] = { [2] = W1 | EBV | I, LLL | EVI, [6] = W1 | EBV | I, LLL | EVI },
+    [ROW_EVEX_1_71] = SHIFTS(EKV | I),
+    [ROW_EVEX_1_72] = { EBV | I, EBV | I, W0 | EBV | I, [4] = EBV | I, [6] = W0 | EBV | I },
+    [ROW_EVEX_1_73] = { [2] = W1 | EBV | I, EVI, [6] = W1 | EBV | I, EVI },
     [ROW_EVEX_2_C6] = GATHERS, [ROW_EVEX_2_C7] = GATHERS,
     /* BLCFILL BLSFILL BLCS TZMSK BLCIC BLSIC T1MSKC; BLCMSK BLCI; LLWPCB SLWPCB; LWPINS LWPVAL */
     [ROW_XOP_9_01] = { [1 ... 7] = L0 | EV }, [ROW_XOP_9_02] = { [1] = L0 | EV, [6] = L0 | EV },
     [ROW_XOP_9_12] = { L0 | R, L0 | R }, [ROW_XOP_A_12] = { L0 | EV | I4, L0 | EV | I4 },
 };
 
-/* SDM 2A tables 2-34 and 2-35: the scale as a shift, for W0 and W1 and 128, 256 and 512 bits. */
-#define OF_VECTOR(n) { { (n), (n) + 1, (n) + 2 }, { (n), (n) + 1, (n) + 2 } }
-#define BY_W(w0, w1) { { w0, w0, w0 }, { w1, w1, w1 } }
-const uint8_t emul_disp8[TUPLES_END][2][4] = {
-    [TUPLE_FULL] = OF_VECTOR(4), [TUPLE_HALF] = OF_VECTOR(3), [TUPLE_QUARTER] = OF_VECTOR(2), [TUPLE_EIGHTH] = OF_VECTOR(1),
-    [TUPLE_HALF_W] = { { 3, 4, 5 }, { 4, 5, 6 } }, [TUPLE_DUP] = { { 3, 5, 6 }, { 3, 5, 6 } }, [TUPLE_ELEMENT] = BY_W(2, 3),
-    [TUPLE_GENERAL] = BY_W(2, 3), [TUPLE_BYTE_WORD] = BY_W(0, 1), [TUPLE_1] = BY_W(0, 0), [TUPLE_2] = BY_W(1, 1), [TUPLE_4] = BY_W(2, 2),
-    [TUPLE_8] = BY_W(3, 3), [TUPLE_16] = BY_W(4, 4), [TUPLE_32] = BY_W(5, 5),
-};
+#define DISP8(name, a, b, c, d, e, f) { { a, b, c }, { d, e, f } },
+const uint8_t emul_disp8[TUPLES_END][2][4] = { EMUL_TUPLES(DISP8) };
 
 #define B(op, form) { EMUL_##op, FORM_##form }
 const struct emul_general emul_vex_general[8][4] = {

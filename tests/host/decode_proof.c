@@ -9,9 +9,9 @@
 #include "emul/decode.h"
 
 /*@ requires \valid(insn);
-  @ assigns *insn \from mode, addrsize;
+  @ assigns *insn \from opcode_group, size_group;
   @*/
-static void emul_preset(struct emul_insn *insn, unsigned mode, unsigned addrsize);
+static void emul_preset(struct emul_insn *insn, uint64_t opcode_group, uint64_t size_group);
 
 #include "emul/decode_parts.h"
 
@@ -56,14 +56,14 @@ static struct emul_insn insn;
 /* Any state that prefixes can leave, and any bytes from `known` on. */
 static void check_body(unsigned known)
 {
-    static const uint8_t address_size[3] = { 2, 4, 8 };
     uint8_t body[EMUL_BODY_MAX];
 
     Frama_C_make_unknown((char *)body, EMUL_BODY_MAX);
     //@ loop unroll 5;
     for (unsigned i = 0; i < known; i++)
         body[i] = bytes[i];
-    emul_preset(&insn, ANY(0, 2), address_size[ANY(0, 2)]);
+    emul_preset(&insn, (uint64_t)ANY(0, 2) << 24, EMUL_DS | 1u << ANY(1, 3) << 8);
+    insn.modrm_group = EMUL_NO_MODRM;
     insn.prefix = ANY(0, 0x3f);
     insn.rex = ANY(0, 15);
     insn.pp = ANY(0, 3);
@@ -77,10 +77,7 @@ static int is_deep(const struct emul_cell *cell)
 
     //@ loop unroll 8;
     for (unsigned i = 0; (cell->attr & A_SPLIT) && i < 8; i++) {
-        const struct emul_cell *next = cell->attr & A_BY_PP ? &emul_by_pp[cell->op][i & 3] : cell->attr & A_BY_REG ?
-            &emul_by_reg[cell->op][i] : cell->attr & A_BY_MOD ? &emul_by_mod[cell->op][i & 1] : &emul_by_rm[cell->op][i];
-
-        deep |= (next->attr & A_SPLIT) != 0;
+        deep |= (emul_split[cell->op][i].attr & A_SPLIT) != 0;
     }
     return deep;
 }
@@ -144,7 +141,7 @@ static void check_behind(uint8_t *p, unsigned opcode)
 {
     p[0] = opcode;
     p[1] = p[2] = ANY(0, 255);
-    if (emul_prefix[opcode] != PK_ESCAPE && emul_prefix[opcode] != PK_REX)
+    if (emul_prefix[opcode] != PK_ESCAPE && emul_prefix[opcode] != EMUL_PFX_REX)
         check_decode(EMUL_INSN_MAX);
     p[0] = 0x0f;
     p[1] = opcode;
@@ -164,7 +161,7 @@ void prove_plain(void)
     for (unsigned opcode = 0; opcode < 256; opcode++) {
         p[0] = opcode;
         p[1] = p[2] = ANY(0, 255);
-        if (emul_prefix[opcode] < PK_REX && emul_prefix[opcode] != PK_ESCAPE)
+        if (emul_prefix[opcode] == PK_NONE || emul_prefix[opcode] > PK_ESCAPE)
             check_decode(EMUL_INSN_MAX);
         p[0] = 0x0f;
         p[1] = opcode;

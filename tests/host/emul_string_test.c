@@ -534,6 +534,71 @@ static void test_bulk(void **state)
     }
 }
 
+/* An element of MOVS as a loop would move it, from and to RAM or the hole behind it, which reads as the fake's device does. */
+static void move_element(uint8_t *ram, uint64_t from, uint64_t to, unsigned size, uint64_t *reads, unsigned *writes)
+{
+    uint64_t value = 0;
+
+    if (from >= FAKE_HOLE)
+        value = 0x8877665544332211ull + (*reads)++;
+    else
+        memcpy(&value, ram + from, size);
+    if (to >= FAKE_HOLE)
+        ++*writes;
+    else
+        memcpy(ram + to, &value, size);
+}
+
+/* REP MOVS against one element after the other: overlaps by less than a word and by more, either way, up and down; to the page's last
+ * byte and beyond; into the hole. What lies in one page, upwards, in whole words and not within a word ahead takes two looks at memory. */
+static void test_at_once(void **state)
+{
+    static const char *const codes[] = { "\xf3\xa4", "\xf3\x66\xa5", "\xf3\xa5", "\xf3\x48\xa5" };
+    static uint8_t ram[FAKE_RAM];
+    unsigned at_once = 0, devices = 0;
+
+    (void)state;
+    srand(1);
+    for (unsigned n = 0; n < 6000; n++) {
+        unsigned size = 1u << n % 4, down = rand() % 3 == 0, hole = rand() % 8 == 0, writes = 0, written = 0;
+        unsigned count = (unsigned)rand() % (rand() % 4 ? 80 : 0x1800 / size);
+        int ahead = rand() % 2 ? rand() % 41 - 20 : (rand() % 5 - 2) * 0x1000;
+        uint64_t base = hole ? FAKE_HOLE - size * (rand() % 40u) : DATA + 0x3000 + rand() % 0x2000u, reads = 0;
+        uint64_t to = rand() % 4 ? base + ahead : (base + 0x4000 - count * size) & ~0xfffull, last = count ? (count - 1) * size : 0;
+
+        if (hole) { /* no element across the seam */
+            to = rand() % 2 ? base - 0x8000 : base;
+            base = to == base ? base - 0x8000 : base;
+            down = 0;
+        }
+        prepare(64, codes[n % 4], strlen(codes[n % 4]));
+        memcpy(ram, f.ram, sizeof(ram));
+        f.gpr[EMUL_RCX] = count;
+        f.gpr[EMUL_RSI] = base + (down ? last : 0);
+        f.gpr[EMUL_RDI] = to + (down ? last : 0);
+        f.state.rflags |= down ? DF : 0;
+        for (unsigned i = 0; i < count; i++)
+            move_element(ram, base + (down ? last - i * size : i * size), to + (down ? last - i * size : i * size), size, &reads, &writes);
+        for (unsigned calls = 0; calls < 3 && f.state.rip == CODE; calls++)
+            assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_MEMORY, &f.result), EMUL_DONE);
+        assert_int_equal(f.gpr[EMUL_RCX], 0);
+        assert_int_equal(f.gpr[EMUL_RSI], base + (down ? -(uint64_t)size : size) * count + (down ? last : 0));
+        assert_int_equal(f.gpr[EMUL_RDI], to + (down ? -(uint64_t)size : size) * count + (down ? last : 0));
+        assert_memory_equal(f.ram, ram, sizeof(ram));
+        for (unsigned i = 0; i < f.events; i++)
+            written += f.log[i].kind == 'w';
+        assert_int_equal(written, writes);
+        assert_int_equal(f.events, reads + writes);
+        devices += reads + writes;
+        if (count && !down && !hole && base % 4096 + count * size <= 4096 && to % 4096 + count * size <= 4096 &&
+            (size == 1 || count * size % 8 == 0) && to - base - 1 >= 7) {
+            assert_int_equal(f.counts[EMUL_FOR_OPERAND], 2);
+            at_once++;
+        }
+    }
+    assert_true(at_once > 600 && devices > 3000);
+}
+
 /* Pages whose frames lie in another order: upwards and downwards, in the middle of an element too. */
 static void test_pages(void **state)
 {
@@ -762,7 +827,7 @@ int main(void)
         cmocka_unit_test(test_single), cmocka_unit_test(test_override), cmocka_unit_test(test_retry), cmocka_unit_test(test_counts),
         cmocka_unit_test(test_wrap16), cmocka_unit_test(test_segments), cmocka_unit_test(test_seam), cmocka_unit_test(test_step),
         cmocka_unit_test(test_device), cmocka_unit_test(test_variants), cmocka_unit_test(test_model), cmocka_unit_test(test_compare_fault),
-        cmocka_unit_test(test_checks), cmocka_unit_test(test_bulk), cmocka_unit_test(test_pages),
+        cmocka_unit_test(test_checks), cmocka_unit_test(test_bulk), cmocka_unit_test(test_at_once), cmocka_unit_test(test_pages),
         cmocka_unit_test(test_pause), cmocka_unit_test(test_hooks), cmocka_unit_test(test_ports), cmocka_unit_test(test_permission),
     };
 

@@ -197,7 +197,7 @@ static inline __attribute__((always_inline)) int run_to_memory(struct exec *x, c
     const struct emul_ctx *ctx = exec_ctx(x);
     unsigned flags = row->flags;
     uint64_t offset = exec_offset(x);
-    void *p = exec_reach(x, x->insn->seg, offset, x->opsize, flags & X_WRITE ? EMUL_PF_W : 0);
+    void *p = exec_reach(x, x->insn->seg, offset, x->opsize, flags & X_WRITE ? EMUL_PF_W : 0, EMUL_FOR_OPERAND);
 
     if (EMUL_LIKELY(p) && !row->compute) {
         emul_store_direct(p, x->opsize, source);
@@ -225,7 +225,7 @@ static inline __attribute__((always_inline)) int load_source(struct exec *x, uin
 {
     const struct emul_ctx *ctx = exec_ctx(x);
     uint64_t offset = exec_offset(x);
-    const void *p = exec_reach(x, x->insn->seg, offset, x->src_size, 0);
+    const void *p = exec_reach(x, x->insn->seg, offset, x->src_size, 0, EMUL_FOR_OPERAND);
 
     if (EMUL_LIKELY(p))
         *source = emul_load_direct(p, x->src_size);

@@ -216,14 +216,14 @@ int exec_resolve(struct exec *x, uint64_t skip, unsigned size, unsigned access, 
 /* The bytes themselves, if they are data in one page of ctx's RAM that can be read and written behind a flat segment, without alignment
  * checks, and not those of an exit: the common case. NULL: exec_resolve_at() finds out. */
 static inline __attribute__((always_inline)) void *exec_reach(const struct exec *x, unsigned seg, uint64_t offset, unsigned size,
-                                                              unsigned access)
+                                                              unsigned access, unsigned cause)
 {
     const struct emul_ctx *ctx = exec_ctx(x);
     uint32_t facts = ctx->facts;
 
     if (EMUL_UNLIKELY(!(facts >> seg & 1u << EMUL_FACT_FLAT)) || EMUL_UNLIKELY((offset & PAGE_MASK) + size > PAGE_SIZE))
         return 0;
-    return emul_window(ctx, facts, offset, access, EMUL_FOR_OPERAND);
+    return emul_window(ctx, facts, offset, access, cause);
 }
 
 int exec_load(struct exec *x, uint64_t skip, unsigned size, uint64_t *value);

@@ -7,7 +7,7 @@
 static inline int stack_read(struct exec *x, uint64_t offset, unsigned size, uint64_t *value)
 {
     uint64_t at = x->mode == EMUL_MODE64 ? offset : offset & emul_size_mask(exec_stack_width(x));
-    const void *p = exec_reach(x, EMUL_SS, at, size, 0);
+    const void *p = exec_reach(x, EMUL_SS, at, size, 0, EMUL_FOR_OPERAND);
     struct emul_place place;
     int status;
 
@@ -55,7 +55,7 @@ static inline uint64_t stack_cut(const struct exec *x, uint64_t rsp)
 static inline __attribute__((always_inline)) int push_quick(struct exec *x, unsigned size, unsigned store, uint64_t value)
 {
     uint64_t rsp = stack_cut(x, x->gpr[EMUL_RSP] - size);
-    void *p = exec_reach(x, EMUL_SS, rsp, store, EMUL_PF_W);
+    void *p = exec_reach(x, EMUL_SS, rsp, store, EMUL_PF_W, EMUL_FOR_OPERAND);
 
     if (EMUL_UNLIKELY(!p))
         return push_far(x, size, store, value);
@@ -133,7 +133,7 @@ static __attribute__((noinline)) int pop_other(struct exec *x)
 int do_pop(struct exec *x)
 {
     uint64_t rsp = stack_cut(x, x->gpr[EMUL_RSP]);
-    const void *p = EMUL_LIKELY(x->insn->form == FORM_Zq) ? exec_reach(x, EMUL_SS, rsp, x->opsize, 0) : 0;
+    const void *p = EMUL_LIKELY(x->insn->form == FORM_Zq) ? exec_reach(x, EMUL_SS, rsp, x->opsize, 0, EMUL_FOR_OPERAND) : 0;
 
     if (EMUL_UNLIKELY(!p))
         return pop_other(x);

@@ -211,18 +211,6 @@ static int string_run(struct exec *x, string_bulk bulk, unsigned flags, uint64_t
     return left ? string_pause(x) : EMUL_DONE;
 }
 
-/* `bytes` at an index register's offset, upwards, if they are data of one page of RAM behind a plain segment: there is nothing to resolve. Or NULL. */
-static inline __attribute__((always_inline)) void *string_reach(struct exec *x, unsigned seg, uint64_t offset, unsigned access, uint64_t bytes,
-                                                                unsigned cause)
-{
-    uint64_t gpa;
-
-    if (!exec_reach_linear(x, seg, offset, bytes, &gpa) ||
-        (x->rights && emul_walk_with(x->ctx, gpa, x->rights | access, &gpa, x->result)))
-        return 0;
-    return emul_pointer(x->ctx, gpa, access, cause);
-}
-
 /* The common case of a REP: all of it upwards, within a page of RAM on either side, in whole words or bytes. How many were done. */
 static inline __attribute__((always_inline)) uint64_t string_at_once(struct exec *x, string_bulk bulk, unsigned flags, uint64_t mask,
                                                                      uint64_t count)
@@ -233,9 +221,9 @@ static inline __attribute__((always_inline)) uint64_t string_at_once(struct exec
 
     if (count - 1 >= PAGE_SIZE || (x->opsize > 1 && bytes % WORD) || mask == 0xffff || (x->flags & (RFLAGS_DF | RFLAGS_TF)))
         return 0;
-    if (flags & USES_SI && !(from = string_reach(x, x->insn->seg, x->gpr[EMUL_RSI] & mask, 0, bytes, cause)))
+    if (flags & USES_SI && !(from = exec_reach(x, x->insn->seg, x->gpr[EMUL_RSI] & mask, bytes, 0, cause)))
         return 0;
-    if (flags & USES_DI && !(to = string_reach(x, EMUL_ES, x->gpr[EMUL_RDI] & mask, EMUL_PF_W, bytes, cause)))
+    if (flags & USES_DI && !(to = exec_reach(x, EMUL_ES, x->gpr[EMUL_RDI] & mask, bytes, EMUL_PF_W, cause)))
         return 0;
     n = bulk(x, from, to, count);
     string_step(x, flags, n, n * x->opsize);

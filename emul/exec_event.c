@@ -7,7 +7,7 @@ enum { ERROR_IDT = 2, REDIRECTION = 32 };
 
 /* ---- Through a vector table: real mode, and what virtual-8086 mode redirects ---- */
 
-static void through_table(struct exec *x, uint64_t base, unsigned vector, uint64_t flags, uint64_t clear)
+static void through_table(struct exec *x, uint64_t base, unsigned vector, uint64_t clear)
 {
     struct exec_descriptor cs;
     struct emul_place place;
@@ -15,7 +15,7 @@ static void through_table(struct exec *x, uint64_t base, unsigned vector, uint64
     uint64_t target;
 
     exec_stack_begin(x, &st);
-    exec_push(x, &st, 2, flags);
+    exec_push(x, &st, 2, exec_seen_flags(x));
     exec_push_frame(x, &st, 2, FRAME_RETURN, FRAME_END);
     place = exec_translate(x, EMUL_MODE32, (uint32_t)(base + vector * 4), 4, emul_user(x->ctx));
     target = exec_read(x, &place, EMUL_FOR_DESCRIPTOR);
@@ -29,6 +29,7 @@ static void through_table(struct exec *x, uint64_t base, unsigned vector, uint64
 
 static void through_idt(struct exec *x, unsigned vector)
 {
+    static const struct emul_segment null = { .attr = SEG_UNUSABLE };
     unsigned size = exec_is_long(x) ? 16 : 8, error = vector * 8 | ERROR_IDT, is_v86 = !!(x->s->rflags & RFLAGS_VM), good;
     struct exec_descriptor gate;
 
@@ -45,10 +46,8 @@ static void through_idt(struct exec *x, unsigned vector)
     }
     exec_through_gate(x, &gate, FRAME_FLAGS);
     x->flags &= ~(RFLAGS_TF | RFLAGS_VM | RFLAGS_RF | RFLAGS_NT | (gate.segment.attr & SYS_IS_TRAP ? 0 : RFLAGS_IF));
-    for (unsigned i = 0; is_v86 && i < sizeof(exec_data_segments); i++) {
-        exec_null_segment(&x->s->seg[exec_data_segments[i]], 0, 0);
-        x->ctx->changed |= EMUL_STATE_SEGS;
-    }
+    for (unsigned i = 0; is_v86 && i < sizeof(exec_data_segments); i++)
+        exec_set_segment(x, exec_data_segments[i], &null);
 }
 
 static void deliver(struct exec *x, unsigned vector)
@@ -58,7 +57,7 @@ static void deliver(struct exec *x, unsigned vector)
         through_idt(x, vector);
     } else {
         exec_raise_if(x, vector * 4 + 3 > x->s->idtr.limit, EMUL_VECTOR_GP, vector * 8 | ERROR_IDT);
-        through_table(x, x->s->idtr.base, vector, x->flags, RFLAGS_IF | RFLAGS_TF | RFLAGS_AC | RFLAGS_RF);
+        through_table(x, x->s->idtr.base, vector, RFLAGS_IF | RFLAGS_TF | RFLAGS_AC | RFLAGS_RF);
     }
 }
 
@@ -77,7 +76,7 @@ static void int_v86(struct exec *x, unsigned vector)
     if (!redirected)
         deliver(x, vector);
     else
-        through_table(x, 0, vector, iopl3 ? x->flags : exec_v86_flags(x->flags), RFLAGS_TF | (iopl3 ? RFLAGS_IF : RFLAGS_VIF));
+        through_table(x, 0, vector, RFLAGS_TF | (iopl3 ? RFLAGS_IF : RFLAGS_VIF));
 }
 
 /* TF is off behind them, so no single-step trap is due (SDM 3B 17.3.1.4). INT1 counts as an exception: no DPL check, EXT. */

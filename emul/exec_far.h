@@ -165,10 +165,12 @@ static inline int exec_v86_denies(const struct exec *x)
     return (x->s->rflags & RFLAGS_VM) && exec_iopl(x) < 3 && (!(x->s->cr4 & CR4_VME) || x->opsize != 2);
 }
 
-/* FLAGS as a virtual-8086 program below IOPL 3 sees them: VIF in the place of IF, IOPL 3. */
-static inline uint64_t exec_v86_flags(uint64_t flags)
+/* FLAGS as the program sees them: in virtual-8086 mode below IOPL 3 with VIF in the place of IF, and IOPL 3. */
+static inline uint64_t exec_seen_flags(const struct exec *x)
 {
-    return (flags & ~RFLAGS_IF) | RFLAGS_IOPL | (flags & RFLAGS_VIF ? RFLAGS_IF : 0);
+    if (!(x->s->rflags & RFLAGS_VM) || exec_iopl(x) == 3)
+        return x->flags;
+    return (x->flags & ~RFLAGS_IF) | RFLAGS_IOPL | (x->flags & RFLAGS_VIF ? RFLAGS_IF : 0);
 }
 
 /* Loads the flags that POPF loads, and those in mask. In virtual-8086 mode it may raise #GP(0). */

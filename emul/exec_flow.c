@@ -168,12 +168,8 @@ void do_popa(struct exec *x)
 
 void do_pushf(struct exec *x)
 {
-    uint64_t flags = x->s->rflags & ~(RFLAGS_RF | RFLAGS_VM);
-
     exec_gp0_if(x, exec_v86_denies(x));
-    if ((x->s->rflags & RFLAGS_VM) && exec_iopl(x) < 3)
-        flags = exec_v86_flags(flags);
-    exec_must(x, push(x, x->opsize, x->opsize, flags));
+    exec_must(x, push(x, x->opsize, x->opsize, exec_seen_flags(x) & ~RFLAGS_VM));
 }
 
 /* SDM 2B POPF, table 4-21; IRET: what loads in which mode, by the privilege of before. */
@@ -204,31 +200,32 @@ void do_popf(struct exec *x)
 }
 
 /* The display of nesting levels is copied in the order of the accesses, since the frames may overlap; all of it, and the new top
- * of the stack, is translated before (SDM 2A ENTER). At most LEVEL_MAX levels. */
+ * of the stack, is translated before (SDM 2A ENTER), since a frame may lie in the page tables. At most LEVEL_MAX levels. */
 void do_enter(struct exec *x)
 {
     unsigned level = x->insn->imm2 & LEVEL_MAX, size = x->opsize;
-    uint64_t rbp = x->gpr[EMUL_RBP], frame;
+    uint64_t frame, rest, rbp = x->gpr[EMUL_RBP];
+    struct emul_place from[LEVEL_MAX + 1];
     struct exec_stack st;
-    int movable = 1;
 
     exec_stack_begin(x, &st);
-    for (unsigned i = 0; i <= level; i++) {
-        struct emul_place from = { 0 };
-
-        if (i && i < level)
-            from = exec_stack_place(x, &st, rbp - i * size, size, 0);
-        exec_push(x, &st, size, 0);
-        movable &= exec_movable(x, &from, 0) && exec_movable(x, &st.push[i].place, 1);
+    exec_push(x, &st, size, rbp);
+    frame = st.rsp;
+    for (unsigned i = 1; i <= level; i++) { /* the last is the new frame itself */
+        from[i] = i < level ? exec_stack_place(x, &st, rbp - i * size, size, 0) : (struct emul_place){ 0 };
+        exec_push(x, &st, size, frame);
     }
-    exec_stack_place(x, &st, st.rsp - (uint16_t)x->insn->imm, size, EMUL_PF_W);
-    exec_end_if(x, !movable, EMUL_UNHANDLED);
-    exec_must(x, push(x, size, size, rbp));
-    frame = x->gpr[EMUL_RSP];
-    for (unsigned i = 1; i <= level; i++)
-        exec_must(x, push(x, size, size, i < level ? stack_get(x, rbp - i * size) : frame));
+    rest = st.rsp - (uint16_t)x->insn->imm;
+    exec_stack_place(x, &st, rest, size, EMUL_PF_W);
+    for (unsigned i = 0; i < st.count; i++)
+        exec_end_if(x, !exec_movable(x, &st.push[i].place, 1) || (i && !exec_movable(x, &from[i], 0)), EMUL_UNHANDLED);
+    for (unsigned i = 0; i < st.count; i++) {
+        uint64_t value = i && i < level ? exec_read(x, &from[i], EMUL_FOR_OPERAND) : st.push[i].value;
+
+        exec_must(x, emul_store(x->ctx, &st.push[i].place, value, EMUL_FOR_OPERAND));
+    }
     exec_set_gpr(x, EMUL_RBP, size, frame);
-    stack_move(x, x->gpr[EMUL_RSP] - (uint16_t)x->insn->imm);
+    stack_move(x, rest);
 }
 
 void do_leave(struct exec *x)

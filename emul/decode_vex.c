@@ -6,7 +6,8 @@ enum { ESCAPE_EVEX = 0x62, ESCAPE_XOP = 0x8f, ESCAPE_VEX2 = 0xc5 };
 /* The maps of each encoding, as enum emul_map numbers them: their places in emul_vector, plus 1. */
 static const uint8_t places[4][32] = {
     [EMUL_ENC_VEX] = { [EMUL_MAP_0F] = VECTOR_VEX + 1, VECTOR_VEX + 2, VECTOR_VEX + 3 },
-    [EMUL_ENC_EVEX] = { [EMUL_MAP_0F] = VECTOR_EVEX + 1, VECTOR_EVEX + 2, VECTOR_EVEX + 3, [EMUL_MAP_5] = VECTOR_EVEX + 4, VECTOR_EVEX + 5 },
+    [EMUL_ENC_EVEX] = { [EMUL_MAP_0F] = VECTOR_EVEX + 1, VECTOR_EVEX + 2, VECTOR_EVEX + 3,
+                        [EMUL_MAP_5] = VECTOR_EVEX + 4, VECTOR_EVEX + 5 },
     [EMUL_ENC_XOP] = { [EMUL_MAP_XOP8] = VECTOR_XOP + 1, VECTOR_XOP + 2, VECTOR_XOP + 3 },
 };
 

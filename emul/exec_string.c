@@ -13,8 +13,8 @@ struct string {
     unsigned cause;
 };
 
-/* Moves the first of `count` elements, which lie in RAM from `from` and to `to` on (the lowest; NULL on a side that it has not), and says how
- * many; 0 if that is not possible in bulk. */
+/* Moves the first of `count` elements, which lie in RAM from `from` and to `to` on (the lowest; NULL on a side that it has not), and says
+ * how many; 0 if that is not possible in bulk. */
 typedef uint64_t (*string_bulk)(struct exec *x, void *from, void *to, uint64_t count);
 
 /* How many of `count` elements lie in one page and before the address size wraps; at least 1, which may cross either. */
@@ -211,9 +211,10 @@ static int string_run(struct exec *x, string_bulk bulk, unsigned flags, uint64_t
     return left ? string_pause(x) : EMUL_DONE;
 }
 
-/* `bytes` at an index register's offset, upwards, if they are data of one page of RAM behind a plain segment: there is nothing to resolve. Or NULL. */
-static inline __attribute__((always_inline)) void *string_reach(struct exec *x, unsigned seg, uint64_t offset, unsigned access, uint64_t bytes,
-                                                                unsigned cause)
+/* `bytes` at an index register's offset, upwards, if they are data of one page of RAM behind a plain segment: there is nothing to resolve.
+ * Or NULL. */
+static inline __attribute__((always_inline)) void *string_reach(struct exec *x, unsigned seg, uint64_t offset, unsigned access,
+                                                                uint64_t bytes, unsigned cause)
 {
     uint64_t gpa;
 

@@ -98,8 +98,8 @@ extern const struct emul_modrm emul_modrm[256];
 #define MEMORY_MORE 0xff
 extern const uint8_t emul_modrm_tail[256];
 
-/* What a byte is behind prefixes: an opcode; a prefix more, EMUL_PFX_* or the override of segment n, PK_SEG + n; from PK_ESCAPE on an opcode
- * by what follows or by mode. */
+/* What a byte is behind prefixes: an opcode; a prefix more, EMUL_PFX_* or the override of segment n, PK_SEG + n; from PK_ESCAPE on an
+ * opcode by what follows or by mode. */
 enum { PK_NONE, PK_SEG = 0x40, PK_ESCAPE = 0x80, PK_VECTOR, PK_MOVSXD };
 
 /* Vector cells, [opcode][pp]: which combinations exist; 0: none. */

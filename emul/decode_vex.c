@@ -6,7 +6,8 @@ enum { ESCAPE_EVEX = 0x62, ESCAPE_XOP = 0x8f, ESCAPE_VEX2 = 0xc5 };
 /* The maps of each encoding, as enum emul_map numbers them: their places in emul_vector, plus 1. */
 static const uint8_t places[4][32] = {
     [EMUL_ENC_VEX] = { [EMUL_MAP_0F] = VECTOR_VEX + 1, VECTOR_VEX + 2, VECTOR_VEX + 3 },
-    [EMUL_ENC_EVEX] = { [EMUL_MAP_0F] = VECTOR_EVEX + 1, VECTOR_EVEX + 2, VECTOR_EVEX + 3, [EMUL_MAP_5] = VECTOR_EVEX + 4, VECTOR_EVEX + 5 },
+    [EMUL_ENC_EVEX] = { [EMUL_MAP_0F] = VECTOR_EVEX + 1, VECTOR_EVEX + 2, VECTOR_EVEX + 3,
+                        [EMUL_MAP_5] = VECTOR_EVEX + 4, VECTOR_EVEX + 5 },
     [EMUL_ENC_XOP] = { [EMUL_MAP_XOP8] = VECTOR_XOP + 1, VECTOR_XOP + 2, VECTOR_XOP + 3 },
 };
 
@@ -23,7 +24,7 @@ static int fields_valid(const struct emul_insn *insn, uint32_t cell)
     int reg = insn->mod == 3, is64 = insn->mode == EMUL_MODE64;
     unsigned w = insn->rex & EMUL_REX_W ? 1 : 0, wl = cell & V_WL ? cell : V_WL;
 
-    if (insn->bcast && reg ? !(wl & (w ? V_W1 : V_W0)) : insn->vl > 2 || !(wl & V_L0W0 << (insn->vl * 2 + w)))
+    if (insn->bcast && reg ? !(wl & (w ? V_W1 : V_W0)) : insn->vl > 2 || !(wl & L0_W0 << (insn->vl * 2 + w)))
         return 0;
     if (!(cell & V_NO_MODRM) && !(cell & (reg ? V_REG : V_MEM)))
         return 0;
@@ -36,29 +37,25 @@ static int fields_valid(const struct emul_insn *insn, uint32_t cell)
     return !(cell & V_GPR) || insn->reg < 16;
 }
 
-/* EVEX.aaa, z and b, SDM 2A 2.7.11. */
+/* EVEX.aaa, z and b, SDM 2A 2.7.11; others have none of them. */
 static int decorations_valid(const struct emul_insn *insn, uint32_t cell)
 {
     int reg = insn->mod == 3;
 
-    if (insn->encoding != EMUL_ENC_EVEX)
-        return 1;
     if (insn->zero && (!insn->mask || !(cell & (reg ? V_ZERO_REG : V_ZERO_MEM))))
         return 0;
     if (insn->bcast && !(cell & (reg ? V_ROUND : V_BCAST)))
         return 0;
-    return insn->mask ? !!(cell & V_MASK) : !(cell & V_VSIB);
+    return insn->mask ? !!(cell & V_MASK) : !(cell & V_VSIB) || insn->encoding == EMUL_ENC_VEX;
 }
 
 /* Registers that must differ: of gathers (SDM 2D VGATHERDPD), and where the cell says so. The index of VSIB is a vector register. */
 static int registers_valid(struct emul_insn *insn, uint32_t cell)
 {
     if (cell & V_VSIB) {
-        int gather = insn->opcode >> 4 == 9;
-
         if (insn->encoding == EMUL_ENC_VEX)
             return insn->reg != insn->index && insn->reg != insn->vvvv && insn->index != insn->vvvv;
-        return !gather || insn->reg != insn->index;
+        return insn->opcode >> 4 != 9 || insn->reg != insn->index; /* a scatter may */
     }
     if ((cell & V_RM0) && insn->mod == 3 && (insn->modrm & 7))
         return 0;

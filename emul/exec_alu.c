@@ -145,8 +145,8 @@ void do_adcx(struct exec *x)
 #define BIT_TEST(name) static WORDS(name, #name " %[src], %[dst]", x->src, 0)
 BIT_TEST(bt) BIT_TEST(btc) BIT_TEST(btr) BIT_TEST(bts)
 
-/* A bit number in a register reaches memory far from the operand's address, either way (SDM 2A 3.1.1.9, E5). The operation is in the opcode,
- * or in ModRM.reg. */
+/* A bit number in a register reaches memory far from the operand's address, either way (SDM 2A 3.1.1.9, E5). The operation is in the
+ * opcode, or in ModRM.reg. */
 void do_bit(struct exec *x)
 {
     static void (*const computes[4])(struct exec *) = { do_bt, do_bts, do_btr, do_btc };

@@ -46,17 +46,16 @@ void do_scan(struct exec *x)
     unsigned op = x->insn->op, bits = x->opsize * 8;
     unsigned first = x->src ? (unsigned)__builtin_ctzll(x->src) : bits, last = x->src ? 63 - (unsigned)__builtin_clzll(x->src) : 0;
 
-    if (op == EMUL_BSF || op == EMUL_BSR) {
-        exec_set_flag(x, RFLAGS_ZF, !x->src);
-        if (x->src)
-            x->dst = op == EMUL_BSF ? first : last;
-        else
-            exec_keep_register(x);
+    if (op == EMUL_TZCNT || op == EMUL_LZCNT) {
+        x->dst = op == EMUL_TZCNT ? first : x->src ? bits - 1 - last : bits;
+        exec_set_flag(x, RFLAGS_CF, !x->src);
+        exec_set_flag(x, RFLAGS_ZF, !x->dst);
         return;
     }
-    x->dst = op == EMUL_TZCNT ? first : x->src ? bits - 1 - last : bits;
-    exec_set_flag(x, RFLAGS_CF, !x->src);
-    exec_set_flag(x, RFLAGS_ZF, !x->dst);
+    x->dst = op == EMUL_BSF ? first : last;
+    exec_set_flag(x, RFLAGS_ZF, !x->src);
+    if (!x->src)
+        exec_keep_register(x);
 }
 
 void do_popcnt(struct exec *x)
@@ -171,10 +170,10 @@ void do_pdep(struct exec *x)
     uint64_t mask = x->src, value = x->src2;
 
     x->dst = 0;
-    for (unsigned n = 0; mask; n++, mask &= mask - 1) {
-        uint64_t low = 1ull << n, spread = mask & -mask;
+    for (uint64_t low = 1; mask; low <<= 1, mask &= mask - 1) {
+        uint64_t spread = mask & -mask;
 
-        if (x->insn->op == EMUL_PDEP ? value & low : value & spread)
+        if (value & (x->insn->op == EMUL_PDEP ? low : spread))
             x->dst |= x->insn->op == EMUL_PDEP ? spread : low;
     }
 }

@@ -89,9 +89,7 @@ static void read_vector(struct exec *x, unsigned type, unsigned number, void *da
 /* Bytes of an element of EVEX's masks, by W (and the prefix of VMOVDQU8 and 16). */
 static unsigned element_size(const struct emul_insn *insn)
 {
-    unsigned wide = insn->rex & EMUL_REX_W ? 1 : 0;
-
-    return insn->opcode >= 0x60 && insn->pp == 3 ? 1u << wide : 4u << wide;
+    return (insn->opcode >= 0x60 && insn->pp == EMUL_PP_F2 ? 1u : 4u) << !!(insn->rex & EMUL_REX_W);
 }
 
 /* Sizes; then whether the registers are there for the guest, SDM 2A table 2-21 and on: #UD first, then #NM, all before the operand in

@@ -13,8 +13,8 @@ struct string {
     unsigned cause;
 };
 
-/* Moves the first of `count` elements, which lie in RAM from `from` and to `to` on (the lowest; NULL on a side that it has not), and says how
- * many; 0 if that is not possible in bulk. */
+/* Moves the first of `count` elements, which lie in RAM from `from` and to `to` on (the lowest; NULL on a side that it has not), and says
+ * how many; 0 if that is not possible in bulk. */
 typedef uint64_t (*string_bulk)(struct exec *x, void *from, void *to, uint64_t count);
 
 /* How many of `count` elements lie in one page and before the address size wraps; at least 1, which may cross either. */

@@ -7,6 +7,10 @@
 
 #define BIT(n) (1u << (n))
 
+/* How mode, 66 and REX.W make the operand size; a row of emul_opsize. */
+enum emul_size { SIZE_V, SIZE_BYTE, SIZE_NATURAL, SIZE_Y, SIZE_IO, SIZE_F64, SIZE_D64, SIZE_NEAR, SIZES_END };
+#define SIZE_OF(attr) ((attr) / A_SIZE % SIZES_END)
+
 /* Attributes of a cell, mostly brought along by its operand form. */
 enum {
     A_MODRM = BIT(0),
@@ -16,8 +20,8 @@ enum {
     A_MOFFS = BIT(7), A_IB_IB = BIT(8), A_IMM = A_IB | A_IW | A_IZ | A_IV | A_IW_IB | A_AP | A_MOFFS | A_IB_IB,
     /* Operand size: one byte; at most 4; in 64-bit mode 8, or 2 with 66 (SDM 2A 2.2.1.7); in 64-bit mode 8; the same, but on AMD as
      * D64; 4, or 8 with REX.W, 66 does not count; 8 in 64-bit mode, else 4, whatever the prefixes. */
-    A_BYTE = BIT(9), A_IO = BIT(10), A_D64 = BIT(11), A_F64 = BIT(12), A_NEAR = BIT(13), A_Y = BIT(29),
-    A_NATURAL = BIT(31),
+    A_SIZE = BIT(9), A_BYTE = SIZE_BYTE * A_SIZE, A_IO = SIZE_IO * A_SIZE, A_D64 = SIZE_D64 * A_SIZE, A_F64 = SIZE_F64 * A_SIZE,
+    A_NEAR = SIZE_NEAR * A_SIZE, A_Y = SIZE_Y * A_SIZE, A_NATURAL = SIZE_NATURAL * A_SIZE,
     /* #UD in 64-bit mode; outside it; with a register; with memory. LOCK allowed when the destination is memory. ModRM.mod is
      * ignored: both operands are registers. */
     A_NO64 = BIT(14), A_ONLY64 = BIT(15), A_MEM = BIT(16), A_REG = BIT(17), A_LOCK = BIT(18), A_RR = BIT(30),
@@ -62,11 +66,6 @@ enum {
 enum emul_form { EMUL_FORMS(EMUL_FORM_ENUM) FORMS_END };
 enum { EMUL_FORMS(EMUL_FORM_ATTR) };
 
-/* How mode, 66 and REX.W make the operand size; a row of emul_opsize. */
-enum emul_size { SIZE_V, SIZE_BYTE, SIZE_NATURAL, SIZE_Y, SIZE_IO, SIZE_F64, SIZE_D64, SIZE_NEAR, SIZES_END };
-#define SIZE_OF(attr) ((attr) & A_BYTE ? SIZE_BYTE : (attr) & A_NATURAL ? SIZE_NATURAL : (attr) & A_Y ? SIZE_Y : (attr) & A_IO ? SIZE_IO : \
-                       (attr) & A_F64 ? SIZE_F64 : (attr) & A_NEAR ? SIZE_NEAR : (attr) & A_D64 ? SIZE_D64 : SIZE_V)
-
 /* Whether, and how, the short way decodes an opcode: one of the first three values, or bits. */
 enum emul_plain { PLAIN_NOT, PLAIN_MOD, PLAIN_GROUP /* by the cell that ModRM.mod, ModRM.reg lead to */, PLAIN_YES = 4, PLAIN_MODRM = 8,
                   PLAIN_IB = 16, PLAIN_IZ = 32 };
@@ -99,15 +98,15 @@ extern const struct emul_modrm emul_modrm[256];
 #define MEMORY_MORE 0xff
 extern const uint8_t emul_modrm_tail[256];
 
-/* What a byte is behind prefixes: an opcode; a prefix more, EMUL_PFX_* or the override of segment n, PK_SEG + n; from PK_ESCAPE on an opcode
- * by what follows or by mode. */
+/* What a byte is behind prefixes: an opcode; a prefix more, EMUL_PFX_* or the override of segment n, PK_SEG + n; from PK_ESCAPE on an
+ * opcode by what follows or by mode. */
 enum { PK_NONE, PK_SEG = 0x40, PK_ESCAPE = 0x80, PK_VECTOR, PK_MOVSXD };
 
 /* Vector cells, [opcode][pp]: which combinations exist; 0: none. */
 enum {
     /* W0 and W1 of L0, L1, L2; none of these: any. */
-    V_L0W0 = BIT(0), V_L0W1 = BIT(1), V_L1W0 = BIT(2), V_L1W1 = BIT(3), V_L2W0 = BIT(4), V_L2W1 = BIT(5),
-    V_W0 = V_L0W0 | V_L1W0 | V_L2W0, V_W1 = V_L0W1 | V_L1W1 | V_L2W1, V_WL = V_W0 | V_W1,
+    L0_W0 = BIT(0), L0_W1 = BIT(1), L1_W0 = BIT(2), L1_W1 = BIT(3), L2_W0 = BIT(4), L2_W1 = BIT(5),
+    V_W0 = L0_W0 | L1_W0 | L2_W0, V_W1 = L0_W1 | L1_W1 | L2_W1, V_WL = V_W0 | V_W1,
     /* Operands: memory allowed; a register allowed; vvvv names one, else it must be 1111b; the same, of the register form only; an
      * immediate byte; one of 4 bytes. */
     V_MEM = BIT(6), V_REG = BIT(7), V_VVVV = BIT(8), V_VVVV_REG = BIT(9), V_IB = BIT(10), V_ID = BIT(11),

@@ -5,9 +5,8 @@
 
 enum {
     /* W and vector lengths: LL is 128 and 256 bits, L12 256 and 512; without W any W; neither: all. EVEX: W0 and W1 of all lengths. */
-    L0_W0 = V_L0W0, L0_W1 = V_L0W1, L0 = V_L0W0 | V_L0W1, L1_W0 = V_L1W0, L1_W1 = V_L1W1, L1 = V_L1W0 | V_L1W1,
-    L2_W0 = V_L2W0, L2 = V_L2W0 | V_L2W1, LL = L0 | L1, LL_W0 = L0_W0 | L1_W0, LL_W1 = L0_W1 | L1_W1, L12 = L1 | L2,
-    L12_W1 = V_L1W1 | V_L2W1, W0 = V_W0, W1 = V_W1,
+    L0 = L0_W0 | L0_W1, L1 = L1_W0 | L1_W1, L2 = L2_W0 | L2_W1, LL = L0 | L1, LL_W0 = L0_W0 | L1_W0, LL_W1 = L0_W1 | L1_W1, L12 = L1 | L2,
+    L12_W1 = L1_W1 | L2_W1, W0 = V_W0, W1 = V_W1,
 
     /* Operands and rules: the flags of tables.h. E: register or memory in ModRM.rm, M: memory only, R: register only. */
     E = V_MEM | V_REG, M = V_MEM, R = V_REG, V = V_VVVV, RV = V_VVVV_REG, I = V_IB, I4 = V_ID, VS = V_VSIB, KR = V_KREG, GR = V_GPR,

@@ -179,6 +179,8 @@ static __attribute__((noinline)) int run_place(struct exec *x, const struct exec
 {
     int status = exec_resolve_at(x, x->insn->seg, offset, x->opsize, row->flags & X_WRITE ? EMUL_PF_W : 0, &x->place);
 
+    if (!status && (row->flags & X_WRITE) && !exec_movable(x, &x->place, 1))
+        status = EMUL_UNHANDLED;
     if (!status && (row->flags & X_READ))
         status = emul_load(x->ctx, &x->place, &x->dst, EMUL_FOR_OPERAND);
     if (status)

@@ -128,7 +128,7 @@ static uint32_t port_in(void *opaque, uint16_t port, unsigned size)
     check(size == 1 || size == 2 || size == 4);
     r->effects++;
     fails(r);
-    return port * 0x01010101u;
+    return (uint8_t)port * 0x01010101u; /* bytes as port_read_many() gives them */
 }
 
 static void port_out(void *opaque, uint16_t port, unsigned size, uint32_t value)

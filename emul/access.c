@@ -86,21 +86,6 @@ int emul_translate(struct emul_ctx *ctx, unsigned mode, uint64_t linear, unsigne
     return emul_walk(ctx, linear, access, &place->gpa[1], result);
 }
 
-int emul_resolve(struct emul_ctx *ctx, unsigned mode, unsigned seg, uint64_t offset, unsigned size, unsigned access,
-                 struct emul_place *place, struct emul_result *result)
-{
-    const struct emul_state *s = ctx->state;
-    uint64_t linear;
-    int status = emul_linear(ctx, mode, seg, offset, size, access, &linear, result);
-
-    if (status)
-        return status;
-    access |= emul_user(ctx);
-    if ((s->rflags & RFLAGS_AC) && (linear & (size - 1)) && (s->cr0 & CR0_AM) && (access & EMUL_PF_U))
-        return emul_fault(result, EMUL_VECTOR_AC, 0);
-    return emul_translate(ctx, mode, linear, size, access, place, result);
-}
-
 /* The largest naturally aligned piece at gpa: devices see no others. */
 static unsigned device_piece(uint64_t gpa, unsigned size)
 {

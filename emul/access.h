@@ -34,10 +34,6 @@ int emul_segment_allows(const struct emul_state *s, const struct emul_segment *s
 int emul_translate(struct emul_ctx *ctx, unsigned mode, uint64_t linear, unsigned size, unsigned access, struct emul_place *place,
                    struct emul_result *result);
 
-/* The whole way of an operand of 1 to 64 bytes: segment, alignment (#AC), page walk of each page, with the rights of the CPL. */
-int emul_resolve(struct emul_ctx *ctx, unsigned mode, unsigned seg, uint64_t offset, unsigned size, unsigned access,
-                 struct emul_place *place, struct emul_result *result);
-
 /* EMUL_PF_U at CPL 3, else 0: as the instruction began. */
 static inline unsigned emul_user(const struct emul_ctx *ctx)
 {

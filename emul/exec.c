@@ -40,17 +40,29 @@ static const struct operand_row operands[FORMS_END] = {
     [FORM_AL_Ob] = OFFSET(SRC), [FORM_rAX_Ov] = OFFSET(SRC), [FORM_Ob_AL] = OFFSET(DST), [FORM_Ov_rAX] = OFFSET(DST),
 };
 
+/* The address of an exit has been translated and permitted by the CPU, for the access that it reported. An operand at the same
+ * place of its page is taken for it. Should another vcpu have rewritten the instruction meanwhile, the access goes to where the
+ * guest was just allowed to make it. */
+static int is_exit_access(const struct emul_ctx *ctx, uint64_t linear, unsigned size, unsigned access)
+{
+    return !((linear ^ ctx->exit_gpa) & PAGE_MASK) && size <= PAGE_SIZE - (linear & PAGE_MASK) && ctx->exit_write == access / EMUL_PF_W;
+}
+
 int exec_resolve_at(struct exec *x, unsigned seg, uint64_t offset, unsigned size, unsigned access, struct emul_place *place)
 {
+    unsigned user = emul_user(x->ctx);
     uint64_t linear;
-    int status;
+    int status = emul_linear(x->ctx, x->mode, seg, offset, size, access, &linear, x->result);
 
-    if (!x->ctx->exit_known || (x->s->rflags & RFLAGS_AC))
-        return emul_resolve(x->ctx, x->mode, seg, offset, size, access, place, x->result);
-    status = emul_linear(x->ctx, x->mode, seg, offset, size, access, &linear, x->result);
-    if (status || exec_exit_access(x->ctx, linear, size, access, place))
+    if (status)
         return status;
-    return emul_translate(x->ctx, x->mode, linear, size, access | emul_user(x->ctx), place, x->result);
+    if (exec_misaligned(x, linear, size - 1, user))
+        return exec_fault(x, EMUL_VECTOR_AC, 0);
+    if (x->ctx->exit_known && !(x->s->rflags & RFLAGS_AC) && is_exit_access(x->ctx, linear, size, access)) {
+        *place = (struct emul_place){ .gpa = { x->ctx->exit_gpa }, .size = { size }, .how = EMUL_MOVE_DEVICE };
+        return EMUL_DONE;
+    }
+    return emul_translate(x->ctx, x->mode, linear, size, access | user, place, x->result);
 }
 
 int exec_resolve(struct exec *x, uint64_t skip, unsigned size, unsigned access, struct emul_place *place)
@@ -156,22 +168,24 @@ static __attribute__((noinline)) int run_locked(struct exec *x, void (*compute)(
     return EMUL_RETRY;
 }
 
-int exec_modify(struct exec *x, void (*compute)(struct exec *x), int write)
-{
-    int status = emul_load(x->ctx, &x->place, &x->dst, EMUL_FOR_OPERAND);
-
-    if (status)
-        return status;
-    if (x->insn->prefix & EMUL_PFX_LOCK)
-        return run_locked(x, compute, 0);
-    compute(x);
-    return write ? emul_store(x->ctx, &x->place, x->dst, EMUL_FOR_OPERAND) : EMUL_DONE;
-}
-
 /* XCHG with memory locks without the prefix (SDM 2D XCHG). */
 static inline int is_locked(const struct exec *x)
 {
     return (x->insn->prefix & EMUL_PFX_LOCK) || x->insn->op == EMUL_XCHG;
+}
+
+int exec_modify(struct exec *x, void (*compute)(struct exec *x), unsigned flags)
+{
+    int status = flags & X_WRITE && !exec_movable(x, &x->place, 1) ? EMUL_UNHANDLED : EMUL_DONE;
+
+    if (!status && (flags & X_READ))
+        status = emul_load(x->ctx, &x->place, &x->dst, EMUL_FOR_OPERAND);
+    if (status)
+        return status;
+    if ((flags & X_READ) && is_locked(x))
+        return run_locked(x, compute, 0);
+    compute(x);
+    return flags & X_WRITE ? emul_store(x->ctx, &x->place, x->dst, EMUL_FOR_OPERAND) : EMUL_DONE;
 }
 
 /* A destination in memory that is locked, or not to be had by pointer. */
@@ -179,18 +193,9 @@ static __attribute__((noinline)) int run_place(struct exec *x, const struct exec
 {
     int status = exec_resolve_at(x, x->insn->seg, offset, x->opsize, row->flags & X_WRITE ? EMUL_PF_W : 0, &x->place);
 
-    if (!status && (row->flags & X_WRITE) && !exec_movable(x, &x->place, 1))
-        status = EMUL_UNHANDLED;
-    if (!status && (row->flags & X_READ))
-        status = emul_load(x->ctx, &x->place, &x->dst, EMUL_FOR_OPERAND);
-    if (status)
-        return status;
-    if (!row->compute)
-        return emul_store(x->ctx, &x->place, x->src, EMUL_FOR_OPERAND);
-    if ((row->flags & X_READ) && is_locked(x))
-        return run_locked(x, row->compute, 0);
-    row->compute(x);
-    return row->flags & X_WRITE ? emul_store(x->ctx, &x->place, x->dst, EMUL_FOR_OPERAND) : EMUL_DONE;
+    if (status || row->compute)
+        return status ? status : exec_modify(x, row->compute, row->flags);
+    return emul_store(x->ctx, &x->place, x->src, EMUL_FOR_OPERAND);
 }
 
 /* The two below do a move, which has no handler, without anything around one. */

@@ -184,21 +184,7 @@ static inline uint64_t exec_offset(const struct exec *x)
     return (uint16_t)offset;
 }
 
-/* The address of an exit has been translated and permitted by the CPU, for the access that it reported. An operand at the same
- * place of its page is taken for it. Should another vcpu have rewritten the instruction meanwhile, the access goes to where the
- * guest was just allowed to make it. */
-static inline int exec_exit_access(const struct emul_ctx *ctx, uint64_t linear, unsigned size, unsigned access, struct emul_place *place)
-{
-    if (((linear ^ ctx->exit_gpa) & PAGE_MASK) || size > PAGE_SIZE - (linear & PAGE_MASK) || ctx->exit_write != access / EMUL_PF_W)
-        return 0;
-    place->gpa[0] = ctx->exit_gpa;
-    place->size[0] = size;
-    place->size[1] = 0;
-    place->how = EMUL_MOVE_DEVICE;
-    return 1;
-}
-
-/* The same where a device takes it in one access: 64-bit code, aligned to its size. */
+/* Is it the access that an exit reported (exec_resolve_at()), one that a device takes at once: 64-bit code, aligned to its size? */
 static inline int exec_exit_piece(const struct exec *x, uint64_t offset, unsigned size, unsigned access)
 {
     const struct emul_ctx *ctx = exec_ctx(x);
@@ -236,8 +222,8 @@ static inline void exec_keep_register(struct exec *x)
     x->dst = *(emul_reg64 *)x->dst_reg;
 }
 
-/* Loads dst from x->place, runs, and with `write` stores it back; atomically under LOCK. */
-int exec_modify(struct exec *x, void (*compute)(struct exec *x), int write);
+/* What flags (X_READ, X_WRITE) say: loads dst from x->place, runs, stores it back; atomically under LOCK. */
+int exec_modify(struct exec *x, void (*compute)(struct exec *x), unsigned flags);
 
 /* Near branch to `target`: cut to the operand size, checked against CS (SDM 2A CALL, JMP). 0 or #GP(0). */
 int exec_branch(struct exec *x, uint64_t target);

@@ -167,5 +167,5 @@ void do_bit(struct exec *x)
     }
     skip = ((offset + (uint64_t)((number - (int64_t)x->src) / 8)) & emul_size_mask(insn->addrsize)) - offset;
     exec_must(x, exec_resolve(x, skip, x->opsize, compute == do_bt ? 0 : EMUL_PF_W, &x->place));
-    exec_must(x, exec_modify(x, compute, compute != do_bt));
+    exec_must(x, exec_modify(x, compute, compute != do_bt ? X_READ | X_WRITE : X_READ));
 }

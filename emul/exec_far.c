@@ -65,7 +65,7 @@ static void push_parameters(struct exec *x, struct exec_stack *st, unsigned size
     struct emul_place place;
 
     while (count--) {
-        exec_must(x, emul_resolve(x->ctx, x->mode, EMUL_SS, (rsp + count * size) & mask, size, 0, &place, x->result));
+        exec_must(x, exec_resolve_at(x, EMUL_SS, (rsp + count * size) & mask, size, 0, &place));
         exec_push(x, st, size, exec_read(x, &place, EMUL_FOR_OPERAND));
     }
 }

@@ -33,6 +33,7 @@ struct walk {
     const struct format *format;
     uint64_t linear, rsvd;         /* rsvd: bits that are reserved in every entry */
     uint64_t entry[LEVELS_MAX + 1], at[LEVELS_MAX + 1];
+    const volatile void *host[LEVELS_MAX + 1]; /* where an entry is, or NULL */
     uint64_t all, any;             /* AND and OR of the entries */
     unsigned leaf, shift;          /* level of the entry that maps the page, and the page's size */
 };
@@ -58,11 +59,9 @@ static uint64_t reserved_bits(const struct emul_ctx *ctx, const struct format *f
     return format == &format_pae ? rsvd | PAE_RSVD : rsvd;
 }
 
-static inline uint64_t read_entry(const struct emul_ctx *ctx, uint64_t at, unsigned size)
+static inline uint64_t read_entry(const struct emul_ctx *ctx, const volatile void *p, uint64_t at, unsigned size)
 {
     uint64_t entry = 0;
-
-    const volatile void *p = emul_pointer(ctx, at, 0, EMUL_FOR_WALK);
 
     if (p)
         return size == 8 ? *(const volatile uint64_t *)p : *(const volatile uint32_t *)p;
@@ -89,7 +88,8 @@ enum { FOUND = 0x80 };
 /* The pointer that PAE has on top: no rights, no accessed flag (SDM 3A table 4-8). On FOUND, *table is the page directory. */
 static unsigned descend_pae(const struct walk *w, uint64_t *table)
 {
-    uint64_t entry = read_entry(w->ctx, (w->ctx->state->cr3 & 0xffffffe0) + (w->linear >> 30 & 3) * 8, 8);
+    uint64_t at = (w->ctx->state->cr3 & 0xffffffe0) + (w->linear >> 30 & 3) * 8;
+    uint64_t entry = read_entry(w->ctx, emul_pointer(w->ctx, at, 0, EMUL_FOR_WALK), at, 8);
 
     if (!(entry & PTE_P))
         return 0;
@@ -115,9 +115,11 @@ static unsigned descend(struct walk *w)
     }
     for (unsigned level = f->top; level; level--, shift -= f->bits) {
         uint64_t at = table + (w->linear >> shift & index_mask) * f->entry;
-        uint64_t entry = read_entry(w->ctx, at, f->entry);
+        const volatile void *p = emul_pointer(w->ctx, at, 0, EMUL_FOR_WALK);
+        uint64_t entry = read_entry(w->ctx, p, at, f->entry);
 
         w->at[level] = at;
+        w->host[level] = p;
         w->entry[level] = entry;
         w->leaf = level;
         w->all &= entry;
@@ -211,80 +213,6 @@ static int page_fault(const struct walk *w, unsigned access, unsigned error, str
     return emul_fault(result, EMUL_VECTOR_PF, error);
 }
 
-/* The common case in few instructions: 4 levels by direct pointers, everything present, accessed, and allowed without a look at
- * WP, SMEP, SMAP or keys. Entries are followed unchecked and judged at the end, so a wrong one leads nowhere but to reads that do
- * not count. w: where the four were read, and what; of a large page the last ones are its own again. 1: *gpa; 0: take the long way,
- * which decides. */
-static int walk_quick(const struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa, struct emul_walk *w)
-{
-    const struct emul_state *s = ctx->state;
-    uint64_t need = PTE_P | PTE_A | (access & EMUL_PF_W ? PTE_RW : 0) | (access & EMUL_PF_U ? PTE_US : 0);
-    uint64_t table = s->cr3 & ADDR_MASK;
-    uint64_t all = ~0ull, above = 0, entry = 0, offset;
-    unsigned shift = 48, n = 0;
-
-    if (!(s->efer & EFER_LMA) || (s->cr4 & (CR4_LA57 | CR4_PKE)))
-        return 0;
-    do {
-        const volatile uint64_t *p;
-
-        above |= entry;
-        shift -= 9;
-        p = emul_pointer(ctx, table + (linear >> shift << 3 & 0xff8), 0, EMUL_FOR_WALK);
-        if (!p)
-            return 0;
-        entry = *p;
-        w->level[n].at = p;
-        w->level[n++].entry = entry;
-        all &= entry;
-        table = entry & ADDR_MASK;
-    } while (shift > 21 || (shift == 21 && !(entry & PTE_PS)));
-    w->level[3] = w->level[n - 1];
-    offset = (1ull << shift) - 1;
-    if ((all & need) != need || ((access & EMUL_PF_W) && !(entry & PTE_D)) || (above & PTE_PS) || (table & offset & ~0x1fffull))
-        return 0;
-    if ((above | entry) & (reserved_bits(ctx, &format_4) | (access & EMUL_PF_FETCH ? PTE_NX : 0)))
-        return 0;
-    if (!(access & EMUL_PF_U) && (all & PTE_US) && (s->cr4 & (CR4_SMEP | CR4_SMAP)))
-        return 0;
-    *gpa = (table & ~offset) | (linear & offset);
-    return 1;
-}
-
-static __attribute__((noinline)) int walk_long(const struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa,
-                                               struct emul_result *result)
-{
-    struct walk w;
-
-    if (!ctx->ops->phys_read)
-        return EMUL_UNHANDLED;
-    w.ctx = ctx;
-    w.linear = linear;
-    w.leaf = 0;
-    w.shift = 12;
-    w.format = format_of(ctx);
-    w.rsvd = reserved_bits(ctx, w.format);
-    for (unsigned tries = 0; tries < WALK_TRIES; tries++) {
-        unsigned found = descend(&w);
-        int lost;
-
-        if (found != FOUND)
-            return page_fault(&w, access, found, result);
-        if (key_denies(&w, access))
-            return page_fault(&w, access, EMUL_PF_P | EMUL_PF_PK, result);
-        if (rights_deny(&w, access))
-            return page_fault(&w, access, EMUL_PF_P, result);
-        lost = mark_used(&w, access);
-        if (lost < 0)
-            return EMUL_UNHANDLED;
-        if (!lost) {
-            *gpa = page_address(&w);
-            return EMUL_DONE;
-        }
-    }
-    return EMUL_RETRY;
-}
-
 void emul_cache_flush(struct emul_cache *cache)
 {
     for (unsigned i = 0; i < EMUL_CACHE_PAGES; i++)
@@ -339,23 +267,60 @@ void emul_look(struct emul_ctx *ctx)
     ctx->seen.exit = emul_mode_of(ctx->facts) == EMUL_MODE64 ? emul_seen_exit(ctx) : EMUL_SEEN_NONE;
 }
 
-/* Paging is on, and nothing known of it. */
-static int walk_tables(const struct emul_ctx *ctx, uint64_t linear, unsigned rights, uint64_t *gpa, struct emul_result *result)
+/* A walk of 4 levels that depends on nothing but its entries and what emul_look() sees is kept; of a large page the last entry counts for the
+ * levels below. Flags set on the way make it another one. */
+static void keep_walk(const struct walk *w, uint64_t tag, uint64_t page)
 {
-    uint64_t page = linear & ~(uint64_t)PAGE_MASK;
-    struct emul_walk w = { .tag = page | rights };
-    unsigned kind = rights & EMUL_PF_W ? 1 : 0, slot = linear / PAGE_SIZE % EMUL_CACHE_PAGES;
-    int status = walk_quick(ctx, linear, rights, gpa, &w) ? EMUL_DONE : walk_long(ctx, linear, rights, gpa, result);
+    struct emul_walk *kept = emul_walk_slot(w->ctx, tag, tag & PAGE_MASK);
 
-    if (status)
-        return status;
-    w.gpa = *gpa & ~(uint64_t)PAGE_MASK;
-    if (ctx->walks && w.level[3].at)
-        *emul_walk_slot(ctx, linear, rights) = w;
+    if (w->format != &format_4 || (w->ctx->state->cr4 & CR4_PKE) || ((tag & EMUL_PF_W) && !(w->all & PTE_RW)))
+        return;
+    kept->tag = tag;
+    kept->gpa = page;
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned level = 4 - i > w->leaf ? 4 - i : w->leaf;
+
+        kept->level[i].at = w->host[level];
+        kept->level[i].entry = w->entry[level];
+        if (!w->host[level])
+            kept->tag = 0;
+    }
+}
+
+/* To where *gpa says, with the flags on the way set. Paging is on, and nothing known of it. */
+static int walk_tables(const struct emul_ctx *ctx, uint64_t linear, unsigned access, uint64_t *gpa, struct emul_result *result)
+{
+    struct walk w = { .ctx = ctx, .linear = linear, .shift = 12, .format = format_of(ctx) };
+    uint64_t tag = (linear & ~(uint64_t)PAGE_MASK) | access, page;
+    unsigned kind = access & EMUL_PF_W ? 1 : 0, slot = linear / PAGE_SIZE % EMUL_CACHE_PAGES;
+    int lost = 1;
+
+    if (!ctx->ops->phys_read)
+        return EMUL_UNHANDLED;
+    w.rsvd = reserved_bits(ctx, w.format);
+    for (unsigned tries = 0; lost && tries < WALK_TRIES; tries++) {
+        unsigned found = descend(&w);
+
+        if (found != FOUND)
+            return page_fault(&w, access, found, result);
+        if (key_denies(&w, access))
+            return page_fault(&w, access, EMUL_PF_P | EMUL_PF_PK, result);
+        if (rights_deny(&w, access))
+            return page_fault(&w, access, EMUL_PF_P, result);
+        lost = mark_used(&w, access);
+        if (lost < 0)
+            return EMUL_UNHANDLED;
+    }
+    if (lost)
+        return EMUL_RETRY;
+    *gpa = page_address(&w);
+    page = *gpa & ~(uint64_t)PAGE_MASK;
+    if (ctx->walks)
+        keep_walk(&w, tag, page);
     if (ctx->cache) {
-        ctx->cache->page[kind][slot].tag = w.tag;
-        ctx->cache->page[kind][slot].gpa = w.gpa;
-        ctx->cache->page[kind][slot].host = w.gpa - ctx->ram_start < ctx->ram_size ? ctx->ram + w.gpa : 0;
+        ctx->cache->page[kind][slot].tag = tag;
+        ctx->cache->page[kind][slot].gpa = page;
+        ctx->cache->page[kind][slot].host = page - ctx->ram_start < ctx->ram_size ? ctx->ram + page : 0;
     }
     return EMUL_DONE;
 }

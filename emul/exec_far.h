@@ -41,7 +41,8 @@ static inline void exec_raise_if(struct exec *x, uint64_t bad, unsigned vector, 
 uint64_t exec_read(struct exec *x, const struct emul_place *place, unsigned cause); /* up to 8 bytes */
 struct emul_place exec_translate(struct exec *x, unsigned mode, uint64_t linear, unsigned size, unsigned access);
 
-/* `size` bytes at `offset` of the operand's segment, where the address bits in `align` must be 0 if alignment is checked. */
+/* `size` bytes at `offset` of the operand's segment, where the address bits in `align` must be 0 if alignment is checked; it
+ * ends where they could not be written. */
 struct emul_place exec_place(struct exec *x, uint64_t offset, unsigned size, unsigned align, unsigned access);
 
 /* Accesses at a linear address, for descriptor tables and task state: supervisor, implicit (SDM 3A 4.6.1). */

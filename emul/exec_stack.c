@@ -78,11 +78,14 @@ struct emul_place exec_translate(struct exec *x, unsigned mode, uint64_t linear,
 
 struct emul_place exec_place(struct exec *x, uint64_t offset, unsigned size, unsigned align, unsigned access)
 {
+    struct emul_place place;
     uint64_t linear;
 
     exec_must(x, emul_linear(x->ctx, x->mode, x->insn->seg, offset, size, access, &linear, x->result));
     exec_raise_if(x, exec_misaligned(x, linear, align, emul_user(x->ctx)), EMUL_VECTOR_AC, 0);
-    return exec_translate(x, x->mode, linear, size, (access & EMUL_PF_W) | emul_user(x->ctx));
+    place = exec_translate(x, x->mode, linear, size, (access & EMUL_PF_W) | emul_user(x->ctx));
+    exec_end_if(x, (access & EMUL_PF_W) && !exec_movable(x, &place, 1), EMUL_UNHANDLED);
+    return place;
 }
 
 struct emul_place exec_system_place(struct exec *x, uint64_t linear, unsigned size, unsigned access)

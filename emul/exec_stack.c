@@ -8,7 +8,7 @@
 /* ---- Raising ---- */
 
 /* A frame of its own, and kept: it is where exec_end() lands, with no register but the stack's left as it was. */
-__attribute__((noinline)) int exec_guard(struct exec *x, const struct exec_event *event, void (*body)(struct exec *x))
+__attribute__((noinline)) int exec_guard_kept(struct exec *x, const struct exec_event *event, void (*body)(struct exec *x))
 {
     static const struct exec_event instruction = { .kind = EMUL_EVENT_SOFTWARE };
 
@@ -18,8 +18,15 @@ __attribute__((noinline)) int exec_guard(struct exec *x, const struct exec_event
         body(x);
     if (x->status == EMUL_FAULT && x->event->external && (VECTORS_EXT >> x->result->vector & 1))
         x->result->error |= ERROR_EXT;
-    x->ctx->facts = 0; /* it may have changed what they are of */
     return x->status;
+}
+
+int exec_guard(struct exec *x, const struct exec_event *event, void (*body)(struct exec *x))
+{
+    int status = exec_guard_kept(x, event, body);
+
+    x->ctx->facts = 0; /* it may have changed what they are of */
+    return status;
 }
 
 int exec_raising(struct exec *x)
@@ -204,5 +211,5 @@ int exec_port_allowed(struct exec *x, unsigned port)
     if (!(x->s->cr0 & CR0_PE) || (!(x->s->rflags & RFLAGS_VM) && emul_cpl(x->s) <= exec_iopl(x)))
         return EMUL_DONE;
     x->src = port;
-    return exec_guard(x, 0, ask_bitmap);
+    return exec_guard_kept(x, 0, ask_bitmap);
 }

@@ -81,18 +81,8 @@ static inline void emul_store_direct(volatile void *p, unsigned size, uint64_t v
  * is one that a register can have; bytes outside of RAM go to the device callbacks in naturally aligned pieces, in rising order. */
 int emul_move_word(const struct emul_ctx *ctx, uint64_t gpa, unsigned size, uint64_t *value, unsigned how, unsigned cause);
 
-/* The same of a resolved operand of up to 64 bytes, in words of 8 and what is left. */
+/* The same of a resolved operand of up to 64 bytes, in words of 8 and what is left; how: with place->how. */
 int emul_move(const struct emul_ctx *ctx, const struct emul_place *place, void *data, unsigned how, unsigned cause);
-
-static inline int emul_load_bytes(const struct emul_ctx *ctx, const struct emul_place *place, void *data, unsigned cause)
-{
-    return emul_move(ctx, place, data, place->how, cause);
-}
-
-static inline int emul_store_bytes(const struct emul_ctx *ctx, const struct emul_place *place, void *data, unsigned cause)
-{
-    return emul_move(ctx, place, data, place->how | EMUL_MOVE_WRITE, cause);
-}
 
 /* The same of up to 8 bytes. */
 static inline int emul_load(const struct emul_ctx *ctx, const struct emul_place *place, uint64_t *value, unsigned cause)

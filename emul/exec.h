@@ -254,8 +254,10 @@ struct exec_event {
     uint8_t external;              /* EXT goes into the error codes of its faults (SDM 3A 6.13) */
 };
 
-/* Runs what raises, for `event` or, if that is NULL, for an instruction. EMUL_DONE, or what exec_end() was given. */
+/* Runs what raises, for `event` or, if that is NULL, for an instruction. EMUL_DONE, or what exec_end() was given. It drops the context's
+ * facts, by which everything accesses memory; behind what keeps them, because it changes nothing that they are of, more may be done. */
 int exec_guard(struct exec *x, const struct exec_event *event, void (*body)(struct exec *x));
+int exec_guard_kept(struct exec *x, const struct exec_event *event, void (*body)(struct exec *x));
 int exec_raising(struct exec *x);                              /* the row of an instruction, with X_RAISES */
 
 /* The rest is for what runs below exec_guard(). */

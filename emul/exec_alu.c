@@ -113,14 +113,14 @@ void do_cmpxchg8b(struct exec *x)
     for (unsigned tries = 0; tries < MODIFY_TRIES; tries++) {
         int equal, lost = -1;
 
-        exec_must(x, emul_load_bytes(x->ctx, &x->place, held, EMUL_FOR_OPERAND));
+        exec_must(x, emul_move(x->ctx, &x->place, held, x->place.how, EMUL_FOR_OPERAND));
         equal = held[0] == want[0] && (half == 4 || held[1] == want[1]);
         if (!x->place.size[1] && ops->phys_cmpxchg)
             lost = ops->phys_cmpxchg(x->ctx->opaque, x->place.gpa[0], half * 2, held, equal ? with : held, EMUL_FOR_OPERAND);
         if (lost > 0)
             continue;
         if (lost < 0)
-            exec_must(x, emul_store_bytes(x->ctx, &x->place, equal ? with : held, EMUL_FOR_OPERAND));
+            exec_must(x, emul_move(x->ctx, &x->place, equal ? with : held, x->place.how | EMUL_MOVE_WRITE, EMUL_FOR_OPERAND));
         exec_set_flag(x, RFLAGS_ZF, equal);
         if (!equal) {
             exec_set_gpr(x, EMUL_RAX, half, held[0]);

@@ -32,12 +32,8 @@ void do_div(struct exec *x)
     exec_raise_if(x, quotient > (is_signed ? sign - !differ : mask), EMUL_VECTOR_DE, 0);
     quotient = differ ? -quotient : quotient;
     remainder = negative ? -remainder : remainder;
-    if (x->opsize == 1) {
-        exec_set_gpr(x, EMUL_RAX, 2, (quotient & mask) | (remainder & mask) << 8);
-    } else {
-        exec_set_gpr(x, EMUL_RAX, x->opsize, quotient);
-        exec_set_gpr(x, EMUL_RDX, x->opsize, remainder);
-    }
+    exec_set_gpr(x, EMUL_RAX, x->opsize, quotient);
+    exec_reg_write(x->opsize == 1 ? (uint8_t *)x->gpr + 1 : (uint8_t *)&x->gpr[EMUL_RDX], x->opsize, remainder); /* AH, or rDX */
 }
 
 /* BSF and BSR of 0 leave the destination alone; LZCNT and TZCNT give the operand size in bits. */
@@ -81,12 +77,13 @@ void do_crc32(struct exec *x)
     exec_set_gpr(x, x->insn->reg, 4, crc); /* whatever the operand size */
 }
 
-/* SF, ZF, PF of a byte. */
-static void byte_flags(struct exec *x, uint8_t value)
+/* To AL, or to AX, with SF, ZF and PF of the low byte. */
+static void decimal_result(struct exec *x, unsigned size, unsigned value)
 {
-    exec_set_flag(x, RFLAGS_SF, value >> 7);
-    exec_set_flag(x, RFLAGS_ZF, !value);
-    exec_set_flag(x, RFLAGS_PF, !__builtin_parity(value));
+    exec_set_gpr(x, EMUL_RAX, size, value);
+    exec_set_flag(x, RFLAGS_SF, value & 0x80);
+    exec_set_flag(x, RFLAGS_ZF, !(uint8_t)value);
+    exec_set_flag(x, RFLAGS_PF, !__builtin_parity((uint8_t)value));
 }
 
 /* AAA, AAS (SDM 2A): by carry out of the low digit. */
@@ -104,12 +101,11 @@ void do_daa(struct exec *x)
 {
     uint8_t old = (uint8_t)x->gpr[EMUL_RAX];
     int low = (old & 0xf) > 9 || (x->flags & RFLAGS_AF), high = old > 0x99 || (x->flags & RFLAGS_CF);
-    int sign = x->insn->op == EMUL_DAS ? -1 : 1, al = old + sign * ((low ? 6 : 0) + (high ? 0x60 : 0));
+    int sign = x->insn->op == EMUL_DAS ? -1 : 1;
 
     exec_set_flag(x, RFLAGS_CF, high || (low && sign < 0 && old < 6));
     exec_set_flag(x, RFLAGS_AF, low);
-    byte_flags(x, al);
-    exec_set_gpr(x, EMUL_RAX, 1, al);
+    decimal_result(x, 1, old + sign * ((low ? 6 : 0) + (high ? 0x60 : 0)));
 }
 
 void do_aam(struct exec *x)
@@ -117,16 +113,12 @@ void do_aam(struct exec *x)
     uint8_t al = (uint8_t)x->gpr[EMUL_RAX], base = (uint8_t)x->insn->imm;
 
     exec_raise_if(x, !base, EMUL_VECTOR_DE, 0);
-    exec_set_gpr(x, EMUL_RAX, 2, (al / base) << 8 | al % base);
-    byte_flags(x, al % base);
+    decimal_result(x, 2, (al / base) << 8 | al % base);
 }
 
 void do_aad(struct exec *x)
 {
-    uint8_t al = (uint8_t)(x->gpr[EMUL_RAX] + (uint8_t)(x->gpr[EMUL_RAX] >> 8) * (uint8_t)x->insn->imm);
-
-    exec_set_gpr(x, EMUL_RAX, 2, al);
-    byte_flags(x, al);
+    decimal_result(x, 2, (uint8_t)(x->gpr[EMUL_RAX] + (x->gpr[EMUL_RAX] >> 8) * x->insn->imm));
 }
 
 /* SF and ZF by the result, OF clear; AF and PF are undefined and stay (SDM 2A ANDN, BLSR, BZHI), as SF does of BEXTR. */

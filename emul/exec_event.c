@@ -10,15 +10,13 @@ enum { ERROR_IDT = 2, REDIRECTION = 32 };
 static void through_table(struct exec *x, uint64_t base, unsigned vector, uint64_t clear)
 {
     struct exec_descriptor cs;
-    struct emul_place place;
     struct exec_stack st;
     uint64_t target;
 
     exec_stack_begin(x, &st);
     exec_push(x, &st, 2, exec_seen_flags(x));
     exec_push_frame(x, &st, 2, FRAME_RETURN, FRAME_END);
-    place = exec_translate(x, EMUL_MODE32, (uint32_t)(base + vector * 4), 4, emul_user(x->ctx));
-    target = exec_read(x, &place, EMUL_FOR_DESCRIPTOR);
+    target = exec_read(x, exec_translate(x, EMUL_MODE32, (uint32_t)(base + vector * 4), 4, emul_user(x->ctx)), EMUL_FOR_DESCRIPTOR);
     exec_check_segment(x, EMUL_CS, target >> 16, 0, 0, &cs);
     exec_transfer(x, &cs, 0, 0, &st);
     x->next_rip = target & 0xffff; /* whatever the limit: that is for the fetch */
@@ -103,6 +101,7 @@ enum { EVENT_TASK = EMUL_EVENT_TRAP + 1 }; /* of struct exec_event: no event, a 
 static void run_event(struct exec *x)
 {
     const struct exec_event *event = x->event;
+    struct emul_state *s = x->s;
 
     if (event->kind == EMUL_EVENT_FAULT && event->target != EMUL_VECTOR_DB)
         x->flags |= RFLAGS_RF; /* SDM 3B 17.3.1.1 */
@@ -110,30 +109,27 @@ static void run_event(struct exec *x)
         exec_task_switch(x, event->target, event->reason);
     else
         deliver(x, event->target);
+    s->rip = x->next_rip;
+    s->rsp = x->gpr[EMUL_RSP];
+    s->rflags = x->flags;
+    s->shadow = 0;
+    x->ctx->changed |= EMUL_STATE_RIP;
 }
 
 static int run_outside(struct emul_ctx *ctx, struct emul_result *result, const struct exec_event *event)
 {
-    struct emul_state *s = ctx->state;
     struct exec *x = exec_of(ctx);
 
     exec_begin(ctx);
     emul_begin(ctx);
     x->result = result;
-    x->next_rip = s->rip;
-    x->flags = s->rflags;
+    x->next_rip = ctx->state->rip;
+    x->flags = ctx->state->rflags;
     x->mode = emul_mode_of(ctx->facts);
     x->special = 0;
     *result = (struct emul_result){ .insn = &result->store, .store.op = EMUL_BAD };
     result->status = exec_guard(x, event, run_event);
-    if (result->status)
-        return result->status;
-    s->rip = x->next_rip;
-    s->rsp = x->gpr[EMUL_RSP];
-    s->rflags = x->flags;
-    s->shadow = 0;
-    ctx->changed |= EMUL_STATE_RIP;
-    return EMUL_DONE;
+    return result->status;
 }
 
 int emul_deliver(struct emul_ctx *ctx, unsigned vector, enum emul_event event, int has_error, uint32_t error, struct emul_result *result)

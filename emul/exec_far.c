@@ -61,13 +61,11 @@ void exec_push_frame(struct exec *x, struct exec_stack *st, unsigned size, unsig
 /* The parameters of CALL, from the outer stack in their order, at most GATE_COUNT. */
 static void push_parameters(struct exec *x, struct exec_stack *st, unsigned size, unsigned count)
 {
-    uint64_t rsp = x->gpr[EMUL_RSP], mask = emul_size_mask(exec_stack_width(x));
-    struct emul_place place;
+    struct exec_stack outer;
 
-    while (count--) {
-        exec_must(x, exec_resolve_at(x, EMUL_SS, (rsp + count * size) & mask, size, 0, &place));
-        exec_push(x, st, size, exec_read(x, &place, EMUL_FOR_OPERAND));
-    }
+    exec_stack_begin(x, &outer);
+    while (count--)
+        exec_push(x, st, size, exec_read(x, exec_stack_place(x, &outer, outer.rsp + count * size, size, 0), EMUL_FOR_OPERAND));
 }
 
 void exec_through_gate(struct exec *x, const struct exec_descriptor *gate, unsigned frame)

@@ -38,10 +38,11 @@ static inline void exec_raise_if(struct exec *x, uint64_t bad, unsigned vector, 
 }
 
 /* ---- Memory: exec_stack.c ---- */
-uint64_t exec_read(struct exec *x, const struct emul_place *place, unsigned cause); /* up to 8 bytes */
+uint64_t exec_read(struct exec *x, struct emul_place place, unsigned cause); /* up to 8 bytes */
 struct emul_place exec_translate(struct exec *x, unsigned mode, uint64_t linear, unsigned size, unsigned access);
 
-/* `size` bytes at `offset` of the operand's segment, where the address bits in `align` must be 0 if alignment is checked. */
+/* `size` bytes at `offset` of the operand's segment, where the address bits in `align` must be 0 if alignment is checked; it
+ * ends where they could not be written. */
 struct emul_place exec_place(struct exec *x, uint64_t offset, unsigned size, unsigned align, unsigned access);
 
 /* Accesses at a linear address, for descriptor tables and task state: supervisor, implicit (SDM 3A 4.6.1). */
@@ -53,6 +54,10 @@ uint64_t exec_tss_bits(struct exec *x, uint64_t at, unsigned size);
 /* Stack accesses that take effect together: each push is checked and translated at once, in order; nothing is written before
  * exec_stack_commit(). At most EXEC_PUSHES of them. */
 #define EXEC_PUSHES 35u            /* a call gate with 31 parameters; more than ENTER pushes */
+struct exec_write {                /* of value, or of what is at `from` by then, if that has a size */
+    struct emul_place place, from;
+    uint64_t value;
+};
 struct exec_stack {
     const struct emul_segment *ss;
     uint64_t rsp;
@@ -60,7 +65,7 @@ struct exec_stack {
     unsigned access;               /* EMUL_PF_U, or 0: privilege of the accesses */
     uint32_t error;                /* of #SS */
     unsigned count;
-    struct { struct emul_place place; uint64_t value; } push[EXEC_PUSHES];
+    struct exec_write push[EXEC_PUSHES];
 };
 void exec_stack_begin(struct exec *x, struct exec_stack *st);  /* the current stack */
 void exec_push(struct exec *x, struct exec_stack *st, unsigned size, uint64_t value);

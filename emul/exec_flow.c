@@ -3,46 +3,42 @@
 
 #define LEVEL_MAX 31u              /* of ENTER's nesting: five bits of the immediate */
 
-/* Bytes at an offset of the stack, which is cut to its width. */
-static inline int stack_read(struct exec *x, uint64_t offset, unsigned size, uint64_t *value)
+/* Of raising handlers. Into the slot go the low `store` bytes of value. */
+static uint64_t stack_pop(struct exec *x)
 {
-    uint64_t at = x->mode == EMUL_MODE64 ? offset : offset & emul_size_mask(exec_stack_width(x));
-    const void *p = exec_reach(x, EMUL_SS, at, size, 0, EMUL_FOR_OPERAND);
-    struct emul_place place;
-    int status;
-
-    if (p) {
-        *value = emul_load_direct(p, size);
-        return EMUL_DONE;
-    }
-    status = exec_resolve_at(x, EMUL_SS, at, size, 0, &place);
-    return status ? status : emul_load(x->ctx, &place, value, EMUL_FOR_OPERAND);
-}
-
-static uint64_t stack_get(struct exec *x, uint64_t offset) /* of raising handlers */
-{
+    struct exec_stack st;
     uint64_t value;
 
-    exec_must(x, stack_read(x, offset, x->opsize, &value));
+    exec_stack_begin(x, &st);
+    value = exec_pop(x, &st, x->opsize);
+    x->gpr[EMUL_RSP] = st.rsp;
     return value;
 }
 
-static inline void stack_move(struct exec *x, uint64_t rsp)
+static void stack_push(struct exec *x, unsigned store, uint64_t value)
+{
+    struct exec_stack st;
+
+    exec_stack_begin(x, &st);
+    exec_stack_skip(&st, (uint64_t)store - x->opsize);
+    exec_push(x, &st, store, value);
+    exec_stack_commit(x, &st);
+}
+
+static void stack_move(struct exec *x, uint64_t rsp)
 {
     exec_set_gpr(x, EMUL_RSP, exec_stack_width(x), rsp);
 }
 
-static __attribute__((noinline)) int push_far(struct exec *x, unsigned size, unsigned store, uint64_t value)
+/* Of the rest, where memory is not had by pointer: from src and to it. */
+static void push_far(struct exec *x)
 {
-    uint64_t rsp = x->gpr[EMUL_RSP] - size;
-    struct emul_place place;
-    int status = exec_resolve_at(x, EMUL_SS, rsp & emul_size_mask(exec_stack_width(x)), store, EMUL_PF_W, &place);
+    stack_push(x, x->opsize, x->src);
+}
 
-    if (!status)
-        status = emul_store(x->ctx, &place, value, EMUL_FOR_OPERAND);
-    if (!status)
-        stack_move(x, rsp);
-    return status;
+static void pop_far(struct exec *x)
+{
+    x->src = stack_pop(x);
 }
 
 /* Is the stack flat, and how wide? A flat one of 16 bits is nobody's. */
@@ -51,22 +47,31 @@ static inline uint64_t stack_cut(const struct exec *x, uint64_t rsp)
     return exec_ctx(x)->facts & 8 << EMUL_FACT_STACK ? rsp : (uint32_t)rsp;
 }
 
-/* The low `store` bytes of value into a slot of `size` bytes. */
-static inline __attribute__((always_inline)) int push_quick(struct exec *x, unsigned size, unsigned store, uint64_t value)
+static inline __attribute__((always_inline)) int push_quick(struct exec *x, uint64_t value)
 {
-    uint64_t rsp = stack_cut(x, x->gpr[EMUL_RSP] - size);
-    void *p = exec_reach(x, EMUL_SS, rsp, store, EMUL_PF_W, EMUL_FOR_OPERAND);
+    uint64_t rsp = stack_cut(x, x->gpr[EMUL_RSP] - x->opsize);
+    void *p = exec_reach(x, EMUL_SS, rsp, x->opsize, EMUL_PF_W, EMUL_FOR_OPERAND);
 
-    if (EMUL_UNLIKELY(!p))
-        return push_far(x, size, store, value);
-    emul_store_direct(p, store, value);
+    if (EMUL_UNLIKELY(!p)) {
+        x->src = value;
+        return exec_guard_kept(x, 0, push_far);
+    }
+    emul_store_direct(p, x->opsize, value);
     x->gpr[EMUL_RSP] = rsp;
     return EMUL_DONE;
 }
 
-static __attribute__((noinline)) int push(struct exec *x, unsigned size, unsigned store, uint64_t value)
+/* To src. */
+static inline __attribute__((always_inline)) int pop_quick(struct exec *x)
 {
-    return push_quick(x, size, store, value);
+    uint64_t rsp = stack_cut(x, x->gpr[EMUL_RSP]);
+    const void *p = exec_reach(x, EMUL_SS, rsp, x->opsize, 0, EMUL_FOR_OPERAND);
+
+    if (EMUL_UNLIKELY(!p))
+        return exec_guard_kept(x, 0, pop_far);
+    x->src = emul_load_direct(p, x->opsize);
+    x->gpr[EMUL_RSP] = stack_cut(x, rsp + x->opsize);
+    return EMUL_DONE;
 }
 
 /* 06 0E 16 1E, 0F A0, 0F A8: bits 3 to 5 of the opcode. */
@@ -80,7 +85,7 @@ static void push_segment(struct exec *x)
     unsigned store = x->opsize == 4 && !(x->ctx->features & EMUL_IS_AMD) ? 2 : x->opsize; /* SDM 2B PUSH: the rest of the slot stays */
 
     exec_require(x, EMUL_STATE_SEGS);
-    exec_must(x, push(x, x->opsize, store, x->s->seg[opcode_seg(x)].selector));
+    stack_push(x, store, x->s->seg[opcode_seg(x)].selector);
 }
 
 /* Of what is no register of the opcode byte. */
@@ -95,51 +100,40 @@ static __attribute__((noinline)) int push_other(struct exec *x)
         value = x->gpr[x->insn->rm];
     else if (x->insn->form == FORM_Eq)
         status = exec_load(x, 0, x->opsize, &value);
-    return status ? status : push(x, x->opsize, x->opsize, value);
+    return status ? status : push_quick(x, value);
 }
 
 int do_push(struct exec *x)
 {
     if (EMUL_UNLIKELY(x->insn->form != FORM_Zq))
         return push_other(x);
-    return push_quick(x, x->opsize, x->opsize, x->gpr[exec_opcode_reg(x->insn)]);
+    return push_quick(x, x->gpr[exec_opcode_reg(x->insn)]);
 }
 
-/* The selector is in src; rSP has moved, in the width of the old stack segment. */
-static void load_popped(struct exec *x)
+/* Of what is no register of the opcode byte. rSP has moved when the register is written or the address of the destination is computed
+ * (SDM 2B POP), in the width of the old stack segment. */
+static void pop_other(struct exec *x)
 {
-    exec_move_segment(x, opcode_seg(x), x->src);
-}
+    uint64_t value = stack_pop(x);
 
-/* rSP has moved when the register is written or the address of the destination computed (SDM 2B POP). */
-static __attribute__((noinline)) int pop_other(struct exec *x)
-{
-    uint64_t value, rsp = x->gpr[EMUL_RSP];
-    int status = stack_read(x, rsp, x->opsize, &value);
-
-    if (status)
-        return status;
-    stack_move(x, rsp + x->opsize);
-    if (x->insn->form == FORM_Sreg) {
-        x->src = value;
-        return exec_guard(x, 0, load_popped);
-    }
-    if (x->insn->form != FORM_Zq && x->insn->mod != 3)
-        return exec_store(x, 0, x->opsize, value);
-    exec_set_gpr(x, x->insn->form == FORM_Zq ? exec_opcode_reg(x->insn) : x->insn->rm, x->opsize, value);
-    return EMUL_DONE;
+    if (x->insn->form == FORM_Sreg)
+        exec_move_segment(x, opcode_seg(x), value);
+    else if (x->insn->mod == 3)
+        exec_set_gpr(x, x->insn->rm, x->opsize, value);
+    else
+        exec_must(x, exec_store(x, 0, x->opsize, value));
 }
 
 int do_pop(struct exec *x)
 {
-    uint64_t rsp = stack_cut(x, x->gpr[EMUL_RSP]);
-    const void *p = EMUL_LIKELY(x->insn->form == FORM_Zq) ? exec_reach(x, EMUL_SS, rsp, x->opsize, 0, EMUL_FOR_OPERAND) : 0;
+    int status;
 
-    if (EMUL_UNLIKELY(!p))
-        return pop_other(x);
-    x->gpr[EMUL_RSP] = stack_cut(x, rsp + x->opsize);
-    exec_set_gpr(x, exec_opcode_reg(x->insn), x->opsize, emul_load_direct(p, x->opsize));
-    return EMUL_DONE;
+    if (EMUL_UNLIKELY(x->insn->form != FORM_Zq))
+        return exec_guard(x, 0, pop_other);
+    status = pop_quick(x);
+    if (EMUL_LIKELY(!status))
+        exec_set_gpr(x, exec_opcode_reg(x->insn), x->opsize, x->src);
+    return status;
 }
 
 /* SDM 2B PUSHA: #GP outside protected mode where the stack would wrap in the middle. */
@@ -157,19 +151,24 @@ void do_pusha(struct exec *x)
 
 void do_popa(struct exec *x)
 {
-    uint64_t rsp = x->gpr[EMUL_RSP], value[8];
+    uint64_t value[8];
 
-    for (unsigned i = 8; i--;)
-        value[i] = i == EMUL_RSP ? rsp : stack_get(x, rsp + (7 - i) * x->opsize); /* that of RSP is skipped */
-    for (unsigned i = 0; i < 8; i++)
-        exec_set_gpr(x, i, i == EMUL_RSP ? 8 : x->opsize, value[i]);
-    stack_move(x, rsp + 8 * x->opsize);
+    for (unsigned i = 8; i--;) {
+        if (i != EMUL_RSP)
+            value[i] = stack_pop(x);
+        else
+            stack_move(x, x->gpr[EMUL_RSP] + x->opsize); /* skipped */
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        if (i != EMUL_RSP)
+            exec_set_gpr(x, i, x->opsize, value[i]);
+    }
 }
 
 void do_pushf(struct exec *x)
 {
     exec_gp0_if(x, exec_v86_denies(x));
-    exec_must(x, push(x, x->opsize, x->opsize, exec_seen_flags(x) & ~RFLAGS_VM));
+    stack_push(x, x->opsize, exec_seen_flags(x) & ~RFLAGS_VM);
 }
 
 /* SDM 2B POPF, table 4-21; IRET: what loads in which mode, by the privilege of before. */
@@ -192,11 +191,8 @@ void exec_pop_flags(struct exec *x, uint64_t value, uint64_t mask)
 /* RF is cleared, VM, VIF and VIP stay. */
 void do_popf(struct exec *x)
 {
-    uint64_t rsp = x->gpr[EMUL_RSP];
-
     exec_gp0_if(x, exec_v86_denies(x));
-    exec_pop_flags(x, stack_get(x, rsp), 0);
-    stack_move(x, rsp + x->opsize);
+    exec_pop_flags(x, stack_pop(x), 0);
 }
 
 /* The display of nesting levels is copied in the order of the accesses, since the frames may overlap; all of it, and the new top
@@ -204,36 +200,30 @@ void do_popf(struct exec *x)
 void do_enter(struct exec *x)
 {
     unsigned level = x->insn->imm2 & LEVEL_MAX, size = x->opsize;
-    uint64_t frame, rest, rbp = x->gpr[EMUL_RBP];
-    struct emul_place from[LEVEL_MAX + 1];
+    uint64_t frame, rbp = x->gpr[EMUL_RBP];
+    struct emul_place from;
     struct exec_stack st;
 
     exec_stack_begin(x, &st);
     exec_push(x, &st, size, rbp);
     frame = st.rsp;
-    for (unsigned i = 1; i <= level; i++) { /* the last is the new frame itself */
-        from[i] = i < level ? exec_stack_place(x, &st, rbp - i * size, size, 0) : (struct emul_place){ 0 };
+    for (unsigned i = 1; i < level; i++) {
+        from = exec_stack_place(x, &st, rbp - i * size, size, 0);
+        exec_push(x, &st, size, 0);
+        st.push[i].from = from;
+    }
+    if (level)
         exec_push(x, &st, size, frame);
-    }
-    rest = st.rsp - (uint16_t)x->insn->imm;
-    exec_stack_place(x, &st, rest, size, EMUL_PF_W);
-    for (unsigned i = 0; i < st.count; i++)
-        exec_end_if(x, !exec_movable(x, &st.push[i].place, 1) || (i && !exec_movable(x, &from[i], 0)), EMUL_UNHANDLED);
-    for (unsigned i = 0; i < st.count; i++) {
-        uint64_t value = i && i < level ? exec_read(x, &from[i], EMUL_FOR_OPERAND) : st.push[i].value;
-
-        exec_must(x, emul_store(x->ctx, &st.push[i].place, value, EMUL_FOR_OPERAND));
-    }
+    exec_stack_skip(&st, -(uint64_t)(uint16_t)x->insn->imm);
+    exec_stack_place(x, &st, st.rsp, size, EMUL_PF_W);
+    exec_stack_commit(x, &st);
     exec_set_gpr(x, EMUL_RBP, size, frame);
-    stack_move(x, rest);
 }
 
 void do_leave(struct exec *x)
 {
-    uint64_t rsp = x->gpr[EMUL_RBP], value = stack_get(x, rsp);
-
-    stack_move(x, rsp + x->opsize);
-    exec_set_gpr(x, EMUL_RBP, x->opsize, value);
+    stack_move(x, x->gpr[EMUL_RBP]);
+    exec_set_gpr(x, EMUL_RBP, x->opsize, stack_pop(x));
 }
 
 /* Near: relative, register or memory. */
@@ -254,18 +244,17 @@ int do_call(struct exec *x)
     uint64_t back = x->next_rip;
     int status = do_jmp(x);
 
-    return status ? status : push(x, x->opsize, x->opsize, back);
+    return status ? status : push_quick(x, back);
 }
 
 int do_ret(struct exec *x)
 {
-    uint64_t target, rsp = x->gpr[EMUL_RSP];
-    int status = stack_read(x, rsp, x->opsize, &target);
+    int status = pop_quick(x);
 
     if (!status)
-        status = exec_branch(x, target);
+        status = exec_branch(x, x->src);
     if (!status)
-        stack_move(x, rsp + x->opsize + (uint16_t)x->insn->imm);
+        stack_move(x, x->gpr[EMUL_RSP] + (uint16_t)x->insn->imm);
     return status;
 }
 

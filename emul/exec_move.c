@@ -26,9 +26,9 @@ void do_xchg(struct exec *x)
 
 void do_xlat(struct exec *x)
 {
-    struct emul_place place = exec_place(x, (x->gpr[EMUL_RBX] + (uint8_t)x->gpr[EMUL_RAX]) & emul_size_mask(x->insn->addrsize), 1, 0, 0);
+    uint64_t offset = (x->gpr[EMUL_RBX] + (uint8_t)x->gpr[EMUL_RAX]) & emul_size_mask(x->insn->addrsize);
 
-    exec_set_gpr(x, EMUL_RAX, 1, exec_read(x, &place, EMUL_FOR_OPERAND));
+    exec_set_gpr(x, EMUL_RAX, 1, exec_read(x, exec_place(x, offset, 1, 0, 0), EMUL_FOR_OPERAND));
 }
 
 /* SDM 1 appendix B: any of these flags for the first six conditions, SF differing from OF for the last two, with ZF for the last. */

@@ -120,6 +120,10 @@ static void begin(struct exec *x, struct simd *v)
     v->element = element_size(insn);
     v->count = v->size / v->element;
     v->mask &= ~0ull >> (64 - v->count);
+    if (v->mask != ~0ull >> (64 - v->count))
+        return;
+    v->element = v->size; /* all of them: as without a mask */
+    v->count = v->mask = 1;
 }
 
 /* The operand in memory: elements, of which those in the mask are moved. What lies between the first and the last of them is translated;
@@ -127,30 +131,25 @@ static void begin(struct exec *x, struct simd *v)
  * page tables meanwhile, the fault comes behind some of them, and all is done again. No element: no access, no check (SDM 2A 2.7.4). */
 static void access_vector(struct exec *x, const struct simd *v, union vector *data, unsigned access)
 {
-    unsigned size = v->element * v->count;
-    int partial = v->count > 1 && v->mask != ~0ull >> (64 - v->count);
-    unsigned step = partial ? v->element : size, align = !partial && size > SSE_ALIGN ? SSE_ALIGN : step; /* of #AC */
-    unsigned first, span;
+    unsigned size = v->element * v->count, align = v->element > SSE_ALIGN ? SSE_ALIGN : v->element, first, span; /* align: of #AC */
     uint64_t offset, linear;
 
     if (!v->mask)
         return;
     first = __builtin_ctzll(v->mask) * v->element;
-    span = partial ? (64 - __builtin_clzll(v->mask)) * v->element - first : size;
+    span = (64 - __builtin_clzll(v->mask)) * v->element - first;
     offset = (exec_offset(x) + first) & emul_size_mask(x->insn->addrsize);
     if (v->aligned) {
         exec_must(x, emul_linear(x->ctx, x->mode, x->insn->seg, offset, span, access, &linear, x->result));
         exec_gp0_if(x, (linear - first) & (size - 1));
     }
     x->place = exec_place(x, offset, span, align - 1, access);
-    exec_end_if(x, (access & EMUL_PF_W) && !exec_movable(x, &x->place, 1), EMUL_UNHANDLED);
-    for (unsigned at = first; at < first + span; at += step) { /* at most 64 */
-        if (!(v->mask >> at / step & 1))
+    for (unsigned at = first; at < first + span; at += v->element) { /* at most 64 */
+        if (!(v->mask >> at / v->element & 1))
             continue;
-        if (partial)
-            x->place = exec_place(x, offset + at - first, step, align - 1, access);
-        exec_must(x, access & EMUL_PF_W ? emul_store_bytes(x->ctx, &x->place, data->b + at, EMUL_FOR_OPERAND)
-                                        : emul_load_bytes(x->ctx, &x->place, data->b + at, EMUL_FOR_OPERAND));
+        if (v->count > 1)
+            x->place = exec_place(x, offset + at - first, v->element, align - 1, access);
+        exec_must(x, emul_move(x->ctx, &x->place, data->b + at, access & EMUL_PF_W ? EMUL_MOVE_WRITE : 0, EMUL_FOR_OPERAND));
     }
 }
 

@@ -8,7 +8,7 @@
 /* ---- Raising ---- */
 
 /* A frame of its own, and kept: it is where exec_end() lands, with no register but the stack's left as it was. */
-__attribute__((noinline)) int exec_guard(struct exec *x, const struct exec_event *event, void (*body)(struct exec *x))
+__attribute__((noinline)) int exec_guard_kept(struct exec *x, const struct exec_event *event, void (*body)(struct exec *x))
 {
     static const struct exec_event instruction = { .kind = EMUL_EVENT_SOFTWARE };
 
@@ -18,8 +18,15 @@ __attribute__((noinline)) int exec_guard(struct exec *x, const struct exec_event
         body(x);
     if (x->status == EMUL_FAULT && x->event->external && (VECTORS_EXT >> x->result->vector & 1))
         x->result->error |= ERROR_EXT;
-    x->ctx->facts = 0; /* it may have changed what they are of */
     return x->status;
+}
+
+int exec_guard(struct exec *x, const struct exec_event *event, void (*body)(struct exec *x))
+{
+    int status = exec_guard_kept(x, event, body);
+
+    x->ctx->facts = 0; /* it may have changed what they are of */
+    return status;
 }
 
 int exec_raising(struct exec *x)
@@ -60,11 +67,11 @@ uint64_t exec_get_rm(struct exec *x, unsigned size)
     return x->insn->mod == 3 ? exec_reg_read(exec_reg(x, x->insn->rm, size), size) : exec_get(x, 0, size);
 }
 
-uint64_t exec_read(struct exec *x, const struct emul_place *place, unsigned cause)
+uint64_t exec_read(struct exec *x, struct emul_place place, unsigned cause)
 {
     uint64_t value;
 
-    exec_must(x, emul_load(x->ctx, place, &value, cause));
+    exec_must(x, emul_load(x->ctx, &place, &value, cause));
     return value;
 }
 
@@ -78,11 +85,14 @@ struct emul_place exec_translate(struct exec *x, unsigned mode, uint64_t linear,
 
 struct emul_place exec_place(struct exec *x, uint64_t offset, unsigned size, unsigned align, unsigned access)
 {
+    struct emul_place place;
     uint64_t linear;
 
     exec_must(x, emul_linear(x->ctx, x->mode, x->insn->seg, offset, size, access, &linear, x->result));
     exec_raise_if(x, exec_misaligned(x, linear, align, emul_user(x->ctx)), EMUL_VECTOR_AC, 0);
-    return exec_translate(x, x->mode, linear, size, (access & EMUL_PF_W) | emul_user(x->ctx));
+    place = exec_translate(x, x->mode, linear, size, (access & EMUL_PF_W) | emul_user(x->ctx));
+    exec_end_if(x, (access & EMUL_PF_W) && !exec_movable(x, &place, 1), EMUL_UNHANDLED);
+    return place;
 }
 
 struct emul_place exec_system_place(struct exec *x, uint64_t linear, unsigned size, unsigned access)
@@ -94,9 +104,7 @@ struct emul_place exec_system_place(struct exec *x, uint64_t linear, unsigned si
 
 uint64_t exec_system_read(struct exec *x, uint64_t linear, unsigned size)
 {
-    struct emul_place place = exec_system_place(x, linear, size, 0);
-
-    return exec_read(x, &place, EMUL_FOR_DESCRIPTOR);
+    return exec_read(x, exec_system_place(x, linear, size, 0), EMUL_FOR_DESCRIPTOR);
 }
 
 int exec_movable(const struct exec *x, const struct emul_place *place, int write)
@@ -143,23 +151,19 @@ struct emul_place exec_stack_place(struct exec *x, const struct exec_stack *st, 
 
 void exec_stack_skip(struct exec_stack *st, uint64_t bytes)
 {
-    uint64_t mask = emul_size_mask(st->size); /* a 16-bit stack pointer keeps the upper half of ESP */
-
-    st->rsp = (st->rsp & ~mask) | ((st->rsp + bytes) & mask);
+    exec_reg_write((uint8_t *)&st->rsp, st->size, st->rsp + bytes); /* a 16-bit stack pointer keeps the upper half of ESP */
 }
 
 void exec_push(struct exec *x, struct exec_stack *st, unsigned size, uint64_t value)
 {
     exec_end_if(x, st->count == EXEC_PUSHES, EMUL_UNHANDLED);
-    st->push[st->count].place = exec_stack_place(x, st, st->rsp - size, size, EMUL_PF_W);
-    st->push[st->count++].value = value;
+    st->push[st->count++] = (struct exec_write){ .place = exec_stack_place(x, st, st->rsp - size, size, EMUL_PF_W), .value = value };
     exec_stack_skip(st, -(uint64_t)size);
 }
 
 uint64_t exec_pop(struct exec *x, struct exec_stack *st, unsigned size)
 {
-    struct emul_place place = exec_stack_place(x, st, st->rsp, size, 0);
-    uint64_t value = exec_read(x, &place, EMUL_FOR_OPERAND);
+    uint64_t value = exec_read(x, exec_stack_place(x, st, st->rsp, size, 0), EMUL_FOR_OPERAND);
 
     exec_stack_skip(st, size);
     return value;
@@ -167,10 +171,15 @@ uint64_t exec_pop(struct exec *x, struct exec_stack *st, unsigned size)
 
 void exec_stack_commit(struct exec *x, struct exec_stack *st)
 {
-    for (unsigned i = 0; i < st->count; i++)
-        exec_end_if(x, !exec_movable(x, &st->push[i].place, 1), EMUL_UNHANDLED);
-    for (unsigned i = 0; i < st->count; i++)
-        exec_must(x, emul_store(x->ctx, &st->push[i].place, st->push[i].value, EMUL_FOR_OPERAND));
+    const struct exec_write *end = st->push + st->count;
+
+    for (const struct exec_write *w = st->push; w < end; w++)
+        exec_end_if(x, !exec_movable(x, &w->place, 1) || !exec_movable(x, &w->from, 0), EMUL_UNHANDLED);
+    for (const struct exec_write *w = st->push; w < end; w++) {
+        uint64_t value = w->from.size[0] ? exec_read(x, w->from, EMUL_FOR_OPERAND) : w->value;
+
+        exec_must(x, emul_store(x->ctx, &w->place, value, EMUL_FOR_OPERAND));
+    }
     x->gpr[EMUL_RSP] = st->rsp;
 }
 
@@ -201,5 +210,5 @@ int exec_port_allowed(struct exec *x, unsigned port)
     if (!(x->s->cr0 & CR0_PE) || (!(x->s->rflags & RFLAGS_VM) && emul_cpl(x->s) <= exec_iopl(x)))
         return EMUL_DONE;
     x->src = port;
-    return exec_guard(x, 0, ask_bitmap);
+    return exec_guard_kept(x, 0, ask_bitmap);
 }

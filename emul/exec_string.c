@@ -91,17 +91,6 @@ static int string_ended(const struct exec *x, unsigned flags)
     return (flags & COMPARES) && !(x->flags & RFLAGS_ZF) == !!(x->insn->prefix & EMUL_PFX_REP);
 }
 
-/* CMPS and SCAS: a less what is at rDI. */
-static int string_compare(struct exec *x, const struct string *s, uint64_t a)
-{
-    int status = emul_load(x->ctx, &s->to, &x->src, s->cause);
-
-    x->dst = a;
-    if (!status)
-        do_cmp(x);
-    return status;
-}
-
 static inline int string_one(struct exec *x, const struct string *s, unsigned flags)
 {
     uint64_t a;
@@ -117,8 +106,13 @@ static inline int string_one(struct exec *x, const struct string *s, unsigned fl
         return status;
     if (flags & WRITES)
         return emul_store(x->ctx, &s->to, a, s->cause);
-    if (flags & COMPARES)
-        return string_compare(x, s, a);
+    if (flags & COMPARES) {
+        x->dst = a;
+        status = emul_load(x->ctx, &s->to, &x->src, s->cause);
+        if (!status)
+            do_cmp(x);
+        return status;
+    }
     if (flags & PORT)
         x->ctx->ops->port_out(x->ctx->opaque, x->gpr[EMUL_RDX], x->opsize, a);
     else
@@ -126,20 +120,14 @@ static inline int string_one(struct exec *x, const struct string *s, unsigned fl
     return EMUL_DONE;
 }
 
-/* `count` elements from the one at `place` on as they lie in memory: their lowest byte. NULL: not RAM. */
-static void *string_data(const struct exec *x, const struct emul_place *place, uint64_t count, int write, unsigned cause)
-{
-    uint64_t back = x->s->rflags & RFLAGS_DF ? (count - 1) * x->opsize : 0;
-
-    return emul_pointer(x->ctx, place->gpa[0] - back, write, cause);
-}
-
-/* What can be moved in bulk of a batch: any number of bytes, of larger elements only whole words, so that none is torn. How many were. */
+/* What can be moved in bulk of a batch: any number of bytes, of larger elements only whole words, so that none is torn; on each side, if
+ * it is RAM, from the lowest of them on. How many were. */
 static uint64_t batch_at_once(struct exec *x, string_bulk bulk, unsigned flags, const struct string *s, uint64_t count)
 {
     uint64_t many = x->opsize == 1 ? count : count & -(uint64_t)(WORD / x->opsize);
-    void *from = many && (flags & USES_SI) ? string_data(x, &s->from, many, 0, s->cause) : 0;
-    void *to = many && (flags & USES_DI) ? string_data(x, &s->to, many, 1, s->cause) : 0;
+    uint64_t back = x->s->rflags & RFLAGS_DF ? (many - 1) * x->opsize : 0;
+    void *from = many && (flags & USES_SI) ? emul_pointer(x->ctx, s->from.gpa[0] - back, 0, s->cause) : 0;
+    void *to = many && (flags & USES_DI) ? emul_pointer(x->ctx, s->to.gpa[0] - back, 1, s->cause) : 0;
 
     return (flags & USES_SI && !from) || (flags & USES_DI && !to) ? 0 : bulk(x, from, to, many);
 }

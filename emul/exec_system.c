@@ -235,12 +235,9 @@ void do_lgdt(struct exec *x)
 
     exec_gp0_if(x, store && exec_is_private(x));
     place = exec_place(x, exec_offset(x), x->mode == EMUL_MODE64 ? 10 : 6, 3, store ? EMUL_PF_W : 0);
-    if (store) {
-        exec_end_if(x, !exec_movable(x, &place, 1), EMUL_UNHANDLED);
-        exec_must(x, emul_store_bytes(x->ctx, &place, &image, EMUL_FOR_OPERAND));
+    exec_must(x, emul_move(x->ctx, &place, &image, store ? EMUL_MOVE_WRITE : 0, EMUL_FOR_OPERAND));
+    if (store)
         return;
-    }
-    exec_must(x, emul_load_bytes(x->ctx, &place, &image, EMUL_FOR_OPERAND));
     image.base &= x->opsize == 2 ? 0xffffff : ~0ull; /* SDM 2A LGDT */
     exec_gp0_if(x, !emul_canonical(x->s, image.base));
     table->base = image.base;

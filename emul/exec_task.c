@@ -40,8 +40,7 @@ static void read_task(struct exec *x, const struct emul_segment *tss, struct tas
 /* A write to a task state, with the others of st: exec_stack_commit() makes them. */
 static void write_later(struct exec *x, struct exec_stack *st, uint64_t linear, unsigned size, uint64_t value)
 {
-    st->push[st->count].place = exec_system_place(x, linear, size, EMUL_PF_W);
-    st->push[st->count++].value = value;
+    st->push[st->count++] = (struct exec_write){ .place = exec_system_place(x, linear, size, EMUL_PF_W), .value = value };
 }
 
 /* The state to store in the old task; what it does not have, such as the upper halves of selectors, stays as it is. */

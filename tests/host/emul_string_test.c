@@ -821,6 +821,37 @@ static void test_permission(void **state)
     }
 }
 
+/* Behind the bitmap's answer the access is a user's, through the page tables, as it was before. */
+static void test_permitted(void **state)
+{
+    uint64_t *low = (uint64_t *)(f.ram + 0x32000), *table = (uint64_t *)(f.ram + 0x34000);
+
+    (void)state;
+    for (unsigned user = 0; user < 2; user++) {
+        prepare(64, "l", 1);
+        low[0] = 0x34067;
+        for (unsigned i = 0; i < 64; i++)
+            table[i] = i << 12 | 0x67;
+        table[0x10] = 0x23063 | user << 2;
+        f.state.seg[EMUL_SS].attr |= 3 << 5;
+        f.state.seg[EMUL_TR] = (struct emul_segment){ .base = 0x20000, .limit = 0x68 + 0x80, .attr = 0x8b };
+        f.ram[0x20066] = 0x68;
+        f.ram[0x20068 + PORT / 8] = 0xfe;
+        f.gpr[EMUL_RDX] = PORT;
+        f.gpr[EMUL_RDI] = 0x10000;
+        f.ram[0x10000] = f.ram[0x23000] = 0xa7;
+        assert_int_equal(emul_execute(&f.ctx, EMUL_MAY_PORT, &f.result), user ? EMUL_DONE : EMUL_FAULT);
+        assert_int_equal(f.ram[0x10000], 0xa7);
+        if (user) {
+            assert_int_not_equal(f.ram[0x23000], 0xa7);
+        } else {
+            assert_int_equal(f.result.vector, EMUL_VECTOR_PF);
+            assert_int_equal(f.result.error, 7);
+            assert_int_equal(f.ram[0x23000], 0xa7);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -829,6 +860,7 @@ int main(void)
         cmocka_unit_test(test_device), cmocka_unit_test(test_variants), cmocka_unit_test(test_model), cmocka_unit_test(test_compare_fault),
         cmocka_unit_test(test_checks), cmocka_unit_test(test_bulk), cmocka_unit_test(test_at_once), cmocka_unit_test(test_pages),
         cmocka_unit_test(test_pause), cmocka_unit_test(test_hooks), cmocka_unit_test(test_ports), cmocka_unit_test(test_permission),
+        cmocka_unit_test(test_permitted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

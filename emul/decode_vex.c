@@ -103,7 +103,7 @@ static uint32_t take_payload(struct emul_insn *insn, const uint8_t *p, unsigned 
         insn->rex &= EMUL_REX_W; /* eight registers; what is left of the fields was 1 or is ignored */
         insn->reg = 0;
     }
-    return emul_vector[place - 1][insn->opcode][insn->pp];
+    return emul_vector[place - 1][insn->pp][insn->opcode];
 }
 
 /* ModRM, with what EVEX adds to its registers (SDM 2A table 2-31); take_payload() left R' in reg. */

@@ -102,7 +102,7 @@ extern const uint8_t emul_modrm_tail[256];
  * opcode by what follows or by mode. */
 enum { PK_NONE, PK_SEG = 0x40, PK_ESCAPE = 0x80, PK_VECTOR, PK_MOVSXD };
 
-/* Vector cells, [opcode][pp]: which combinations exist; 0: none. */
+/* Vector cells, [pp][opcode]: which combinations exist; 0: none. */
 enum {
     /* W0 and W1 of L0, L1, L2; none of these: any. */
     L0_W0 = BIT(0), L0_W1 = BIT(1), L1_W0 = BIT(2), L1_W1 = BIT(3), L2_W0 = BIT(4), L2_W1 = BIT(5),
@@ -143,7 +143,7 @@ struct emul_general {
 
 extern const struct emul_general emul_vex_general[8][4];
 enum { VECTOR_VEX, VECTOR_EVEX = 3, VECTOR_XOP = 8, VECTOR_MAPS = 11 }; /* maps 0F, 0F38, 0F3A; and 5, 6 for EVEX; 8, 9, A */
-extern const uint32_t emul_vector[VECTOR_MAPS][256][4];
+extern const uint32_t emul_vector[VECTOR_MAPS][4][256];
 extern const uint32_t emul_vector_reg[V_ROWS][8];
 extern const uint8_t emul_disp8[TUPLES_END][2][4]; /* [W][vl] */
 

@@ -34,8 +34,8 @@ enum {
 #define FMA(at, packed, scalar) [(at) + 0x6 ... (at) + 0x8] = packed, scalar, packed, scalar, packed, scalar, packed, scalar
 #define NARROW(at)              [at] = W0 | EZR | H, W0 | EZR | QT, W0 | EZR | EI, W0 | EZR | H, W0 | EZR | QT, W0 | EZR | H
 
-enum { ROW_VEX_2_49, ROW_VEX_2_49_1, ROW_VEX_1_71, ROW_VEX_1_72, ROW_VEX_1_73, ROW_VEX_1_AE, ROW_VEX_2_F3, ROW_EVEX_1_71, ROW_EVEX_1_72,
-       ROW_EVEX_1_73, ROW_EVEX_2_C6, ROW_EVEX_2_C7, ROW_XOP_9_01, ROW_XOP_9_02, ROW_XOP_9_12, ROW_XOP_A_12 };
+enum { ROW_VEX_2_49, ROW_VEX_2_49_1, ROW_VEX_1_71, ROW_VEX_1_73, ROW_VEX_1_AE, ROW_VEX_2_F3, ROW_EVEX_1_71, ROW_EVEX_1_72, ROW_EVEX_1_73,
+       ROW_EVEX_2_C6, ROW_XOP_9_01, ROW_XOP_9_02, ROW_XOP_9_12, ROW_XOP_A_12 };
 
 /* By map and mandatory prefix. The names are those of all prefixes, in the order of the opcodes. */
 const uint32_t emul_vector[VECTOR_MAPS][4][256] = {
@@ -60,7 +60,7 @@ const uint32_t emul_vector[VECTOR_MAPS][4][256] = {
             [0xc6] = VHWI },
         [EMUL_PP_66] = { [0x10] = VW, VW, L0 | M | V, L0 | M, VHW, VHW, L0 | M | V, L0 | M, [0x28] = VW, VW, 0, LL | M, [0x2e] = VW, VW,
             [0x41 ... 0x42] = L1 | KKK, 0, L0 | R | KR, [0x45 ... 0x47] = L1 | KKK, [0x4a] = L1 | KKK, L1_W0 | KKK, [0x50] = LL | R, VW,
-            [0x54 ... 0x59] = VHW, VW, VW, [0x5c ... 0x6d] = VHW, L0 | E, VW, VW | I, BY(VEX_1_71), BY(VEX_1_72), BY(VEX_1_73),
+            [0x54 ... 0x59] = VHW, VW, VW, [0x5c ... 0x6d] = VHW, L0 | E, VW, VW | I, BY(VEX_1_71), BY(VEX_1_71), BY(VEX_1_73),
             [0x74 ... 0x76] = VHW, [0x7c] = VHW, VHW, L0 | E, VW, [0x90] = L0 | E | KR, L0 | M | KR, L0_W0 | R | KR, L0_W0 | R,
             [0x98 ... 0x99] = L0 | R | KR, [0xc2] = VHWI, 0, L0 | EVI, L0 | R | I, VHWI, [0xd0 ... 0xd5] = VHW, L0 | E, LL | R,
             [0xd8 ... 0xe5] = VHW, VW, LL | M, [0xe8 ... 0xef] = VHW, [0xf1 ... 0xf6] = VHW, L0 | R, [0xf8 ... 0xfe] = VHW },
@@ -174,7 +174,7 @@ const uint32_t emul_vector[VECTOR_MAPS][4][256] = {
             [0x70] = W1 | EKV, EBV, W1 | EKV, EBV, 0, EKV, EBV, EBV, W0 | EK | TB, W0 | EK | N2, W0 | R | K | ZR, W0 | R | K | ZR,
             [0x7c] = R | K | ZR, EKV, EBV, EBV, [0x83] = EBV1, [0x88] = EK | T1, EK | T1, EZR | T1, EZR | T1, 0, EKV, 0, W0 | CMPK,
             [0x90 ... 0x93] = M | VS | K | T1, FMA(0x90, EBRV, ESV), [0xa0 ... 0xa3] = M | VS | K | T1, FMA(0xa0, EBRV, ESV),
-            [0xb4] = EBV1, EBV1, FMA(0xb0, EBRV, ESV), [0xc4] = EB, 0, BY(EVEX_2_C6), BY(EVEX_2_C7), L2 | EBR, 0, L2 | EBR, ESV, L2 | EBR,
+            [0xb4] = EBV1, EBV1, FMA(0xb0, EBRV, ESV), [0xc4] = EB, 0, BY(EVEX_2_C6), BY(EVEX_2_C6), L2 | EBR, 0, L2 | EBR, ESV, L2 | EBR,
             [0xcd] = ESV, 0, W0 | EKV, [0xdc ... 0xdf] = EV },
         [EMUL_PP_F3] = { NARROW(0x10), NARROW(0x20), CMPK, CMPB, R, R | KR, W1 | R, NARROW(0x30), [0x38] = R, R | KR, W0 | R,
             [0x52] = EBV0, [0x72] = W0 | EB },
@@ -246,18 +246,15 @@ const uint32_t emul_vector[VECTOR_MAPS][4][256] = {
 };
 
 #define SHIFTS(even) { [2] = even, [4] = even, [6] = even }
-#define GATHERS      { [1] = L2 | M | VS | K | T1, L2 | M | VS | K | T1, [5] = L2 | M | VS | K | T1, L2 | M | VS | K | T1 }
 const uint32_t emul_vector_reg[V_ROWS][8] = {
     /* LDTILECFG TILERELEASE; STTILECFG; shifts by words, doublewords, quadwords and bytes; VLDMXCSR VSTMXCSR; BLSR BLSMSK BLSI */
-    [ROW_VEX_2_49] = { L0_W0 | E | RM0 | O64 }, [ROW_VEX_2_49_1] = { L0_W0 | M | O64 },
-    [ROW_VEX_1_71] = SHIFTS(LL | R | V | I), [ROW_VEX_1_72] = SHIFTS(LL | R | V | I),
+    [ROW_VEX_2_49] = { L0_W0 | E | RM0 | O64 }, [ROW_VEX_2_49_1] = { L0_W0 | M | O64 }, [ROW_VEX_1_71] = SHIFTS(LL | R | V | I),
     [ROW_VEX_1_73] = { [2] = LL | R | V | I, LL | R | V | I, [6] = LL | R | V | I, LL | R | V | I },
     [ROW_VEX_1_AE] = { [2] = L0 | M, L0 | M }, [ROW_VEX_2_F3] = { 0, BMI, BMI, BMI },
     /* shifts; VPRORQ VPROLQ VPSRLD VPSRAQ VPSLLD; prefetching gathers and scatters */
-    [ROW_EVEX_1_71] = SHIFTS(EKV | I),
-    [ROW_EVEX_1_72] = { EBV | I, EBV | I, W0 | EBV | I, [4] = EBV | I, [6] = W0 | EBV | I },
+    [ROW_EVEX_1_71] = SHIFTS(EKV | I), [ROW_EVEX_1_72] = { EBV | I, EBV | I, W0 | EBV | I, [4] = EBV | I, [6] = W0 | EBV | I },
     [ROW_EVEX_1_73] = { [2] = W1 | EBV | I, EVI, [6] = W1 | EBV | I, EVI },
-    [ROW_EVEX_2_C6] = GATHERS, [ROW_EVEX_2_C7] = GATHERS,
+    [ROW_EVEX_2_C6] = { [1] = L2 | M | VS | K | T1, L2 | M | VS | K | T1, [5] = L2 | M | VS | K | T1, L2 | M | VS | K | T1 },
     /* BLCFILL BLSFILL BLCS TZMSK BLCIC BLSIC T1MSKC; BLCMSK BLCI; LLWPCB SLWPCB; LWPINS LWPVAL */
     [ROW_XOP_9_01] = { [1 ... 7] = L0 | EV }, [ROW_XOP_9_02] = { [1] = L0 | EV, [6] = L0 | EV },
     [ROW_XOP_9_12] = { L0 | R, L0 | R }, [ROW_XOP_A_12] = { L0 | EV | I4, L0 | EV | I4 },

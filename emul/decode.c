@@ -41,11 +41,10 @@ static unsigned take_prefixes(struct emul_insn *insn, const uint8_t *bytes, unsi
 static unsigned take_memory16(struct emul_insn *insn, const uint8_t *p)
 {
     static const uint8_t base[8] = { EMUL_RBX, EMUL_RBX, EMUL_RBP, EMUL_RBP, EMUL_RSI, EMUL_RDI, EMUL_RBP, EMUL_RBX };
-    static const uint8_t index[8] = { EMUL_RSI, EMUL_RDI, EMUL_RSI, EMUL_RDI, EMUL_REG_NONE, EMUL_REG_NONE, EMUL_REG_NONE, EMUL_REG_NONE };
     int direct = insn->mod == 0 && insn->rm == 6;
 
     insn->base = direct ? EMUL_REG_NONE : base[insn->rm & 7];
-    insn->index = index[insn->rm & 7];
+    insn->index = insn->rm & 4 ? EMUL_REG_NONE : EMUL_RSI + (insn->rm & 1);
     insn->disp_size = direct ? 2 : insn->mod;
     if (insn->base == EMUL_RBP)
         insn->seg = EMUL_SS;
@@ -54,30 +53,24 @@ static unsigned take_memory16(struct emul_insn *insn, const uint8_t *p)
     return insn->disp_size;
 }
 
-/* SDM 2A table 2-3; returns the base. */
-static inline unsigned take_sib(struct emul_insn *insn, unsigned sib, unsigned rex)
-{
-    unsigned index = (sib >> 3 & 7) | (rex << 2 & 8), base = (sib & 7) | (rex << 3 & 8);
-
-    insn->scale = sib >> 6;
-    if (index != EMUL_RSP)
-        insn->index = index;
-    if ((sib & 7) == 5 && insn->mod == 0) {
-        insn->disp_size = 4;
-        base = EMUL_REG_NONE;
-    }
-    insn->base = base;
-    return base;
-}
-
-/* SIB and displacement behind ModRM, which has set base and disp_size; SDM 2A 2.2.1.6 for RIP-relative. */
+/* SIB (SDM 2A table 2-3) and displacement behind ModRM, which has set base and disp_size; SDM 2A 2.2.1.6 for RIP-relative. */
 static inline unsigned take_memory32(struct emul_insn *insn, const uint8_t *p, unsigned rex)
 {
     unsigned base = insn->base, sib = 0;
 
     if (base == EMUL_REG_SIB) {
-        base = take_sib(insn, p[0], rex);
+        unsigned index = (p[0] >> 3 & 7) | (rex << 2 & 8);
+
         sib = 1;
+        insn->scale = p[0] >> 6;
+        if (index != EMUL_RSP)
+            insn->index = index;
+        base = (p[0] & 7) | (rex << 3 & 8);
+        if ((p[0] & 7) == 5 && insn->mod == 0) {
+            insn->disp_size = 4;
+            base = EMUL_REG_NONE;
+        }
+        insn->base = base;
     }
     if (base == EMUL_RSP || base == EMUL_RBP)
         insn->seg = EMUL_SS;
@@ -116,14 +109,15 @@ static unsigned take_immediate(struct emul_insn *insn, const uint8_t *p, uint32_
     return size + insn->imm2_size;
 }
 
-/* Follows a cell through the tables by mandatory prefix and ModRM to the one that counts; at most four steps deep. */
+/* Follows a cell through the tables by mandatory prefix, mode and ModRM to the one that counts; at most four steps deep. */
 static const struct emul_cell *split_cell(struct emul_insn *insn, const struct emul_cell *cell, uint8_t modrm)
 {
     for (unsigned depth = 0; depth < 4 && (cell->attr & A_SPLIT); depth++) {
         uint32_t by = cell->attr;
 
-        insn->has_modrm |= !(by & A_BY_PP);
-        cell = &emul_split[cell->op][by & A_BY_PP ? insn->pp : by & A_BY_REG ? modrm >> 3 & 7 : by & A_BY_MOD ? modrm >= 0xc0 : modrm & 7];
+        insn->has_modrm |= !(by & (A_BY_PP | A_BY_MODE));
+        cell = &emul_split[cell->op][by & A_BY_PP ? insn->pp : by & A_BY_REG ? modrm >> 3 & 7 : by & A_BY_MOD ? modrm >= 0xc0 :
+                                     by & A_BY_MODE ? insn->mode == EMUL_MODE64 : modrm & 7];
     }
     return cell;
 }
@@ -147,14 +141,6 @@ static int register_exists(struct emul_insn *insn)
     return exists[insn->form] >> insn->reg & 1;
 }
 
-/* Rules that opcode, prefixes and mode decide. */
-static int opcode_valid(const struct emul_insn *insn, const struct emul_cell *cell)
-{
-    if (cell->op == EMUL_BAD || (cell->attr & (insn->mode == EMUL_MODE64 ? A_NO64 : A_ONLY64)))
-        return 0;
-    return !(cell->attr & A_PP) || (cell->attr & A_NP << insn->pp);
-}
-
 /* Rules that ModRM decides; ESC opcodes by their maps. */
 static int modrm_valid(struct emul_insn *insn, uint32_t attr)
 {
@@ -165,13 +151,10 @@ static int modrm_valid(struct emul_insn *insn, uint32_t attr)
     }
     if ((insn->prefix & EMUL_PFX_LOCK) && (!(attr & A_LOCK) || insn->mod == 3))
         return 0;
-    if (attr & A_ESC) {
-        unsigned reg = insn->modrm >> 3 & 7;
-
-        if (insn->mod == 3)
-            return emul_x87_reg[insn->opcode & 7][reg] >> (insn->modrm & 7) & 1;
-        return emul_x87_mem[insn->opcode & 7] >> reg & 1;
-    }
+    if ((attr & A_ESC) && insn->mod == 3)
+        return emul_x87_reg[insn->opcode & 7] >> (insn->modrm & 0x3f) & 1;
+    if (attr & A_ESC)
+        return emul_x87_mem[insn->opcode & 7] >> (insn->modrm >> 3 & 7) & 1;
     if (attr & (insn->mod == 3 ? A_MEM : A_REG))
         return 0;
     return !(attr & A_CHECK) || register_exists(insn);
@@ -188,7 +171,7 @@ static int decode_legacy(struct emul_insn *insn, const uint8_t *p, int at, const
     attr = cell->attr;
     insn->op = cell->op;
     insn->form = cell->form;
-    if (((attr & A_EARLY) || cell->op == EMUL_BAD) && !opcode_valid(insn, cell))
+    if (cell->op == EMUL_BAD || (attr & (insn->mode == EMUL_MODE64 ? A_NO64 : A_ONLY64)) || ((attr & A_PP) && !(attr & A_NP << insn->pp)))
         return -(at + insn->has_modrm);
     if (attr & A_MODRM)
         emul_set_modrm(insn, p[at++], insn->rex);
@@ -204,23 +187,21 @@ static int decode_legacy(struct emul_insn *insn, const uint8_t *p, int at, const
     return at;
 }
 
-/* What is behind the prefixes. 63 is another opcode in 64-bit mode. */
+/* What is behind the prefixes. Vector prefixes took what no POP has in ModRM.reg, and LES, LDS and BOUND with a register, which are not in
+ * 64-bit mode at all. */
 static int decode_body(struct emul_insn *insn, const uint8_t *p, unsigned mode)
 {
-    static const struct emul_cell movsxd = { { { EMUL_MOVSXD, FORM_Gv_Ed } }, SIZE_V, PLAIN_NOT, ATTR_Gv_Ed };
     unsigned kind = emul_prefix[p[0]];
     int at = 0;
 
     insn->opcode = p[0];
-    if (kind == PK_VECTOR && emul_is_vector(insn, p))
+    if (kind == PK_XOP ? (p[1] & 0x1f) >= 8 : kind == PK_VECTOR && (insn->mode == EMUL_MODE64 || p[1] >= 0xc0))
         return emul_take_vector(insn, p);
     if (kind == PK_ESCAPE) {
         insn->map = p[1] == 0x38 ? EMUL_MAP_0F38 : p[1] == 0x3a ? EMUL_MAP_0F3A : EMUL_MAP_0F;
         at = insn->map == EMUL_MAP_0F ? 1 : 2;
         insn->opcode = p[at];
     }
-    if (kind == PK_MOVSXD && insn->mode == EMUL_MODE64)
-        return decode_legacy(insn, p, 1, &movsxd, mode);
     return decode_legacy(insn, p, at + 1, &emul_legacy[insn->map][p[at]], mode);
 }
 

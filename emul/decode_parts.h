@@ -50,9 +50,6 @@ static inline int64_t emul_read_signed(const uint8_t *p, unsigned size)
 /* What follows ModRM of a memory operand; returns the bytes taken. */
 unsigned emul_take_memory(struct emul_insn *insn, const uint8_t *p);
 
-/* Whether p[0], which is 62, 8F, C4 or C5, starts a vector instruction; else it is a legacy opcode. */
-int emul_is_vector(const struct emul_insn *insn, const uint8_t *p);
-
 /* A VEX, EVEX or XOP instruction. Returns the bytes taken, or negated those that it took to find it invalid. */
 int emul_take_vector(struct emul_insn *insn, const uint8_t *p);
 

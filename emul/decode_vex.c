@@ -11,13 +11,6 @@ static const uint8_t places[4][32] = {
     [EMUL_ENC_XOP] = { [EMUL_MAP_XOP8] = VECTOR_XOP + 1, VECTOR_XOP + 2, VECTOR_XOP + 3 },
 };
 
-int emul_is_vector(const struct emul_insn *insn, const uint8_t *p)
-{
-    if (p[0] == ESCAPE_XOP)
-        return (p[1] & 0x1f) >= 8; /* else ModRM of POP: its reg is 0 */
-    return insn->mode == EMUL_MODE64 || p[1] >= 0xc0; /* else ModRM of LES, LDS, BOUND with memory */
-}
-
 /* W, L, vvvv and the register fields. */
 static int fields_valid(const struct emul_insn *insn, uint32_t cell)
 {
@@ -103,7 +96,7 @@ static uint32_t take_payload(struct emul_insn *insn, const uint8_t *p, unsigned 
         insn->rex &= EMUL_REX_W; /* eight registers; what is left of the fields was 1 or is ignored */
         insn->reg = 0;
     }
-    return emul_vector[place - 1][insn->opcode][insn->pp];
+    return emul_vector[place - 1][insn->pp][insn->opcode];
 }
 
 /* ModRM, with what EVEX adds to its registers (SDM 2A table 2-31); take_payload() left R' in reg. */
@@ -117,25 +110,14 @@ static void take_modrm(struct emul_insn *insn, uint8_t byte)
         insn->rm |= 16;
 }
 
-/* The scale of a displacement of one byte as a shift, SDM 2A 2.7.5. W does not name a general register's size outside 64-bit mode. */
-static unsigned disp8_shift(const struct emul_insn *insn, uint32_t cell)
-{
-    unsigned tuple = (cell & V_TUPLES) / V_TUPLE;
-    unsigned w = insn->rex & EMUL_REX_W ? 1 : 0;
-
-    if (insn->bcast)
-        return cell & V_BCAST16 ? 1 : 2 + w;
-    if (tuple == TUPLE_TG && insn->mode != EMUL_MODE64)
-        w = 0;
-    return emul_disp8[tuple][w][insn->vl];
-}
-
+/* A displacement of one byte is scaled, SDM 2A 2.7.5. W does not name a general register's size outside 64-bit mode. */
 static unsigned take_memory(struct emul_insn *insn, const uint8_t *p, uint32_t cell)
 {
-    unsigned size = emul_take_memory(insn, p);
+    unsigned size = emul_take_memory(insn, p), tuple = (cell & V_TUPLES) / V_TUPLE;
+    unsigned w = insn->rex & EMUL_REX_W && (tuple != TUPLE_TG || insn->mode == EMUL_MODE64) ? 1 : 0;
 
     if (insn->encoding == EMUL_ENC_EVEX && insn->disp_size == 1)
-        insn->disp *= 1 << disp8_shift(insn, cell);
+        insn->disp *= 1 << (!insn->bcast ? emul_disp8[tuple][w][insn->vl] : cell & V_BCAST16 ? 1 : 2 + w);
     if (cell & V_VSIB)
         insn->index = (p[0] >> 3 & 7) | (insn->rex & EMUL_REX_X ? 8 : 0) | (insn->vvvv & 16);
     return size;

@@ -30,37 +30,34 @@ enum {
     A_N6 = A_NP | A_66, A_N3 = A_NP | A_F3, A_N63 = A_NP | A_66 | A_F3, A_62 = A_66 | A_F2, A_632 = A_66 | A_F3 | A_F2,
     /* A control, debug or segment register, or operation byte of 3DNow!, that must exist; x87: validity by bit maps. */
     A_CHECK = BIT(23), A_ESC = BIT(24),
-    /* The cell is a row of emul_split, by ModRM.reg; memory or register; mandatory prefix; ModRM.rm. */
-    A_BY_REG = BIT(25), A_BY_MOD = BIT(26), A_BY_PP = BIT(27), A_BY_RM = BIT(28),
-    A_SPLIT = A_BY_REG | A_BY_MOD | A_BY_PP | A_BY_RM,
+    /* The cell is a row of emul_split, by ModRM.reg; memory or register; mandatory prefix; ModRM.rm; 64-bit mode or not. */
+    A_BY_REG = BIT(25), A_BY_MOD = BIT(26), A_BY_PP = BIT(27), A_BY_RM = BIT(28), A_BY_MODE = BIT(29),
+    A_SPLIT = A_BY_REG | A_BY_MOD | A_BY_PP | A_BY_RM | A_BY_MODE,
     /* Rules that opcode, prefixes and mode decide; that ModRM decides. */
     A_EARLY = A_NO64 | A_ONLY64 | A_PP, A_LATE = A_MEM | A_REG | A_ESC | A_CHECK | A_RR,
+    /* Of the forms below: ModRM.rm as either, a byte, memory only, a register only; with a control or debug register. */
+    A_E = A_MODRM, A_EB = A_E | A_BYTE, A_M = A_E | A_MEM, A_R = A_E | A_REG, A_SPECIAL = A_E | A_NATURAL | A_CHECK | A_RR,
 };
 
 /* Operand forms, in the letters of SDM 2D A.2 (E: ModRM.rm, G: ModRM.reg, Z: register in the opcode, X/Y: string source and
- * destination, O: direct offset, V H W: vector registers
- * of reg, vvvv and rm, B: general register of vvvv; b w v z y: size), destination first. */
+ * destination, O: direct offset, V H W: vector registers of reg, vvvv and rm, B: general register of vvvv; b w v z y: size),
+ * destination first. */
 #define EMUL_FORMS(X) \
-    X(none, 0) X(Eb_Gb, A_MODRM | A_BYTE) X(Ev_Gv, A_MODRM) X(Gb_Eb, A_MODRM | A_BYTE) X(Gv_Ev, A_MODRM) X(AL_Ib, A_IB | A_BYTE) \
-    X(rAX_Iz, A_IZ) X(Sreg, A_D64) X(Zv, 0) X(Zq, A_D64) X(Zb_Ib, A_IB | A_BYTE) X(Zv_Iv, A_IV) X(Zv_rAX, 0) \
-    X(Gv_Ma, A_MODRM | A_MEM) X(Ew_Gw, A_MODRM) X(Gv_Ed, A_MODRM) X(Iz, A_IZ | A_D64) X(Ib, A_IB) X(Ibs, A_IB | A_D64) \
-    X(Gv_Ev_Iz, A_MODRM | A_IZ) X(Gv_Ev_Ib, A_MODRM | A_IB) X(Yb_DX, A_BYTE) X(Yv_DX, A_IO) X(DX_Xb, A_BYTE) X(DX_Xv, A_IO) \
-    X(Jb, A_IB | A_NEAR) X(Jz, A_IZ | A_NEAR) X(Eb_Ib, A_MODRM | A_IB | A_BYTE) X(Ev_Iz, A_MODRM | A_IZ) X(Ev_Ib, A_MODRM | A_IB) \
-    X(Ev_Sw, A_MODRM | A_CHECK) X(Gv_M, A_MODRM | A_MEM) X(Sw_Ew, A_MODRM | A_CHECK) X(Ev, A_MODRM) X(Eb, A_MODRM | A_BYTE) \
-    X(Eq, A_MODRM | A_D64) X(En, A_MODRM | A_NEAR) X(Ap, A_AP | A_NO64) X(Fv, A_D64) X(near, A_NEAR) X(AL_Ob, A_MOFFS | A_BYTE) \
+    X(none, 0) X(Eb_Gb, A_EB) X(Ev_Gv, A_E) X(Gb_Eb, A_EB) X(Gv_Ev, A_E) X(AL_Ib, A_IB | A_BYTE) X(rAX_Iz, A_IZ) X(Sreg, A_D64) \
+    X(Zv, 0) X(Zq, A_D64) X(Zb_Ib, A_IB | A_BYTE) X(Zv_Iv, A_IV) X(Zv_rAX, 0) X(Gv_Ma, A_M) X(Ew_Gw, A_E) X(Gv_Ed, A_E) \
+    X(Iz, A_IZ | A_D64) X(Ib, A_IB) X(Ibs, A_IB | A_D64) X(Gv_Ev_Iz, A_E | A_IZ) X(Gv_Ev_Ib, A_E | A_IB) X(Yb_DX, A_BYTE) \
+    X(Yv_DX, A_IO) X(DX_Xb, A_BYTE) X(DX_Xv, A_IO) X(Jb, A_IB | A_NEAR) X(Jz, A_IZ | A_NEAR) X(Eb_Ib, A_EB | A_IB) \
+    X(Ev_Iz, A_E | A_IZ) X(Ev_Ib, A_E | A_IB) X(Ev_Sw, A_E | A_CHECK) X(Gv_M, A_M) X(Sw_Ew, A_E | A_CHECK) X(Ev, A_E) X(Eb, A_EB) \
+    X(Eq, A_E | A_D64) X(En, A_E | A_NEAR) X(Ap, A_AP | A_NO64) X(Fv, A_D64) X(near, A_NEAR) X(AL_Ob, A_MOFFS | A_BYTE) \
     X(rAX_Ov, A_MOFFS) X(Ob_AL, A_MOFFS | A_BYTE) X(Ov_rAX, A_MOFFS) X(Yb_Xb, A_BYTE) X(Yv_Xv, 0) X(Yb_AL, A_BYTE) X(Yv_rAX, 0) \
-    X(AL_Xb, A_BYTE) X(rAX_Xv, 0) X(Iw_near, A_IW | A_NEAR) X(Iw, A_IW) X(Gv_Mp, A_MODRM | A_MEM) X(Iw_Ib, A_IW_IB | A_D64) \
-    X(Eb_1, A_MODRM | A_BYTE) X(Ev_1, A_MODRM) X(Eb_CL, A_MODRM | A_BYTE) X(Ev_CL, A_MODRM) X(rAX_Ib, A_IB | A_IO) \
-    X(Ib_AL, A_IB | A_BYTE) X(Ib_rAX, A_IB | A_IO) X(AL_DX, A_BYTE) X(rAX_DX, A_IO) X(DX_AL, A_BYTE) X(DX_rAX, A_IO) \
-    X(M, A_MODRM | A_MEM) X(Mp, A_MODRM | A_MEM) X(Ew, A_MODRM) X(Ms, A_MODRM | A_MEM | A_F64) \
-    X(Rd_Cd, A_MODRM | A_NATURAL | A_CHECK | A_RR) X(Cd_Rd, A_MODRM | A_NATURAL | A_CHECK | A_RR) \
-    X(Rd_Dd, A_MODRM | A_NATURAL | A_CHECK | A_RR) X(Dd_Rd, A_MODRM | A_NATURAL | A_CHECK | A_RR) \
-    X(Ev_Gv_Ib, A_MODRM | A_IB) X(Ev_Gv_CL, A_MODRM) X(Gv_Eb, A_MODRM) X(Gv_Ew, A_MODRM) X(Ey_Gy, A_MODRM | A_NATURAL) \
-    X(Gy_Ey, A_MODRM | A_Y) X(My_Gy, A_MODRM | A_MEM | A_Y) X(My, A_MODRM | A_MEM | A_Y) \
-    X(Gv_Mv, A_MODRM | A_MEM) X(Mv_Gv, A_MODRM | A_MEM) X(Gd_Eb, A_MODRM) X(Gd_Ev, A_MODRM) X(Rv, A_MODRM | A_REG) \
-    X(reg, A_MODRM | A_REG) X(x87, A_MODRM | A_ESC) X(V_W, A_MODRM) X(V_W_Ib, A_MODRM | A_IB) X(V_W_Ib_Ib, A_MODRM | A_IB_IB) \
-    X(V_W_3dnow, A_MODRM | A_IB | A_CHECK) X(V_H_W, A_MODRM) X(V_H_W_Ib, A_MODRM | A_IB) \
-    X(Gy_By_Ey, A_MODRM | A_Y) X(Gy_Ey_By, A_MODRM | A_Y) X(By_Ey, A_MODRM | A_Y) X(Gy_Ey_Ib, A_MODRM | A_Y | A_IB)
+    X(AL_Xb, A_BYTE) X(rAX_Xv, 0) X(Iw_near, A_IW | A_NEAR) X(Iw, A_IW) X(Gv_Mp, A_M) X(Iw_Ib, A_IW_IB | A_D64) X(Eb_1, A_EB) \
+    X(Ev_1, A_E) X(Eb_CL, A_EB) X(Ev_CL, A_E) X(rAX_Ib, A_IB | A_IO) X(Ib_AL, A_IB | A_BYTE) X(Ib_rAX, A_IB | A_IO) X(AL_DX, A_BYTE) \
+    X(rAX_DX, A_IO) X(DX_AL, A_BYTE) X(DX_rAX, A_IO) X(M, A_M) X(Mp, A_M) X(Ew, A_E) X(Ms, A_M | A_F64) X(Rd_Cd, A_SPECIAL) \
+    X(Cd_Rd, A_SPECIAL) X(Rd_Dd, A_SPECIAL) X(Dd_Rd, A_SPECIAL) X(Ev_Gv_Ib, A_E | A_IB) X(Ev_Gv_CL, A_E) X(Gv_Eb, A_E) X(Gv_Ew, A_E) \
+    X(Ey_Gy, A_E | A_NATURAL) X(Gy_Ey, A_E | A_Y) X(My_Gy, A_M | A_Y) X(My, A_M | A_Y) X(Gv_Mv, A_M) X(Mv_Gv, A_M) X(Gd_Eb, A_E) \
+    X(Gd_Ev, A_E) X(Rv, A_R) X(reg, A_R) X(x87, A_E | A_ESC) X(V_W, A_E) X(V_W_Ib, A_E | A_IB) X(V_W_Ib_Ib, A_E | A_IB_IB) \
+    X(V_W_3dnow, A_E | A_IB | A_CHECK) X(V_H_W, A_E) X(V_H_W_Ib, A_E | A_IB) X(Gy_By_Ey, A_E | A_Y) X(Gy_Ey_By, A_E | A_Y) \
+    X(By_Ey, A_E | A_Y) X(Gy_Ey_Ib, A_E | A_Y | A_IB)
 #define EMUL_FORM_ENUM(name, attr) FORM_##name,
 #define EMUL_FORM_ATTR(name, attr) ATTR_##name = (attr),
 enum emul_form { EMUL_FORMS(EMUL_FORM_ENUM) FORMS_END };
@@ -84,11 +81,11 @@ struct emul_cell {
 };
 
 extern const struct emul_cell emul_legacy[4][256];  /* by EMUL_MAP_1 .. EMUL_MAP_0F3A */
-extern const struct emul_cell emul_split[][8];      /* by ModRM.reg; memory, register; none, 66, F3, F2; ModRM.rm */
+extern const struct emul_cell emul_split[][8];      /* by ModRM.reg; memory, register; none, 66, F3, F2; ModRM.rm; 64-bit mode */
 extern const uint8_t emul_prefix[256];              /* EMUL_PFX_*, PK_* */
 extern const uint8_t emul_opsize[SIZES_END][EMUL_MODE_SIZES + 1][4]; /* [enum emul_size][mode, or 3: 64-bit on AMD][REX.W, 66] */
 extern const uint8_t emul_x87_mem[8];               /* D8 .. DF: bit n, /n with memory exists */
-extern const uint8_t emul_x87_reg[8][8];            /* [D8 .. DF][reg]: bit n, rm n exists */
+extern const uint64_t emul_x87_reg[8];              /* D8 .. DF: a byte a /n, from the lowest, in it bit n: rm n exists */
 extern const uint32_t emul_3dnow[8];                /* bit map of the operation bytes that exist */
 
 /* What ModRM says in 32- and 64-bit addressing (SDM 2A table 2-2). EMUL_REG_SIB: base and index are in the SIB byte. */
@@ -99,10 +96,10 @@ extern const struct emul_modrm emul_modrm[256];
 extern const uint8_t emul_modrm_tail[256];
 
 /* What a byte is behind prefixes: an opcode; a prefix more, EMUL_PFX_* or the override of segment n, PK_SEG + n; from PK_ESCAPE on an
- * opcode by what follows or by mode. */
-enum { PK_NONE, PK_SEG = 0x40, PK_ESCAPE = 0x80, PK_VECTOR, PK_MOVSXD };
+ * opcode by what follows. */
+enum { PK_NONE, PK_SEG = 0x40, PK_ESCAPE = 0x80, PK_VECTOR, PK_XOP };
 
-/* Vector cells, [opcode][pp]: which combinations exist; 0: none. */
+/* Vector cells, [pp][opcode]: which combinations exist; 0: none. */
 enum {
     /* W0 and W1 of L0, L1, L2; none of these: any. */
     L0_W0 = BIT(0), L0_W1 = BIT(1), L1_W0 = BIT(2), L1_W1 = BIT(3), L2_W0 = BIT(4), L2_W1 = BIT(5),
@@ -143,7 +140,7 @@ struct emul_general {
 
 extern const struct emul_general emul_vex_general[8][4];
 enum { VECTOR_VEX, VECTOR_EVEX = 3, VECTOR_XOP = 8, VECTOR_MAPS = 11 }; /* maps 0F, 0F38, 0F3A; and 5, 6 for EVEX; 8, 9, A */
-extern const uint32_t emul_vector[VECTOR_MAPS][256][4];
+extern const uint32_t emul_vector[VECTOR_MAPS][4][256];
 extern const uint32_t emul_vector_reg[V_ROWS][8];
 extern const uint8_t emul_disp8[TUPLES_END][2][4]; /* [W][vl] */
 

@@ -83,7 +83,7 @@ describe_guest() {
             GUEST=$B/linux/vmlinuz
             [ "$B" = build ] || GUEST=build/linux/vmlinuz
             INITRD=${INITRD:-build/linux/initrd}
-            CMDLINE=${CMDLINE-$linux_default ${EXTRA:-}}
+            CMDLINE=${CMDLINE:-$linux_default ${EXTRA:-}} # make exports a variable that nobody set as an empty one
         fi
         mem=${mem:-256} ;;
     multiboot|pvh|firmware) mem=${mem:-64} ;;

@@ -13,7 +13,7 @@ out=$B/test
 mkdir -p "$out"
 rm -f "$out"/*.result
 # The caller's choices are for make run; each test says its own.
-unset HV ACCEL DET KIND GUEST INITRD CMDLINE MODULES MEM VCPUS OPTS TIMEOUT FIRMWARE
+unset HV ACCEL DET KIND GUEST INITRD CMDLINE MODULES MEM VCPUS OPTS TIMEOUT FIRMWARE MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 
 linux_line="console=ttyS0 pci=off noapic nolapic"
 
@@ -23,9 +23,10 @@ linux_line="console=ttyS0 pci=off noapic nolapic"
 #   multiboot:NAME                             build/guest/NAME.elf with two modules
 #   evil:NAME                                  a domain with the hostile component of that row of tests/guest/hostile/list
 #   line:FILE|WORDS                            the line itself, with | for blanks
+#   make:[VARIABLE=WORDS]                      `make run` itself, as a user calls it, with | for blanks
 module_args() {
     local word kind rest name image mem bits load
-    args=()
+    args=(tests/system/run.sh)
     for word in $1; do
         kind=${word%%:*} rest=${word#*:}
         name=${rest%%[=:]*} image=${rest#*=} mem=
@@ -50,6 +51,9 @@ module_args() {
                    --module "$B/guest/hostile/$image.bin domain=$name role=component") ;;
         line)
             args+=(--module "${rest//|/ }") ;;
+        make)
+            [ "${args[0]}" = make ] || args=(make --no-print-directory run)
+            [ -z "$rest" ] || args+=("${rest//|/ }") ;;
         *)  echo "tests.list: no such module: $word" >&2; exit 2 ;;
         esac
     done
@@ -125,6 +129,10 @@ drive_paste() { # 64 KiB in one go; none may be lost
     echo "out:RUNG-INIT paste $(wc -c < "$file") $(sha256sum < "$file" | cut -d' ' -f1)" > "$out/$1.more"
 }
 
+drive_run() { # the guest that make run takes when it is told nothing
+    wait_for "$out/$1.out" 'rung:.*# ' 100 && sleep 1 && printf 'poweroff -f\n'
+}
+
 drive_shell() {
     wait_for "$out/$1.out" 'rung:.*# ' 100 && sleep 1 && printf 'echo $((6 * 7)) is the answer\n'
     wait_for "$out/$1.out" '42 is the answer' 20 && printf 'cat\n' && sleep 1 && printf '\003' && sleep 1 && printf 'poweroff -f\n'
@@ -140,13 +148,13 @@ launch() { # name; the row is in env_, with | for blanks within a word, modules_
         rm -f "$fifo" "$out/$1.out"
         mkfifo "$fifo"
         (exec 7>"$fifo"; "$driver_" "${1%.again}" >&7; sleep 300 & keep=$!; echo $keep > "$out/$1.keep"; wait) 2>/dev/null &
-        env "${env[@]}" WORK="$out/$1" LOG="$out/$1.log" tests/system/run.sh "${args[@]}" < "$fifo" > "$out/$1.out" 2> "$out/$1.err"
+        env "${env[@]}" WORK="$out/$1" LOG="$out/$1.log" "${args[@]}" < "$fifo" > "$out/$1.out" 2> "$out/$1.err"
         local status=$?
         [ ! -s "$out/$1.keep" ] || kill "$(cat "$out/$1.keep")" 2>/dev/null
         rm -f "$fifo" "$out/$1.keep"
         return $status
     fi
-    env "${env[@]}" WORK="$out/$1" LOG="$out/$1.log" tests/system/run.sh "${args[@]}" </dev/null > "$out/$1.out" 2> "$out/$1.err"
+    env "${env[@]}" WORK="$out/$1" LOG="$out/$1.log" "${args[@]}" </dev/null > "$out/$1.out" 2> "$out/$1.err"
 }
 
 run_row() { # index

@@ -145,7 +145,7 @@ static int swap_place(struct exec *x, uint64_t *old)
 
 /* LOCK on RAM, at p or, if that is NULL, x->place: compute and compare-exchange until nobody came between. On a device there is nothing
  * to lock. */
-static __attribute__((noinline)) int run_locked(struct exec *x, void (*compute)(struct exec *x), void *p)
+static inline __attribute__((always_inline)) int run_locked(struct exec *x, void (*compute)(struct exec *x), void *p)
 {
     uint64_t flags = x->flags, src = x->src, accumulator = x->gpr[EMUL_RAX], old = x->dst;
 
@@ -188,69 +188,49 @@ int exec_modify(struct exec *x, void (*compute)(struct exec *x), unsigned flags)
     return flags & X_WRITE ? emul_store(x->ctx, &x->place, x->dst, EMUL_FOR_OPERAND) : EMUL_DONE;
 }
 
-/* A destination in memory that is locked, or not to be had by pointer. */
-static __attribute__((noinline)) int run_place(struct exec *x, const struct exec_row *row, uint64_t offset)
+int exec_branch(struct exec *x, uint64_t target)
 {
-    int status = exec_resolve_at(x, x->insn->seg, offset, x->opsize, row->flags & X_WRITE ? EMUL_PF_W : 0, &x->place);
-
-    if (status || row->compute)
-        return status ? status : exec_modify(x, row->compute, row->flags);
-    return emul_store(x->ctx, &x->place, x->src, EMUL_FOR_OPERAND);
-}
-
-/* The two below do a move, which has no handler, without anything around one. */
-static inline __attribute__((always_inline)) int run_to_memory(struct exec *x, const struct exec_row *row, uint64_t source)
-{
-    const struct emul_ctx *ctx = exec_ctx(x);
-    unsigned flags = row->flags;
-    uint64_t offset = exec_offset(x);
-    void *p = exec_reach(x, x->insn->seg, offset, x->opsize, flags & X_WRITE ? EMUL_PF_W : 0, EMUL_FOR_OPERAND);
-
-    if (EMUL_LIKELY(p) && !row->compute) {
-        emul_store_direct(p, x->opsize, source);
-        return EMUL_DONE;
-    }
-    if (!p && !row->compute && exec_exit_piece(x, offset, x->opsize, EMUL_PF_W) && ctx->ops->mmio_write) {
-        ctx->ops->mmio_write(ctx->opaque, ctx->exit_gpa, x->opsize, source & emul_size_mask(x->opsize));
-        return EMUL_DONE;
-    }
-    x->src = source;
-    if (!p)
-        return run_place(x, row, offset);
-    if (flags & X_READ)
-        x->dst = emul_load_direct(p, x->opsize);
-    if (EMUL_UNLIKELY(is_locked(x)))
-        return run_locked(x, row->compute, p);
-    row->compute(x);
-    if (flags & X_WRITE)
-        emul_store_direct(p, x->opsize, x->dst);
+    if (x->opsize < 8 || x->mode != EMUL_MODE64)
+        target &= emul_size_mask(x->opsize < 4 ? 2 : 4);
+    if (x->mode == EMUL_MODE64 ? !emul_canonical(x->s, target) : target > x->s->seg[EMUL_CS].limit)
+        return exec_fault(x, EMUL_VECTOR_GP, 0);
+    x->next_rip = target;
     return EMUL_DONE;
 }
 
-/* A source in memory. */
-static inline __attribute__((always_inline)) int load_source(struct exec *x, uint64_t *source)
+/* The end of an instruction. If everything took effect: RIP, RSP, RFLAGS, and what is due behind it. TF counts as it was before (POPF sets
+ * a trap for the instruction behind it), but for what loads all of RFLAGS. */
+static inline int exec_answer(struct emul_ctx *ctx, int status)
 {
-    const struct emul_ctx *ctx = exec_ctx(x);
-    uint64_t offset = exec_offset(x);
-    const void *p = exec_reach(x, x->insn->seg, offset, x->src_size, 0, EMUL_FOR_OPERAND);
+    struct exec *x = exec_of(ctx);
+    struct emul_result *result = x->result;
+    struct emul_state *s = ctx->state;
 
-    if (EMUL_LIKELY(p))
-        *source = emul_load_direct(p, x->src_size);
-    else if (exec_exit_piece(x, offset, x->src_size, 0) && ctx->ops->mmio_read)
-        *source = ctx->ops->mmio_read(ctx->opaque, ctx->exit_gpa, x->src_size) & emul_size_mask(x->src_size);
-    else
-        return exec_load(x, 0, x->src_size, source);
-    return EMUL_DONE;
+    if (EMUL_LIKELY(!status)) {
+        s->shadow = 0;
+        if (EMUL_UNLIKELY(x->special)) {
+            s->shadow = x->shadow;
+            result->step = x->step;
+            if (x->stay)
+                x->next_rip = s->rip;
+        }
+        s->rip = x->next_rip;
+        s->rsp = x->gpr[EMUL_RSP];
+        s->rflags = x->flags;
+        ctx->changed |= EMUL_STATE_RIP;
+    } else {
+        x->gpr[EMUL_RSP] = s->rsp;
+    }
+    result->status = status;
+    return status;
 }
 
-static inline __attribute__((always_inline)) int run_to_register(struct exec *x, const struct exec_row *row, unsigned at, uint64_t source)
+/* From here to emul_execute_next() the way of an instruction is in pieces, each the last act of those that call it: so each saves only the
+ * registers that it needs itself, and a move, which has no handler, needs none. */
+static __attribute__((noinline)) int compute_register(struct emul_ctx *ctx, const struct exec_row *row, uint8_t *reg, uint64_t source)
 {
-    uint8_t *reg = operand_register(x, at, x->opsize);
+    struct exec *x = exec_of(ctx);
 
-    if (!row->compute) {
-        exec_reg_write(reg, x->opsize, source);
-        return EMUL_DONE;
-    }
     x->src = source;
     x->dst_reg = reg;
     if (row->flags & X_READ)
@@ -260,55 +240,140 @@ static inline __attribute__((always_inline)) int run_to_register(struct exec *x,
         exec_reg_write(x->src_reg, x->opsize, x->src);
     if (row->flags & X_WRITE)
         exec_reg_write(x->dst_reg, x->opsize, x->dst);
-    return EMUL_DONE;
+    return exec_answer(ctx, EMUL_DONE);
 }
 
-static inline int run_operands(struct exec *x, const struct exec_row *row)
+static inline __attribute__((always_inline)) int to_register(struct emul_ctx *ctx, const struct exec_row *row, unsigned at, uint64_t source)
 {
-    const struct operand_row *o = &operands[x->insn->form];
-    unsigned memory = x->insn->mod == 3 ? 0 : o->memory;
+    struct exec *x = exec_of(ctx);
+    uint8_t *reg = operand_register(x, at, x->opsize);
+
+    if (row->compute)
+        return compute_register(ctx, row, reg, source);
+    exec_reg_write(reg, x->opsize, source);
+    return exec_answer(ctx, EMUL_DONE);
+}
+
+/* A destination in memory, at p, with a handler: the common case, */
+static __attribute__((noinline)) int compute_memory(struct emul_ctx *ctx, const struct exec_row *row, void *p)
+{
+    struct exec *x = exec_of(ctx);
+
+    __asm__("" : "+r"(x)); /* not a sum to be made again */
+    x->dst = emul_load_direct(p, x->opsize);
+    row->compute(x);
+    emul_store_direct(p, x->opsize, x->dst);
+    return exec_answer(exec_ctx(x), EMUL_DONE);
+}
+
+/* comparisons and XADD, */
+static __attribute__((noinline)) int compute_other(struct emul_ctx *ctx, const struct exec_row *row, void *p)
+{
+    struct exec *x = exec_of(ctx);
+
+    x->dst = emul_load_direct(p, x->opsize);
+    row->compute(x);
+    if (row->flags & X_WRITE)
+        emul_store_direct(p, x->opsize, x->dst);
+    if (row->flags & X_SWAP)
+        exec_reg_write(x->src_reg, x->opsize, x->src);
+    return exec_answer(ctx, EMUL_DONE);
+}
+
+/* and what is locked. */
+static __attribute__((noinline)) int compute_locked(struct emul_ctx *ctx, const struct exec_row *row, void *p)
+{
+    struct exec *x = exec_of(ctx);
+    int status;
+
+    x->dst = emul_load_direct(p, x->opsize);
+    status = run_locked(x, row->compute, p);
+    if (!status && (row->flags & X_SWAP))
+        exec_reg_write(x->src_reg, x->opsize, x->src);
+    return exec_answer(ctx, status);
+}
+
+/* A destination in memory that is not had by pointer. */
+static __attribute__((noinline)) int to_place(struct emul_ctx *ctx, const struct exec_row *row, uint64_t offset)
+{
+    struct exec *x = exec_of(ctx);
+    int status;
+
+    if (!row->compute && exec_exit_piece(x, offset, x->opsize, EMUL_PF_W) && ctx->ops->mmio_write) {
+        ctx->ops->mmio_write(ctx->opaque, ctx->exit_gpa, x->opsize, x->src & emul_size_mask(x->opsize));
+        return exec_answer(ctx, EMUL_DONE);
+    }
+    status = exec_resolve_at(x, x->insn->seg, offset, x->opsize, row->flags & X_WRITE ? EMUL_PF_W : 0, &x->place);
+    if (!status)
+        status = row->compute ? exec_modify(x, row->compute, row->flags) : emul_store(ctx, &x->place, x->src, EMUL_FOR_OPERAND);
+    if (!status && (row->flags & X_SWAP))
+        exec_reg_write(x->src_reg, x->opsize, x->src);
+    return exec_answer(ctx, status);
+}
+
+static inline __attribute__((always_inline)) int to_memory(struct emul_ctx *ctx, const struct exec_row *row, uint64_t source)
+{
+    struct exec *x = exec_of(ctx);
+    uint64_t offset = exec_offset(x);
+    void *p = exec_reach(x, x->insn->seg, offset, x->opsize, row->flags & X_WRITE ? EMUL_PF_W : 0, EMUL_FOR_OPERAND);
+
+    if (EMUL_LIKELY(p) && !row->compute) {
+        emul_store_direct(p, x->opsize, source);
+        return exec_answer(ctx, EMUL_DONE);
+    }
+    x->src = source;
+    if (EMUL_UNLIKELY(!p))
+        return to_place(ctx, row, offset);
+    if ((row->flags & (X_WRITE | X_SWAP)) == X_WRITE && !(x->insn->prefix & EMUL_PFX_LOCK))
+        return compute_memory(ctx, row, p);
+    return is_locked(x) ? compute_locked(ctx, row, p) : compute_other(ctx, row, p);
+}
+
+/* A source in memory that is not had by pointer. */
+static __attribute__((noinline)) int from_place(struct emul_ctx *ctx, const struct exec_row *row, unsigned at, uint64_t offset)
+{
+    struct exec *x = exec_of(ctx);
     uint64_t source;
     int status;
+
+    if (exec_exit_piece(x, offset, x->src_size, 0) && ctx->ops->mmio_read)
+        source = ctx->ops->mmio_read(ctx->opaque, ctx->exit_gpa, x->src_size) & emul_size_mask(x->src_size);
+    else if ((status = exec_load(x, 0, x->src_size, &source)))
+        return exec_answer(ctx, status);
+    return to_register(ctx, row, at, source);
+}
+
+static inline __attribute__((always_inline)) int from_memory(struct emul_ctx *ctx, const struct exec_row *row, unsigned at)
+{
+    struct exec *x = exec_of(ctx);
+    uint64_t offset = exec_offset(x);
+    const void *p = exec_reach(x, x->insn->seg, offset, x->src_size, 0, EMUL_FOR_OPERAND);
+
+    return EMUL_LIKELY(p) ? to_register(ctx, row, at, emul_load_direct(p, x->src_size)) : from_place(ctx, row, at, offset);
+}
+
+static __attribute__((noinline)) int run_form(struct emul_ctx *ctx, const struct exec_row *row)
+{
+    struct exec *x = exec_of(ctx);
+    const struct operand_row *o = &operands[x->insn->form];
+    unsigned memory = x->insn->mod == 3 ? 0 : o->memory;
 
     x->src_size = o->size < x->opsize ? o->size : x->opsize;
     if (EMUL_UNLIKELY(o->third))
         x->src2 = third_source(x, o->third);
     if (memory == MEMORY_SRC)
-        return (status = load_source(x, &source)) ? status : run_to_register(x, row, o->dst, source);
-    source = plain_source(x, o->src);
-    if (!memory)
-        return run_to_register(x, row, o->dst, source);
-    status = run_to_memory(x, row, source);
-    if (!status && (row->flags & X_SWAP))
-        exec_reg_write(x->src_reg, x->opsize, x->src);
-    return status;
+        return from_memory(ctx, row, o->dst);
+    return memory ? to_memory(ctx, row, plain_source(x, o->src)) : to_register(ctx, row, o->dst, plain_source(x, o->src));
 }
 
-int exec_branch(struct exec *x, uint64_t target)
+/* An instruction that is its handler's own. */
+static __attribute__((noinline)) int run_handler(struct emul_ctx *ctx, const struct exec_row *row)
 {
-    if (x->opsize < 8 || x->mode != EMUL_MODE64)
-        target &= emul_size_mask(x->opsize < 4 ? 2 : 4);
-    if (x->mode == EMUL_MODE64 ? !emul_canonical(x->s, target) : target > x->s->seg[EMUL_CS].limit)
-        return exec_gp0(x);
-    x->next_rip = target;
-    return EMUL_DONE;
-}
+    struct exec *x = exec_of(ctx);
 
-/* Everything took effect: RIP, RSP, RFLAGS, and what is due behind the instruction. TF counts as it was before (POPF sets a trap for
- * the instruction behind it), but for what loads all of RFLAGS. */
-static inline void exec_commit(struct exec *x, struct emul_ctx *ctx, struct emul_state *s, struct emul_result *result)
-{
-    s->shadow = 0;
-    if (EMUL_UNLIKELY(x->special)) {
-        s->shadow = x->shadow;
-        result->step = x->step;
-        if (x->stay)
-            x->next_rip = s->rip;
-    }
-    s->rip = x->next_rip;
-    s->rsp = x->gpr[EMUL_RSP];
-    s->rflags = x->flags;
-    ctx->changed |= EMUL_STATE_RIP;
+    if (row->flags & X_RUN)
+        return exec_answer(ctx, row->run(x));
+    return exec_answer(ctx, row->flags & X_RAISES ? exec_raising(x) : EMUL_UNHANDLED);
 }
 
 /* Is the instruction of a class in `may`? */
@@ -325,45 +390,57 @@ static inline int is_allowed(const struct emul_insn *insn, const struct exec_row
 static inline int check_mode(struct exec *x, const struct emul_state *s, unsigned flags)
 {
     if ((flags & X_PROTECTED) && !emul_protected(s))
-        return exec_ud(x);
+        return exec_fault(x, EMUL_VECTOR_UD, 0);
     if (!(s->seg[EMUL_SS].attr & 3u << SEG_DPL) && !(s->rflags & RFLAGS_VM))
         return EMUL_DONE;
-    return (flags & X_PRIV) && emul_cpl(s) ? exec_gp0(x) : EMUL_DONE;
+    return (flags & X_PRIV) && emul_cpl(s) ? exec_fault(x, EMUL_VECTOR_GP, 0) : EMUL_DONE;
 }
 
-/* What was fetched; the validate rule first: another vcpu may have put another instruction here since the exit (E3). RF goes off
- * behind it (SDM 3B 17.3.1.1), but in the middle of a REP. */
-static inline int exec_run(struct emul_ctx *ctx, struct emul_state *s, unsigned mode, uint32_t may, struct emul_result *result)
+/* The validate rule first: another vcpu may have put another instruction here since the exit (E3). RF goes off behind the instruction
+ * (SDM 3B 17.3.1.1), but in the middle of a REP. */
+static __attribute__((noinline)) int run_insn(struct emul_ctx *ctx, uint32_t may, const struct emul_insn *insn)
 {
     struct exec *x = exec_of(ctx);
-    const struct emul_insn *insn = result->insn;
+    const struct emul_state *s = ctx->state;
     const struct exec_row *row = &emul_exec[insn->op];
     uint64_t flags = s->rflags;
     int status;
 
     __asm__("" : "+r"(row)); /* the address itself is kept, not made again at each use */
     if (!is_allowed(insn, row, may))
-        return EMUL_RETRY;
-    x->result = result;
+        return exec_answer(ctx, EMUL_RETRY);
     x->insn = insn;
-    x->next_rip = mode == EMUL_MODE64 ? s->rip + insn->length : (uint32_t)(s->rip + insn->length);
+    x->next_rip = x->mode == EMUL_MODE64 ? s->rip + insn->length : (uint32_t)(s->rip + insn->length);
     x->flags = flags & ~RFLAGS_RF;
     x->special = flags & RFLAGS_TF;
-    x->mode = mode;
     x->opsize = insn->opsize;
     if (EMUL_UNLIKELY(row->flags & (X_PROTECTED | X_PRIV)) && (status = check_mode(x, s, row->flags)))
-        return status;
-    if (row->flags & X_OPERANDS)
-        status = run_operands(x, row);
-    else if (row->flags & X_RUN)
-        status = row->run(x);
-    else
-        status = row->flags & X_RAISES ? exec_raising(x) : EMUL_UNHANDLED;
-    if (EMUL_LIKELY(!status))
-        exec_commit(x, ctx, s, result);
-    else
-        x->gpr[EMUL_RSP] = s->rsp;
+        return exec_answer(ctx, status);
+    return row->flags & X_OPERANDS ? run_form(ctx, row) : run_handler(ctx, row);
+}
+
+static __attribute__((noinline)) int run_fetched(struct emul_ctx *ctx, uint32_t may, enum emul_fetched fetched)
+{
+    struct emul_result *result = exec_of(ctx)->result;
+    int status = emul_fetch_rest(ctx, fetched, exec_of(ctx)->mode, result);
+
+    if (!status)
+        return run_insn(ctx, may, result->insn);
+    if (status == EMUL_RETRY && may == EMUL_MAY_ANY)
+        status = EMUL_FAULT; /* not an exit that the CPU would take again: the fault of the invalid bytes */
+    result->status = status;
     return status;
+}
+
+/* Each instruction is decoded anew. */
+static __attribute__((noinline)) int run_decoded(struct emul_ctx *ctx, uint32_t may)
+{
+    struct emul_result *result = exec_of(ctx)->result;
+
+    result->insn = &result->store;
+    if (EMUL_UNLIKELY(emul_decode(&result->store, result->bytes, EMUL_INSN_MAX, emul_decode_mode(ctx, exec_of(ctx)->mode)) <= 0))
+        return run_fetched(ctx, may, EMUL_FETCH_BYTES);
+    return run_insn(ctx, may, &result->store);
 }
 
 static __attribute__((noinline)) int execute_anew(struct emul_ctx *ctx, uint32_t may, struct emul_result *result)
@@ -375,21 +452,21 @@ static __attribute__((noinline)) int execute_anew(struct emul_ctx *ctx, uint32_t
 
 int emul_execute_next(struct emul_ctx *ctx, uint32_t may, struct emul_result *result)
 {
-    struct emul_state *s = ctx->state;
-    unsigned mode = emul_mode_of(ctx->facts);
-    int status;
+    struct exec *x = exec_of(ctx);
+    const struct emul_state *s = ctx->state;
+    uint32_t facts = ctx->facts;
+    enum emul_fetched fetched;
 
-    if (EMUL_UNLIKELY((ctx->facts ^ (s->rflags | EMUL_FACT_KNOWN)) & (EMUL_FACT_FLAGS | EMUL_FACT_KNOWN)))
-        return execute_anew(ctx, may, result);
+    x->result = result;
     result->iterations = 0;
     result->marks = EMUL_MARKS;
-    status = emul_fetch(ctx, s, mode, result);
-    if (!status)
-        status = exec_run(ctx, s, mode, may, result);
-    else if (status == EMUL_RETRY && may == EMUL_MAY_ANY)
-        status = EMUL_FAULT; /* not an exit that the CPU would take again: the fault of the invalid bytes */
-    result->status = status;
-    return status;
+    if (EMUL_UNLIKELY((facts ^ (s->rflags | EMUL_FACT_KNOWN)) & (EMUL_FACT_FLAGS | EMUL_FACT_KNOWN)))
+        return execute_anew(ctx, may, result);
+    x->mode = emul_mode_of(facts);
+    fetched = emul_fetch_short(ctx, s, facts, result);
+    if (EMUL_LIKELY(fetched == EMUL_FETCH_KNOWN))
+        return run_insn(ctx, may, result->insn);
+    return fetched == EMUL_FETCH_BYTES ? run_decoded(ctx, may) : run_fetched(ctx, may, fetched);
 }
 
 int emul_execute(struct emul_ctx *ctx, uint32_t may, struct emul_result *result)

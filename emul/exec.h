@@ -55,7 +55,7 @@ static inline struct exec *exec_of(struct emul_ctx *ctx)
 
 static inline struct emul_ctx *exec_ctx(const struct exec *x) /* x->ctx, where nothing has to be read for it */
 {
-    return (struct emul_ctx *)((uintptr_t)x - offsetof(struct emul_ctx, exec));
+    return (struct emul_ctx *)((char *)x - offsetof(struct emul_ctx, exec));
 }
 
 static inline void exec_begin(struct emul_ctx *ctx)
@@ -95,16 +95,6 @@ extern const struct exec_row emul_exec[EMUL_OPS_END];
 static inline int exec_fault(struct exec *x, unsigned vector, uint32_t error)
 {
     return emul_fault(x->result, vector, error);
-}
-
-static inline int exec_gp0(struct exec *x)
-{
-    return emul_fault(x->result, EMUL_VECTOR_GP, 0);
-}
-
-static inline int exec_ud(struct exec *x)
-{
-    return emul_fault(x->result, EMUL_VECTOR_UD, 0);
 }
 
 /* Makes groups of the state valid that the caller of the library may have left out; 0 or EMUL_UNHANDLED. */
@@ -270,16 +260,15 @@ static inline void exec_must(struct exec *x, int status)
         exec_end(x, status);
 }
 
-static inline void exec_gp0_if(struct exec *x, uint64_t bad)
+static inline void exec_raise_if(struct exec *x, uint64_t bad, unsigned vector, uint32_t error)
 {
     if (bad)
-        exec_raise(x, EMUL_VECTOR_GP, 0);
+        exec_raise(x, vector, error);
 }
 
-static inline void exec_ud_if(struct exec *x, uint64_t bad)
+static inline void exec_gp0_if(struct exec *x, uint64_t bad)
 {
-    if (bad)
-        exec_raise(x, EMUL_VECTOR_UD, 0);
+    exec_raise_if(x, bad, EMUL_VECTOR_GP, 0);
 }
 
 void exec_require(struct exec *x, uint32_t groups);            /* exec_need() */

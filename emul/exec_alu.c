@@ -4,53 +4,61 @@
 
 #define MODIFY_TRIES 64u           /* lost races for CMPXCHG8B and CMPXCHG16B before the guest is entered again (E22) */
 
-/* AX as LAHF and SETO leave it: AH is SF ZF AF PF CF, AL is OF. Above AX nothing counts. */
-static inline uint64_t pack_flags(uint64_t flags)
+/* AX between two instructions of ours: AH is SF ZF AF PF CF, as LAHF and SAHF have them, bit 3 of AL is OF. Swapped, that is RFLAGS. */
+static inline uint64_t swap_flags(uint64_t ax)
 {
-    return flags << 8 | (flags >> 11 & 1);
+    uint16_t flags = ax;
+
+    __asm__("rolw $8, %0" : "+r"(flags) : : "cc");
+    return flags;
 }
 
-static inline uint64_t unpack_flags(uint64_t flags, uint64_t ax)
-{
-    return (flags & ~RFLAGS_STATUS) | (ax >> 8 & (RFLAGS_STATUS & 0xff)) | (ax & 1) << 11;
-}
+/* 120 + 8 overflows: OF. */
+#define LOAD_FLAGS  "andb $8, %%al\n\taddb $120, %%al\n\tsahf\n\t"
+#define STORE_FLAGS "\n\tlahf\n\tseto %%al\n\tshlb $3, %%al"
 
-/* Loads the flags from AX (127 + OF overflows just when OF is set), runs one instruction on dst, src and CL, stores them back. */
+/* Loads the flags from AX, runs one instruction on dst, src and CL, stores them back. */
 #define NATIVE(type, insn, source, count) do { \
         type dst_ = (type)x->dst; \
-        __asm__("addb $127, %%al\n\tsahf\n\t" insn "\n\tlahf\n\tseto %%al" \
-                : [dst] "+r"(dst_), "+a"(ax) : [src] "ri"((type)(source)), "ci"((uint8_t)(count)) : "cc"); \
+        __asm__(LOAD_FLAGS insn STORE_FLAGS : [dst] "+r"(dst_), "+a"(ax) : [src] "ri"((type)(source)), "ci"((uint8_t)(count)) : "cc"); \
+        x->dst = dst_; \
+    } while (0)
+
+/* The same of one that no flag goes into, whatever CPU it is. */
+#define FRESH(type, insn, source, count) do { \
+        type dst_ = (type)x->dst; \
+        __asm__(insn STORE_FLAGS : [dst] "+r"(dst_), "=a"(ax) : [src] "ri"((type)(source)) : "cc"); \
         x->dst = dst_; \
     } while (0)
 
 /* One operand against the accumulator: MOV and SAHF keep what the next of them needs. */
 #define WIDE(type, insn) \
-    __asm__("addb $127, %%al\n\tsahf\n\tmov %[low], %%rax\n\t" insn " %[src]\n\tmov %%rax, %[low]\n\tlahf\n\tseto %%al" \
+    __asm__(LOAD_FLAGS "mov %[low], %%rax\n\t" insn " %[src]\n\tmov %%rax, %[low]" STORE_FLAGS \
             : [low] "+r"(x->gpr[EMUL_RAX]), "+a"(ax), "+d"(x->gpr[EMUL_RDX]) : [src] "r"((type)x->dst) : "cc")
 
-/* A handler of one instruction in 16, 32 and 64 bits; with `byte` in 8 bits too. native: one of the two above; then what it takes. */
+/* A handler of one instruction in 16, 32 and 64 bits; with `byte` in 8 bits too. native: one of the three above; then what it takes. */
 #define HANDLER(name, byte, native, ...) \
     void do_##name(struct exec *x) \
     { \
-        uint64_t ax = pack_flags(x->flags); \
-        if (x->opsize == 4) \
+        uint64_t ax = swap_flags(x->flags); \
+        if (EMUL_LIKELY(x->opsize == 4)) \
             native(uint32_t, __VA_ARGS__); \
         else if (x->opsize == 8) \
             native(uint64_t, __VA_ARGS__); \
         else if (x->opsize == 2) \
             native(uint16_t, __VA_ARGS__); \
         byte \
-        x->flags = unpack_flags(x->flags, ax); \
+        x->flags = (x->flags & ~RFLAGS_STATUS) | (swap_flags(ax) & RFLAGS_STATUS); \
     }
-#define ALU(name, ...)  HANDLER(name, else NATIVE(uint8_t, __VA_ARGS__);, NATIVE, __VA_ARGS__)
+#define ALU(name, native, ...)  HANDLER(name, else native(uint8_t, __VA_ARGS__);, native, __VA_ARGS__)
 #define WORDS(name, ...) HANDLER(name, , NATIVE, __VA_ARGS__)
 #define ACCUMULATOR(name, insn) HANDLER(name, else WIDE(uint8_t, insn);, WIDE, insn)
 
 /* By operands: source and destination; one; a count, which the CPU masks by the size, and leaves the flags alone if it is 0. */
-#define TWO(name)   ALU(name, #name " %[src], %[dst]", x->src, 0)
-#define ONE(name)   ALU(name, #name " %[dst]", 0, 0)
-#define SHIFT(name) ALU(name, #name " %%cl, %[dst]", 0, x->src)
-TWO(add) TWO(or) TWO(adc) TWO(sbb) TWO(and) TWO(sub) TWO(xor) TWO(cmp) TWO(test)
+#define TWO(name, native) ALU(name, native, #name " %[src], %[dst]", x->src, 0)
+#define ONE(name)   ALU(name, NATIVE, #name " %[dst]", 0, 0)
+#define SHIFT(name) ALU(name, NATIVE, #name " %%cl, %[dst]", 0, x->src)
+TWO(add, FRESH) TWO(or, FRESH) TWO(adc, NATIVE) TWO(sbb, NATIVE) TWO(and, FRESH) TWO(sub, FRESH) TWO(xor, FRESH) TWO(cmp, FRESH) TWO(test, FRESH)
 ONE(inc) ONE(dec) ONE(neg)
 SHIFT(rol) SHIFT(ror) SHIFT(rcl) SHIFT(rcr) SHIFT(shl) SHIFT(shr) SHIFT(sar)
 WORDS(shld, "shld %%cl, %[src], %[dst]", x->src, x->src2)
@@ -63,11 +71,6 @@ void do_imul3(struct exec *x)
 {
     x->dst = x->src2;
     do_imul2(x);
-}
-
-void do_not(struct exec *x)
-{
-    x->dst = ~x->dst;
 }
 
 void do_xadd(struct exec *x)

@@ -31,12 +31,6 @@ static inline void exec_end_if(struct exec *x, uint64_t bad, int status)
         exec_end(x, status);
 }
 
-static inline void exec_raise_if(struct exec *x, uint64_t bad, unsigned vector, uint32_t error)
-{
-    if (bad)
-        exec_raise(x, vector, error);
-}
-
 /* ---- Memory: exec_stack.c ---- */
 uint64_t exec_read(struct exec *x, struct emul_place place, unsigned cause); /* up to 8 bytes */
 struct emul_place exec_translate(struct exec *x, unsigned mode, uint64_t linear, unsigned size, unsigned access);

@@ -61,15 +61,18 @@ static inline __attribute__((always_inline)) int push_quick(struct exec *x, uint
     return EMUL_DONE;
 }
 
-/* To src. */
-static inline __attribute__((always_inline)) int pop_quick(struct exec *x)
+static inline __attribute__((always_inline)) int pop_quick(struct exec *x, uint64_t *value)
 {
     uint64_t rsp = stack_cut(x, x->gpr[EMUL_RSP]);
     const void *p = exec_reach(x, EMUL_SS, rsp, x->opsize, 0, EMUL_FOR_OPERAND);
 
-    if (EMUL_UNLIKELY(!p))
-        return exec_guard_kept(x, 0, pop_far);
-    x->src = emul_load_direct(p, x->opsize);
+    if (EMUL_UNLIKELY(!p)) {
+        int status = exec_guard_kept(x, 0, pop_far);
+
+        *value = x->src;
+        return status;
+    }
+    *value = emul_load_direct(p, x->opsize);
     x->gpr[EMUL_RSP] = stack_cut(x, rsp + x->opsize);
     return EMUL_DONE;
 }
@@ -126,13 +129,14 @@ static void pop_other(struct exec *x)
 
 int do_pop(struct exec *x)
 {
+    uint64_t value;
     int status;
 
     if (EMUL_UNLIKELY(x->insn->form != FORM_Zq))
         return exec_guard(x, 0, pop_other);
-    status = pop_quick(x);
+    status = pop_quick(x, &value);
     if (EMUL_LIKELY(!status))
-        exec_set_gpr(x, exec_opcode_reg(x->insn), x->opsize, x->src);
+        exec_set_gpr(x, exec_opcode_reg(x->insn), x->opsize, value);
     return status;
 }
 
@@ -249,10 +253,11 @@ int do_call(struct exec *x)
 
 int do_ret(struct exec *x)
 {
-    int status = pop_quick(x);
+    uint64_t target;
+    int status = pop_quick(x, &target);
 
     if (!status)
-        status = exec_branch(x, x->src);
+        status = exec_branch(x, target);
     if (!status)
         stack_move(x, x->gpr[EMUL_RSP] + (uint16_t)x->insn->imm);
     return status;

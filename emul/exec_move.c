@@ -1,15 +1,24 @@
 /* Moves, conversions and single flags: what computes nothing. */
 #include "exec_far.h"
 
-void do_movsx(struct exec *x)
+static uint64_t swap_bytes(uint64_t value, unsigned size)
 {
-    x->dst = exec_signed(x->src, x->src_size);
+    return __builtin_bswap64(value) >> (64 - size * 8);
 }
 
-void do_lea(struct exec *x)
-{
-    exec_set_gpr(x, x->insn->reg, x->opsize, exec_offset(x));
-}
+/* What the destination becomes; what another register does. */
+#define DST(name, value) void do_##name(struct exec *x) { x->dst = value; }
+#define SET(name, reg, size, value) void do_##name(struct exec *x) { exec_set_gpr(x, reg, size, value); }
+DST(movsx, exec_signed(x->src, x->src_size))
+DST(setcc, exec_condition(x->flags, x->insn->opcode))
+DST(cmov, exec_condition(x->flags, x->insn->opcode) ? x->src : x->dst)
+DST(bswap, x->opsize == 2 ? 0 : swap_bytes(x->dst, x->opsize)) /* of 16 bits undefined (SDM 2A BSWAP); CPUs give 0 */
+DST(movbe, swap_bytes(x->src, x->opsize))
+DST(not, ~x->dst)
+SET(lea, x->insn->reg, x->opsize, exec_offset(x))
+SET(cbw, EMUL_RAX, x->opsize, exec_signed(x->gpr[EMUL_RAX], x->opsize / 2)) /* CBW, CWDE, CDQE; CWD, CDQ, CQO */
+SET(cwd, EMUL_RDX, x->opsize, x->gpr[EMUL_RAX] >> (x->opsize * 8 - 1) & 1 ? ~0ull : 0)
+SET(salc, EMUL_RAX, 1, x->flags & RFLAGS_CF ? 0xff : 0)
 
 void do_xchg(struct exec *x)
 {
@@ -41,32 +50,6 @@ int exec_condition(uint64_t flags, unsigned code)
     return holds ^ (code & 1);
 }
 
-void do_cmov(struct exec *x)
-{
-    if (exec_condition(x->flags, x->insn->opcode))
-        x->dst = x->src;
-}
-
-void do_setcc(struct exec *x)
-{
-    x->dst = exec_condition(x->flags, x->insn->opcode);
-}
-
-static uint64_t swap_bytes(uint64_t value, unsigned size)
-{
-    return __builtin_bswap64(value) >> (64 - size * 8);
-}
-
-void do_bswap(struct exec *x)
-{
-    x->dst = x->opsize == 2 ? 0 : swap_bytes(x->dst, x->opsize); /* of 16 bits undefined (SDM 2A BSWAP); CPUs give 0 */
-}
-
-void do_movbe(struct exec *x)
-{
-    x->dst = swap_bytes(x->src, x->opsize);
-}
-
 int do_nop(struct exec *x)
 {
     (void)x;
@@ -80,18 +63,6 @@ void do_clflush(struct exec *x)
     exec_place(x, exec_offset(x), 1, 0, EMUL_PF_FETCH);
 }
 
-/* CBW, CWDE, CDQE */
-void do_cbw(struct exec *x)
-{
-    exec_set_gpr(x, EMUL_RAX, x->opsize, exec_signed(x->gpr[EMUL_RAX], x->opsize / 2));
-}
-
-/* CWD, CDQ, CQO */
-void do_cwd(struct exec *x)
-{
-    exec_set_gpr(x, EMUL_RDX, x->opsize, x->gpr[EMUL_RAX] >> (x->opsize * 8 - 1) & 1 ? ~0ull : 0);
-}
-
 #define LAHF_FLAGS (RFLAGS_SF | RFLAGS_ZF | RFLAGS_AF | RFLAGS_PF | RFLAGS_CF)
 
 void do_lahf(struct exec *x)
@@ -102,11 +73,6 @@ void do_lahf(struct exec *x)
 void do_sahf(struct exec *x)
 {
     x->flags = (x->flags & ~LAHF_FLAGS) | (x->gpr[EMUL_RAX] >> 8 & LAHF_FLAGS);
-}
-
-void do_salc(struct exec *x)
-{
-    exec_set_gpr(x, EMUL_RAX, 1, x->flags & RFLAGS_CF ? 0xff : 0);
 }
 
 /* F8 CLC, F9 STC, F5 CMC, FC CLD, FD STD. */

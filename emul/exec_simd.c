@@ -83,7 +83,7 @@ static void read_vector(struct exec *x, unsigned type, unsigned number, void *da
 {
     int mm = type == EMUL_VECTOR_MM;
 
-    exec_ud_if(x, x->ctx->ops->vector_read(x->ctx->opaque, type, mm ? number & 7 : number, data, mm ? HALF : size) < 0);
+    exec_raise_if(x, x->ctx->ops->vector_read(x->ctx->opaque, type, mm ? number & 7 : number, data, mm ? HALF : size) < 0, EMUL_VECTOR_UD, 0);
 }
 
 /* Bytes of an element of EVEX's masks, by W (and the prefix of VMOVDQU8 and 16). */
@@ -110,7 +110,8 @@ static void begin(struct exec *x, struct simd *v)
     v->element = v->size;
     v->aligned = (flags & ALIGNED) || (legacy && !mm && v->kind >= AND); /* SDM 2A table 2-18 on */
     v->count = v->mask = 1;
-    exec_ud_if(x, legacy ? (s->cr0 & CR0_EM) || (!is_mmx(insn) && !(s->cr4 & CR4_OSFXSR)) : !emul_protected(s) || !(s->cr4 & CR4_OSXSAVE));
+    exec_raise_if(x, legacy ? (s->cr0 & CR0_EM) || (!is_mmx(insn) && !(s->cr4 & CR4_OSFXSR)) : !emul_protected(s) || !(s->cr4 & CR4_OSXSAVE),
+                  EMUL_VECTOR_UD, 0);
     exec_end_if(x, !x->ctx->ops->vector_read || !x->ctx->ops->vector_write, EMUL_UNHANDLED);
     read_vector(x, v->type, insn->reg, &v->reg, v->width);
     exec_raise_if(x, s->cr0 & CR0_TS, EMUL_VECTOR_NM, 0);
@@ -240,7 +241,7 @@ void do_simd(struct exec *x)
     int store;
 
     if (!v.cell) { /* refused by name, but VEX and EVEX do not exist outside protected mode (SDM 2A 2.3.9) */
-        exec_ud_if(x, insn->encoding != EMUL_LEGACY && !emul_protected(x->s));
+        exec_raise_if(x, insn->encoding != EMUL_LEGACY && !emul_protected(x->s), EMUL_VECTOR_UD, 0);
         exec_end(x, EMUL_UNHANDLED);
     }
     begin(x, &v);

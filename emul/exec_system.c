@@ -177,7 +177,7 @@ void do_movcr(struct exec *x)
 {
     unsigned n = x->insn->reg, is_debug = x->insn->op == EMUL_MOVDR;
 
-    exec_ud_if(x, is_debug && (x->s->cr4 & CR4_DE) && (n == 4 || n == 5));
+    exec_raise_if(x, is_debug && (x->s->cr4 & CR4_DE) && (n == 4 || n == 5), EMUL_VECTOR_UD, 0);
     if (is_debug && (x->s->dr7 & DR7_GD)) {
         x->result->dr6 = DR6_BD;
         exec_raise(x, EMUL_VECTOR_DB, 0);
@@ -190,7 +190,7 @@ void do_fsgsbase(struct exec *x)
 {
     unsigned which = x->insn->modrm >> 3 & 3;
 
-    exec_ud_if(x, !(x->s->cr4 & CR4_FSGSBASE));
+    exec_raise_if(x, !(x->s->cr4 & CR4_FSGSBASE), EMUL_VECTOR_UD, 0);
     x->opsize = is_wide(x) ? 8 : 4;
     move_reg(x, &bases[which & 1], which & 2);
 }
@@ -279,7 +279,7 @@ static int read_msr(struct exec *x, uint32_t index, uint64_t *value)
     const struct emul_ops *ops = x->ctx->ops;
     int answer = ops->msr_read ? ops->msr_read(x->ctx->opaque, index, value) : 1;
 
-    return answer < 0 ? exec_gp0(x) : answer ? EMUL_UNHANDLED : EMUL_DONE;
+    return answer < 0 ? exec_fault(x, EMUL_VECTOR_GP, 0) : answer ? EMUL_UNHANDLED : EMUL_DONE;
 }
 
 static void set_edx_eax(struct exec *x, uint64_t value)
@@ -310,7 +310,7 @@ int do_wrmsr(struct exec *x)
         return exec_guard(x, 0, write_from_dst);
     if (!ops->msr_write)
         return EMUL_UNHANDLED;
-    return ops->msr_write(x->ctx->opaque, index, x->dst) < 0 ? exec_gp0(x) : EMUL_DONE;
+    return ops->msr_write(x->ctx->opaque, index, x->dst) < 0 ? exec_fault(x, EMUL_VECTOR_GP, 0) : EMUL_DONE;
 }
 
 /* RDTSC and RDTSCP. */
@@ -371,7 +371,7 @@ void do_syscall(struct exec *x)
     const struct emul_state *s = x->s;
     unsigned selector = s->star >> 32 & SELECTOR_CODE, long_mode = exec_is_long(x);
 
-    exec_ud_if(x, !(s->efer & EFER_SCE) || !emul_protected(s) || (x->mode != EMUL_MODE64 && !is_amd(x)));
+    exec_raise_if(x, !(s->efer & EFER_SCE) || !emul_protected(s) || (x->mode != EMUL_MODE64 && !is_amd(x)), EMUL_VECTOR_UD, 0);
     x->gpr[EMUL_RCX] = x->next_rip;
     if (long_mode) {
         x->gpr[R11] = x->flags;
@@ -389,7 +389,7 @@ void do_sysret(struct exec *x)
     struct emul_segment ss = s->seg[EMUL_SS];
     unsigned selector = s->star >> 48, wide = is_wide(x);
 
-    exec_ud_if(x, !(s->efer & EFER_SCE) || (x->mode != EMUL_MODE64 && !is_amd(x)));
+    exec_raise_if(x, !(s->efer & EFER_SCE) || (x->mode != EMUL_MODE64 && !is_amd(x)), EMUL_VECTOR_UD, 0);
     exec_gp0_if(x, !emul_protected(s) || emul_cpl(s) || (wide && !is_amd(x) && !emul_canonical(s, x->gpr[EMUL_RCX])));
     x->flags = x->mode == EMUL_MODE64 ? (x->gpr[R11] & SYSRET_FLAGS) | RFLAGS_1 : x->flags | RFLAGS_IF;
     enter_flat(x, wide ? selector + 16 : selector, selector + 8, 3, wide, x->gpr[EMUL_RCX]);
@@ -408,7 +408,7 @@ void do_sysenter(struct exec *x)
     uint64_t rip = leave ? x->gpr[EMUL_RDX] : s->sysenter_eip, rsp = leave ? x->gpr[EMUL_RCX] : s->sysenter_esp;
     unsigned selector = (s->sysenter_cs & SELECTOR_CODE) + (!leave ? 0 : wide ? 32 : 16);
 
-    exec_ud_if(x, exec_is_long(x) && is_amd(x));
+    exec_raise_if(x, exec_is_long(x) && is_amd(x), EMUL_VECTOR_UD, 0);
     exec_gp0_if(x, !(s->cr0 & CR0_PE) || !(s->sysenter_cs & SELECTOR_CODE));
     exec_gp0_if(x, leave && wide && !(emul_canonical(s, rip) && emul_canonical(s, rsp)));
     x->flags &= leave ? ~0ull : ~(RFLAGS_VM | RFLAGS_IF);
@@ -432,7 +432,7 @@ void do_rdpkru(struct exec *x)
 {
     int write = x->insn->op == EMUL_WRPKRU;
 
-    exec_ud_if(x, !(x->s->cr4 & CR4_PKE));
+    exec_raise_if(x, !(x->s->cr4 & CR4_PKE), EMUL_VECTOR_UD, 0);
     exec_gp0_if(x, (uint32_t)x->gpr[EMUL_RCX] || (write && (uint32_t)x->gpr[EMUL_RDX]));
     if (!write) {
         set_edx_eax(x, x->ctx->pkru);
@@ -445,7 +445,7 @@ void do_rdpkru(struct exec *x)
 /* Undefined for users (SDM 2A CLAC), not forbidden. */
 void do_clac(struct exec *x)
 {
-    exec_ud_if(x, emul_cpl(x->s));
+    exec_raise_if(x, emul_cpl(x->s), EMUL_VECTOR_UD, 0);
     exec_set_flag(x, RFLAGS_AC, x->insn->op == EMUL_STAC);
 }
 
@@ -454,6 +454,6 @@ void do_ud(struct exec *x)
 {
     int is_xcr0 = x->insn->op == EMUL_XGETBV || x->insn->op == EMUL_XSETBV;
 
-    exec_ud_if(x, !is_xcr0 || !(x->s->cr4 & CR4_OSXSAVE));
+    exec_raise_if(x, !is_xcr0 || !(x->s->cr4 & CR4_OSXSAVE), EMUL_VECTOR_UD, 0);
     exec_end(x, EMUL_UNHANDLED);
 }

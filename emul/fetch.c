@@ -44,54 +44,59 @@ static int fetch_page(struct emul_ctx *ctx, unsigned mode, struct emul_result *r
     return EMUL_DONE;
 }
 
-/* SDM 3A table 6-1: too long is #GP. */
-int emul_not_valid(struct emul_result *result, int length)
+/* Decodes all 15 bytes; to be known again, if ctx is to. */
+static int decode_all(struct emul_ctx *ctx, unsigned mode, struct emul_result *result)
 {
-    emul_fault(result, length == EMUL_TOO_LONG ? EMUL_VECTOR_GP : EMUL_VECTOR_UD, 0);
-    return EMUL_RETRY;
-}
-
-int emul_fetch_keep(struct emul_ctx *ctx, unsigned slot, unsigned mode, const uint8_t *bytes)
-{
-    struct emul_known *known = &ctx->decoded->entry[slot];
-    int length = emul_decode(&known->insn, bytes, EMUL_INSN_MAX, emul_decode_mode(ctx, mode));
+    struct emul_known *known = ctx->decoded ? &ctx->decoded->entry[ctx->state->rip % EMUL_CACHE_INSNS] : 0;
+    struct emul_insn *insn = known ? &known->insn : &result->store;
+    int length = emul_decode(insn, result->bytes, EMUL_INSN_MAX, emul_decode_mode(ctx, mode));
     unsigned bits = length * 8;
 
-    known->mode = 0;
-    if (length <= 0)
-        return length;
-    known->low = ((const emul_loose64 *)bytes)[0];
-    known->high = ((const emul_loose64 *)bytes)[1];
-    known->mask_low = bits >= 64 ? ~0ull : (1ull << bits) - 1;
-    known->mask_high = bits > 64 ? (1ull << (bits - 64)) - 1 : 0;
-    known->mode = mode + 1; /* never 0: an empty entry has no mode */
+    result->insn = insn;
+    if (known)
+        known->mode = 0; /* an empty entry has no mode */
+    if (known && length > 0) {
+        known->low = ((const emul_loose64 *)result->bytes)[0];
+        known->high = ((const emul_loose64 *)result->bytes)[1];
+        known->mask_low = bits >= 64 ? ~0ull : (1ull << bits) - 1;
+        known->mask_high = bits > 64 ? (1ull << (bits - 64)) - 1 : 0;
+        known->mode = mode + 1;
+    }
     return length;
 }
 
-int emul_fetch_long(struct emul_ctx *ctx, unsigned mode, struct emul_result *result)
+/* Page by page, up to the limit of CS, or the bytes that the CPU supplied. *length: answer of emul_decode(). */
+static int fetch_long(struct emul_ctx *ctx, unsigned mode, struct emul_result *result, int *length)
 {
-    int length = EMUL_NEED_MORE;
-
     result->insn = &result->store;
     result->store.op = EMUL_BAD;
     result->store.length = 0;
     result->have = ctx->byte_count < EMUL_INSN_MAX ? ctx->byte_count : EMUL_INSN_MAX;
-    if (result->have) {
-        for (unsigned i = 0; i < result->have; i++)
-            result->bytes[i] = ctx->bytes[i];
-        length = emul_decode(&result->store, result->bytes, result->have, emul_decode_mode(ctx, mode));
-    }
+    for (unsigned i = 0; i < result->have; i++)
+        result->bytes[i] = ctx->bytes[i];
+    *length = result->have ? emul_decode(&result->store, result->bytes, result->have, emul_decode_mode(ctx, mode)) : EMUL_NEED_MORE;
     /* At most three rounds: the supplied bytes end anywhere, then two pages; each round adds a byte or faults. */
-    for (unsigned round = 0; length == EMUL_NEED_MORE && round < 3; round++) {
+    for (unsigned round = 0; *length == EMUL_NEED_MORE && round < 3; round++) {
         int status = fetch_page(ctx, mode, result);
 
         if (status)
             return status;
-        if (result->have == EMUL_INSN_MAX)
-            return emul_fetch_decode(ctx, ctx->state, mode, result);
-        length = emul_decode(&result->store, result->bytes, result->have, emul_decode_mode(ctx, mode));
+        *length = result->have == EMUL_INSN_MAX ? decode_all(ctx, mode, result) :
+                  emul_decode(&result->store, result->bytes, result->have, emul_decode_mode(ctx, mode));
     }
-    return length > 0 ? EMUL_DONE : emul_not_valid(result, length);
+    return EMUL_DONE;
+}
+
+int emul_fetch_rest(struct emul_ctx *ctx, enum emul_fetched fetched, unsigned mode, struct emul_result *result)
+{
+    int length = 1, status = fetched == EMUL_FETCH_NONE ? fetch_long(ctx, mode, result, &length) : EMUL_DONE;
+
+    if (fetched == EMUL_FETCH_BYTES || fetched == EMUL_FETCH_NEW)
+        length = decode_all(ctx, mode, result);
+    if (status || length > 0)
+        return status;
+    emul_fault(result, length == EMUL_TOO_LONG ? EMUL_VECTOR_GP : EMUL_VECTOR_UD, 0); /* SDM 3A table 6-1 */
+    return EMUL_RETRY;
 }
 
 int emul_fetch_bytes(struct emul_ctx *ctx, unsigned count, struct emul_result *result)

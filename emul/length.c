@@ -23,7 +23,7 @@ int emul_length(struct emul_ctx *ctx, unsigned want, struct emul_result *result)
     emul_begin(ctx);
     result->iterations = 0;
     result->marks = EMUL_MARKS;
-    status = emul_fetch(ctx, ctx->state, emul_mode_of(ctx->facts), result);
+    status = emul_fetch_rest(ctx, emul_fetch_short(ctx, ctx->state, ctx->facts, result), emul_mode_of(ctx->facts), result);
     if (!status) {
         result->class = (uint8_t)emul_class(result->insn);
         status = result->class == want ? EMUL_DONE : EMUL_RETRY;

@@ -103,11 +103,13 @@ static inline void *emul_pointer(const struct emul_ctx *ctx, uint64_t gpa, unsig
 static inline __attribute__((always_inline)) void *emul_window(const struct emul_ctx *ctx, uint32_t facts, uint64_t linear, unsigned access,
                                                                unsigned cause)
 {
-    const struct emul_cache *cache = ctx->cache;
-    unsigned rights = (facts & EMUL_TAG_FACTS) | access;
+    const struct emul_cache *cache;
+    unsigned rights;
 
     if (!(facts & EMUL_FACT_PAGING))
         return emul_pointer_ram(ctx, linear, cause);
+    cache = ctx->cache;
+    rights = (facts & EMUL_TAG_FACTS) | access;
     if (cache) {
         unsigned kind = rights & EMUL_PF_W ? 1 : 0, slot = (linear >> 12) % EMUL_CACHE_PAGES;
 

@@ -94,6 +94,8 @@ static void test_xchg_locks(void **state)
     f.ctx.ram_size = FAKE_RAM;
     f.ctx.touched = touched;
     f.ctx.walks = &walks;
+    f.gpr[EMUL_RAX] = 0;
+    assert_int_equal(run(), EMUL_DONE); /* which walks, and goes by callback: the others know the walk */
     started = finished = 0;
     assert_int_equal(pthread_create(&thread, NULL, other_cpu, NULL), 0);
     while (!started)

@@ -89,9 +89,9 @@ static int fetch_long(struct emul_ctx *ctx, unsigned mode, struct emul_result *r
 
 int emul_fetch_rest(struct emul_ctx *ctx, enum emul_fetched fetched, unsigned mode, struct emul_result *result)
 {
-    int length = 1, status = fetched == EMUL_FETCH_NONE ? fetch_long(ctx, mode, result, &length) : EMUL_DONE;
+    int length, status = fetched == EMUL_FETCH_NONE ? fetch_long(ctx, mode, result, &length) : EMUL_DONE;
 
-    if (fetched == EMUL_FETCH_BYTES || fetched == EMUL_FETCH_NEW)
+    if (fetched != EMUL_FETCH_NONE)
         length = decode_all(ctx, mode, result);
     if (status || length > 0)
         return status;

@@ -18,12 +18,14 @@ unsigned emul_class(const struct emul_insn *insn)
 
 int emul_length(struct emul_ctx *ctx, unsigned want, struct emul_result *result)
 {
+    enum emul_fetched fetched;
     int status;
 
     emul_begin(ctx);
     result->iterations = 0;
     result->marks = EMUL_MARKS;
-    status = emul_fetch_rest(ctx, emul_fetch_short(ctx, ctx->state, ctx->facts, result), emul_mode_of(ctx->facts), result);
+    fetched = emul_fetch_short(ctx, ctx->state, ctx->facts, result);
+    status = fetched == EMUL_FETCH_KNOWN ? EMUL_DONE : emul_fetch_rest(ctx, fetched, emul_mode_of(ctx->facts), result);
     if (!status) {
         result->class = (uint8_t)emul_class(result->insn);
         status = result->class == want ? EMUL_DONE : EMUL_RETRY;

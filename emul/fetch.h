@@ -13,10 +13,10 @@ static inline unsigned emul_decode_mode(const struct emul_ctx *ctx, unsigned mod
     return mode + (ctx->features & EMUL_IS_AMD) * (EMUL_MODE_AMD / EMUL_IS_AMD); /* separate bits */
 }
 
-/* Fetches at CS:RIP and decodes, in two steps: what is quick, then the rest, with what the first has answered. result->insn, ->bytes; ->have
- * is EMUL_INSN_MAX before, and then how many bytes there are. ctx->facts are right; s: ctx->state; facts, mode: of the facts.
- * EMUL_FETCH_BYTES, _NEW: there is something to decode, to keep in ctx->decoded; _KNOWN: there is no rest. EMUL_DONE; EMUL_FAULT: the fetch faults; EMUL_RETRY: the
- * bytes are no valid instruction; result->vector is then the fault that they are (#UD, #GP). */
+/* Fetches at CS:RIP and decodes, in two steps: what is quick, then the rest, with what the first has answered. result->insn, ->bytes;
+ * ->have is EMUL_INSN_MAX before, and then how many bytes there are. ctx->facts are right; s: ctx->state; facts, mode: of the facts.
+ * EMUL_FETCH_BYTES, _NEW: there is something to decode, to keep in ctx->decoded; _KNOWN: there is no rest. EMUL_DONE; EMUL_FAULT: the
+ * fetch faults; EMUL_RETRY: the bytes are no valid instruction; result->vector is then the fault that they are (#UD, #GP). */
 enum emul_fetched { EMUL_FETCH_NONE, EMUL_FETCH_BYTES, EMUL_FETCH_NEW, EMUL_FETCH_KNOWN };
 int emul_fetch_rest(struct emul_ctx *ctx, enum emul_fetched fetched, unsigned mode, struct emul_result *result);
 

@@ -140,8 +140,8 @@ enum abi_status {
 #define ABI_INJECT_ERROR   0x00000800u
 #define ABI_TIMER_NEVER    0xffffffffffffffffull
 
-/* abi_frame.life */
-enum abi_life { ABI_LIFE_RUN, ABI_LIFE_POWEROFF, ABI_LIFE_REBOOT };
+/* abi_frame.life. PANIC: the guest has said of itself that it cannot go on. */
+enum abi_life { ABI_LIFE_RUN, ABI_LIFE_POWEROFF, ABI_LIFE_REBOOT, ABI_LIFE_PANIC };
 
 /* How ring 3 reaches guest memory. With ABI_GUESTMEM_WINDOW by ABI_CALL_MAP_WINDOW, with ABI_GUESTMEM_COPY by ABI_CALL_GUEST_*. */
 enum abi_guestmem { ABI_GUESTMEM_MAP, ABI_GUESTMEM_WINDOW, ABI_GUESTMEM_COPY };

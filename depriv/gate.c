@@ -21,8 +21,10 @@ static void reply_rare(struct vcpu *v, u32 notes)
         memcpy(bytes, f->console, n);
         console_guest(v->domain, bytes, n);
     }
-    if (life > ABI_LIFE_REBOOT)
+    if (life > ABI_LIFE_PANIC)
         domain_kill(v->domain, "ring 3: bad reply: life %u", life);
+    else if (life == ABI_LIFE_PANIC)
+        domain_kill(v->domain, "the guest reports its own panic");
     else if (life != ABI_LIFE_RUN)
         domain_end(v->domain, life == ABI_LIFE_REBOOT ? DOMAIN_REBOOT : DOMAIN_POWEROFF);
 }

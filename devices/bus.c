@@ -18,6 +18,7 @@ const struct bus_row bus_rows[BUS_ROWS] = {
     [BUS_DEBUGCON]    = { "debug console",  0x0e9,  0x0e9,  false },
     [BUS_COM1]        = { "com1",           0x3f8,  0x3ff,  false },
     [BUS_ELCR]        = { "elcr",           0x4d0,  0x4d1,  false },
+    [BUS_PVPANIC]     = { "pvpanic",        PVPANIC_PORT, PVPANIC_PORT, false },
     [BUS_ACPIPM]      = { "acpi pm",        ACPIPM_EVENT_PORT, ACPIPM_LAST_PORT, true },
     [BUS_PCI]         = { "pci and reset",  0xcf8,  0xcff,  true },
 };
@@ -49,6 +50,8 @@ static inline __attribute__((always_inline)) uint8_t byte_read(struct platform *
         return uart_read(p, &p->com1, port & 7);
     case BUS_ELCR:
         return elcr_read(p, port & 1);
+    case BUS_PVPANIC:
+        return pvpanic_read(p);
     case BUS_ACPIPM:
         return (uint8_t)acpipm_read(p, port, 1);
     case BUS_PCI:
@@ -96,6 +99,9 @@ static inline __attribute__((always_inline)) void byte_write(struct platform *p,
         break;
     case BUS_ELCR:
         elcr_write(p, port & 1, value);
+        break;
+    case BUS_PVPANIC:
+        pvpanic_write(p, value);
         break;
     case BUS_ACPIPM:
         acpipm_write(p, port, 1, value);

@@ -20,6 +20,7 @@ enum bus_row_id {
     BUS_DEBUGCON,
     BUS_COM1,
     BUS_ELCR,
+    BUS_PVPANIC,
     BUS_ACPIPM,
     BUS_PCI,
     BUS_ROWS

@@ -13,6 +13,7 @@
 #include "devices/misc.h"
 #include "devices/pic.h"
 #include "devices/pit.h"
+#include "devices/pvpanic.h"
 #include "devices/rtc.h"
 #include "devices/uart.h"
 

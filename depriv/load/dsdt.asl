@@ -50,6 +50,15 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "RUNG  ", "RUNGHVM ", 1)
             })
         }
 
+        Device (PEVT)
+        {
+            Name (_HID, "QEMU0001")
+            Name (_CRS, ResourceTemplate ()
+            {
+                IO (Decode16, 0x0505, 0x0505, 0x01, 0x01)
+            })
+        }
+
         // The ACPI registers, so that nothing else is placed there.
         Device (MISC)
         {

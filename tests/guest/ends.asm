@@ -1,5 +1,5 @@
 ; Ends in the way that HOW names, after a line that says so. What the hypervisor reports is the test's business.
-; variants: end_triple -DHOW=1, end_i8042 -DHOW=2, end_cf9 -DHOW=3, end_port92 -DHOW=4, end_hlt -DHOW=5, end_spin -DHOW=6
+; variants: end_triple -DHOW=1, end_i8042 -DHOW=2, end_cf9 -DHOW=3, end_port92 -DHOW=4, end_hlt -DHOW=5, end_spin -DHOW=6, end_panic -DHOW=7
 %define MODE 64
 %define GUEST "ends"
 %include "guest.inc"
@@ -10,6 +10,7 @@
 %define END_PORT92  4
 %define END_HLT     5
 %define END_SPIN    6
+%define END_PANIC   7
 
 main:
     say     "ends: begins", 13, 10
@@ -31,6 +32,10 @@ main:
 %elif HOW == END_HLT
     cli
     hlt
+%elif HOW == END_PANIC
+    mov     dx, 0x505                   ; pvpanic: PANICKED
+    in      al, dx
+    out     dx, al
 %elif HOW == END_SPIN
     jmp     $
 %else

@@ -187,6 +187,16 @@ static void resets(void **state)
     assert_int_equal(in8(b, 0xcf9), 0);
 }
 
+static void panics(void **state)
+{
+    struct bench *b = bench_new();
+
+    (void)state;
+    assert_int_equal(in8(b, 0x505), 1);
+    expect_life(0x505, 0x02, 0x505, 0x01, ABI_LIFE_PANIC);
+    expect_life(0x505, 0xfe, 0x504, 0x01, ABI_LIFE_RUN);
+}
+
 static void power_off(void **state)
 {
     struct bench *b = bench_new();
@@ -259,7 +269,7 @@ int run_misc_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(map_is_complete), cmocka_unit_test(widths), cmocka_unit_test(debug_ports),
-        cmocka_unit_test(keyboard_controller), cmocka_unit_test(keyboard_commands), cmocka_unit_test(resets), cmocka_unit_test(power_off),
+        cmocka_unit_test(keyboard_controller), cmocka_unit_test(keyboard_commands), cmocka_unit_test(resets), cmocka_unit_test(panics), cmocka_unit_test(power_off),
         cmocka_unit_test(pm_timer), cmocka_unit_test(clock_never_runs_back),
     };
 

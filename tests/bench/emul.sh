@@ -8,7 +8,7 @@ out=$B/bench-emul
 command -v valgrind > /dev/null || { echo "bench-emul: needs valgrind (apt-get install valgrind)"; exit 1; }
 rm -rf "$out"
 mkdir -p "$out"
-# The library as the component has it (COMMON in the Makefile).
+# The library as the component has it (COMMON in the Makefile), but for the alignment of stacks: the callbacks are the host's.
 for source in emul/[a-z]*.c; do
     gcc -std=gnu11 -O2 -g -ffreestanding -mno-red-zone -mgeneral-regs-only -fno-pic -fno-pie -fno-stack-protector -fcf-protection=none \
         -fno-asynchronous-unwind-tables -fno-strict-aliasing -fno-common -I. -c "$source" -o "$out/$(basename "$source" .c).o" || exit 1
@@ -56,7 +56,7 @@ awk -F'|' -v commit="$commit" -v json="$out/bench.jsonl" '
                 line(name, config, value[c], "instructions")
                 line(name, config, ns[name, config], "ns")
             }
-            limit = xen[name] / 3
+            limit = name == "rep movsb, bulk hook" ? 0.3 : xen[name] / 3
             for (c = 1; c <= 4 && i <= n; c++)
                 if (value[c] + 0 > limit) {
                     bad[c]++

@@ -269,7 +269,8 @@ int run_misc_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(map_is_complete), cmocka_unit_test(widths), cmocka_unit_test(debug_ports),
-        cmocka_unit_test(keyboard_controller), cmocka_unit_test(keyboard_commands), cmocka_unit_test(resets), cmocka_unit_test(panics), cmocka_unit_test(power_off),
+        cmocka_unit_test(keyboard_controller), cmocka_unit_test(keyboard_commands), cmocka_unit_test(resets),
+        cmocka_unit_test(panics), cmocka_unit_test(power_off),
         cmocka_unit_test(pm_timer), cmocka_unit_test(clock_never_runs_back),
     };
 

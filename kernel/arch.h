@@ -29,7 +29,8 @@ static inline void xsetbv0(u64 v) { __asm__ volatile("xsetbv" : : "c"(0), "a"((u
 static inline void irq_disable(void) { __asm__ volatile("cli" ::: "memory"); }
 static inline __attribute__((noreturn)) void cpu_halt(void) { for (;;) __asm__ volatile("cli; hlt"); }
 static inline void cpu_relax(void) { __asm__ volatile("pause" ::: "memory"); }
-static inline void cpu_halt_wait(void) { __asm__ volatile("sti; hlt; cli" ::: "memory"); } /* sleep until an interrupt */
+void cpu_halt_wait(void); /* sleep until an interrupt: kernel/switch.asm */
+extern const char cpu_halt_hlt[];
 static inline void irq_poll(void) { __asm__ volatile("sti; nop; cli" ::: "memory"); }      /* take what is pending */
 
 struct cpuid { u32 eax, ebx, ecx, edx; };

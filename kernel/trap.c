@@ -126,8 +126,11 @@ void trap_handle(struct trap_frame *f)
             ring3_resume(this_cpu()->current->vcpu);
         return;
     }
-    if (f->vector == VEC_NMI)
-        return; /* nobody sends one; a line in the log could find the console's lock held by what it interrupted */
+    if (f->vector == VEC_NMI) { /* nobody sends one; a line in the log could find the console's lock held by what it interrupted */
+        if (f->rip == (u64)cpu_halt_hlt)
+            f->rip++; /* STI's shadow is over: an interrupt may come before HLT, and what it wakes must not wait for the next one */
+        return;
+    }
     if (trap_step_into_entry(f))
         return;
     if (f->cs & 3 && f->vector != VEC_MC && f->vector != VEC_DF)

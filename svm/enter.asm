@@ -15,6 +15,8 @@ global svm_enter_guest
 ; Stack during the guest: vcpu, return address (rising).
 svm_enter_guest:
     push    rbx
+    sti                             ; with V_INTR_MASKING the host's IF lets physical interrupts end the guest's run (APM2 15.21.1); GIF = 0
+                                    ; keeps them from being taken here. TCG takes STI's shadow into the guest if VMRUN is next
     mov     rdx, [rbx + VCPU_FRAME]
     mov     rcx, [rbx + VCPU_HVM]
     mov     rax, [rdx + GPR(0)]
@@ -22,8 +24,7 @@ svm_enter_guest:
     mov     rax, [rbx + VCPU_VMCB_PA]
     GPRS_LOAD rdx
     mov     rdx, [rdx + GPR(2)]
-    sti                             ; with V_INTR_MASKING the host's IF lets physical interrupts end the guest's run (APM2 15.21.1);
-    vmrun                           ; GIF = 0 keeps them from being taken here. STI after CLGI: an emulator checks for them at STI
+    vmrun
     cli
 
     mov     rax, [rsp]              ; VMRUN gave RAX and RSP back

@@ -15,15 +15,14 @@ void __real_apic_eoi(void);
 void __real_trap_handle(struct trap_frame *f);
 void __wrap_apic_eoi(void);
 void __wrap_trap_handle(struct trap_frame *f);
-extern u8 entry_text[], entry_text_end[];
 
-static u32 ring3, ring0, edge;  /* where they came: edge is the way in and out of ring 3 */
+static u32 ring3, ring0;        /* where they came */
 static bool said;
 
 void __wrap_trap_handle(struct trap_frame *f)
 {
     if (f->vector == VEC_NMI)
-        __atomic_add_fetch(f->cs & 3 ? &ring3 : f->rip >= (u64)entry_text && f->rip < (u64)entry_text_end ? &edge : &ring0, 1, __ATOMIC_RELAXED);
+        __atomic_add_fetch(f->cs & 3 ? &ring3 : &ring0, 1, __ATOMIC_RELAXED);
     __real_trap_handle(f);
 }
 
@@ -39,6 +38,6 @@ void __wrap_apic_eoi(void)
             if (i != me && READ_ONCE(cpus[i].online))
                 apic_ipi(cpus[i].apic_id, IPI_NMI);
     }
-    if (ring3 >= SEEN && ring0 >= SEEN && edge && !__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
-        log_line("NMIs: more than %u each of ring 3 and ring 0, and some between them", SEEN);
+    if (ring3 >= SEEN && ring0 >= SEEN && !__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
+        log_line("NMIs: more than %u each of ring 3 and ring 0", SEEN);
 }

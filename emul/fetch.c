@@ -44,33 +44,39 @@ static int fetch_page(struct emul_ctx *ctx, unsigned mode, struct emul_result *r
     return EMUL_DONE;
 }
 
-/* Decodes all 15 bytes; to be known again, if ctx is to. */
+/* Decodes all 15 bytes, or knows them; to be known again, if ctx is to. */
 static int decode_all(struct emul_ctx *ctx, unsigned mode, struct emul_result *result)
 {
     struct emul_known *known = ctx->decoded ? &ctx->decoded->entry[ctx->state->rip % EMUL_CACHE_INSNS] : 0;
     struct emul_insn *insn = known ? &known->insn : &result->store;
-    int length = emul_decode(insn, result->bytes, EMUL_INSN_MAX, emul_decode_mode(ctx, mode));
-    unsigned bits = length * 8;
+    uint64_t low = ((const emul_loose64 *)result->bytes)[0], high = ((const emul_loose64 *)result->bytes)[1];
+    int length;
 
     result->insn = insn;
-    if (known)
-        known->mode = 0; /* an empty entry has no mode */
-    if (known && length > 0) {
-        known->low = ((const emul_loose64 *)result->bytes)[0];
-        known->high = ((const emul_loose64 *)result->bytes)[1];
-        known->mask_low = bits >= 64 ? ~0ull : (1ull << bits) - 1;
-        known->mask_high = bits > 64 ? (1ull << (bits - 64)) - 1 : 0;
-        known->mode = mode + 1;
+    if (known && emul_is_known(known, low, high, mode))
+        return insn->length;
+    length = emul_decode(insn, result->bytes, EMUL_INSN_MAX, emul_decode_mode(ctx, mode));
+    if (known) {
+        known->low = low;
+        known->high = high;
+        known->mask_low = length >= 8 ? ~0ull : (1ull << (length & 7) * 8) - 1;
+        known->mask_high = length > 8 ? (1ull << (length - 8) * 8) - 1 : 0;
+        known->mode = length > 0 ? mode + 1 : 0; /* an empty entry has no mode */
     }
     return length;
+}
+
+static void begin_long(struct emul_result *result)
+{
+    result->insn = &result->store;
+    result->store.op = EMUL_BAD;
+    result->store.length = result->have = 0;
 }
 
 /* Page by page, up to the limit of CS, or the bytes that the CPU supplied. *length: answer of emul_decode(). */
 static int fetch_long(struct emul_ctx *ctx, unsigned mode, struct emul_result *result, int *length)
 {
-    result->insn = &result->store;
-    result->store.op = EMUL_BAD;
-    result->store.length = 0;
+    begin_long(result);
     result->have = ctx->byte_count < EMUL_INSN_MAX ? ctx->byte_count : EMUL_INSN_MAX;
     for (unsigned i = 0; i < result->have; i++)
         result->bytes[i] = ctx->bytes[i];
@@ -101,16 +107,10 @@ int emul_fetch_rest(struct emul_ctx *ctx, enum emul_fetched fetched, unsigned mo
 
 int emul_fetch_bytes(struct emul_ctx *ctx, unsigned count, struct emul_result *result)
 {
-    unsigned mode;
-
     emul_begin(ctx);
-    mode = emul_mode_of(ctx->facts);
-    result->insn = &result->store;
-    result->store.op = EMUL_BAD;
-    result->store.length = 0;
-    result->have = 0;
+    begin_long(result);
     for (unsigned round = 0; result->have < count && round < 2; round++) {
-        int status = fetch_page(ctx, mode, result);
+        int status = fetch_page(ctx, emul_mode_of(ctx->facts), result);
 
         if (status)
             return status;

@@ -20,6 +20,12 @@ static inline unsigned emul_decode_mode(const struct emul_ctx *ctx, unsigned mod
 enum emul_fetched { EMUL_FETCH_NONE, EMUL_FETCH_BYTES, EMUL_FETCH_NEW, EMUL_FETCH_KNOWN };
 int emul_fetch_rest(struct emul_ctx *ctx, enum emul_fetched fetched, unsigned mode, struct emul_result *result);
 
+/* Is this what the 16 bytes decoded to? */
+static inline int emul_is_known(const struct emul_known *known, uint64_t low, uint64_t high, unsigned mode)
+{
+    return !(((low ^ known->low) & known->mask_low) | ((high ^ known->high) & known->mask_high) | (known->mode ^ (mode + 1)));
+}
+
 /* 16 bytes at CS:RIP in one page of RAM and far from the limit: the common case. NULL: not here, take the long way. */
 static inline const emul_loose64 *fetch_window(struct emul_ctx *ctx, const struct emul_state *s, uint32_t facts)
 {
@@ -51,8 +57,7 @@ static inline enum emul_fetched emul_fetch_short(struct emul_ctx *ctx, const str
         return EMUL_FETCH_BYTES;
     known = &ctx->decoded->entry[rip % EMUL_CACHE_INSNS];
     result->insn = &known->insn;
-    return ((low ^ known->low) & known->mask_low) | ((high ^ known->high) & known->mask_high) | (known->mode ^ (emul_mode_of(facts) + 1)) ?
-           EMUL_FETCH_NEW : EMUL_FETCH_KNOWN;
+    return emul_is_known(known, low, high, emul_mode_of(facts)) ? EMUL_FETCH_KNOWN : EMUL_FETCH_NEW;
 }
 
 #endif

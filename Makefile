@@ -67,11 +67,16 @@ $(B)/offsets.inc: kernel/offsets.c $(wildcard kernel/*.h) depriv/abi.h | tools
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(filter-out -MMD -MP,$(KFLAGS)) -S -o - $< | sed -n 's/^==> //p' > $@.tmp && mv $@.tmp $@
 
-$(B)/k/%.c.o: %.c | tools
+# What the build says of itself, and the flags: what is built of others is built again.
+$(shell mkdir -p $(B); echo '$(BUILD_ID)' | cmp -s - $(B)/build-id || echo '$(BUILD_ID)' > $(B)/build-id)
+$(shell echo '$(COMMON)' | cmp -s - $(B)/flags || echo '$(COMMON)' > $(B)/flags)
+$(B)/k/kernel/log.c.o $(B)/k/kernel/main.c.o: $(B)/build-id
+
+$(B)/k/%.c.o: %.c $(B)/flags | tools
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(KFLAGS) -c -o $@ $<
 
-$(B)/u/%.c.o: %.c | tools
+$(B)/u/%.c.o: %.c $(B)/flags | tools
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(UFLAGS) -c -o $@ $<
 

@@ -87,18 +87,21 @@ part_ring3() {
     ring3_runs ring3 "$1" "$user_options" && show "$1.ring3"
 }
 
-# Of all operations with the defaults, of some with each option that changes what a crossing or an access does. A run with EVENT_ROUNDS of one operation less a run with none, both from the counting build; nothing is printed in either.
+# Of all operations with the defaults, of some with each option that changes what a crossing or an access does; of ring 3's own those that one
+# domain has. A run with EVENT_ROUNDS of one operation less a run with none, both from the counting build; nothing is printed in either.
 EVENT_ROUNDS=100
-events_of="out in cpuid rdmsr wrmsr mmio_write mmio_read outsb rep_outsb_256 irq_round timer_hlt"
+events_of="out in out_unclaimed cpuid rdmsr wrmsr mmio_write mmio_read outsb insb rep_outsb_16 rep_outsb_256 rep_outsb_4096 rep_insb_16 rep_insb_256
+    rep_insb_4096 irq irq_eoi irq_round timer_spin timer_hlt null call yield" # of stamps within an operation: all of it
 part_events() {
     local option
     env -u COUNT -u B make -s COUNT=1 all
+    make -s build/bench/component.bin
     B=build/count
     # shellcheck disable=SC2086 # words
     event_table "$1" events "$user_options" $events_of
     for option in depriv=0 depriv=1 depriv=2 guestmem=window guestmem=copy aspace=isolated; do
         [ -z "$user_options" ] || break
-        event_table "$1" "events-${option/=/-}" "$option" out cpuid mmio_write outsb irq_round
+        event_table "$1" "events-${option/=/-}" "$option" out in cpuid mmio_write mmio_read outsb insb rep_outsb_256 irq_round
     done
     B=build
 }
@@ -107,13 +110,14 @@ event_table() { # vendor, set, options, operations...
     local operation vendor=$1 set=$2 options=$3
     shift 3
     event_run "$vendor" "$set" "$options" none
+    [[ " $* " != *" null "* ]] || event_run "$vendor" "$set" "$options" none-ring3
     for operation in "$@"; do
         [ "$(jobs -rp | wc -l)" -lt 2 ] || wait -n
         event_run "$vendor" "$set" "$options" "$operation" &
     done
     wait
     for operation in "$@"; do
-        join <(counts "$vendor.$set-$operation") <(counts "$vendor.$set-none") | awk -v o="$operation" -v n=$EVENT_ROUNDS '{ print o, $1, ($2 - $3) / n }'
+        join <(counts "$vendor.$set-$operation") <(counts "$vendor.$set-none$(in_ring3 "$operation" && echo -ring3)") | awk -v o="$operation" -v n=$EVENT_ROUNDS '{ print o, $1, ($2 - $3) / n }'
     done > "$raw/$vendor.$set"
     echo "$vendor${options:+, $options}: events per operation"
     awk '!($1 in seen) { seen[$1]; row[++n] = $1 } !($2 in have) { have[$2]; column[++m] = $2 } { value[$1, $2] = $3 }
@@ -124,9 +128,13 @@ event_table() { # vendor, set, options, operations...
     echo
 }
 
+in_ring3() { [[ $1 =~ ^(null|call|yield|none-ring3)$ ]]; } # an operation of tests/bench/component.c
+
 event_run() { # vendor, set, options, operation
-    nasm -Werror -f bin -I tests/guest/ -DN=$EVENT_ROUNDS -DONLY="$4" -o "$work/event-$4.bin" tests/bench/bench.asm
-    boot "$1.$2-$4" "$1" "$3" --module "$work/event-$4.bin domain=bench $flat" || echo "bench: no events of $4" >&2
+    local source=bench component=()
+    ! in_ring3 "$4" || source=ring3 component=(--module "$(component bench)")
+    nasm -Werror -f bin -I tests/guest/ -DN=$EVENT_ROUNDS -DONLY="${4%-ring3}" -o "$work/event-$4.bin" tests/bench/$source.asm
+    boot "$1.$2-$4" "$1" "$3" --module "$work/event-$4.bin domain=bench $flat" "${component[@]}" || echo "bench: no events of $4" >&2
 }
 
 counts() { # run: sorted lines "event count"

@@ -68,8 +68,9 @@ $(B)/offsets.inc: kernel/offsets.c $(wildcard kernel/*.h) depriv/abi.h | tools
 	$(Q)$(CC) $(filter-out -MMD -MP,$(KFLAGS)) -S -o - $< | sed -n 's/^==> //p' > $@.tmp && mv $@.tmp $@
 
 # What the build says of itself, and the flags: what is built of others is built again.
-$(shell mkdir -p $(B); echo '$(BUILD_ID)' | cmp -s - $(B)/build-id || echo '$(BUILD_ID)' > $(B)/build-id)
-$(shell echo '$(COMMON)' | cmp -s - $(B)/flags || echo '$(COMMON)' > $(B)/flags)
+stamp = $(shell mkdir -p $(B); echo '$2' | cmp -s - $(B)/$1 || echo '$2' > $(B)/$1)
+$(call stamp,build-id,$(BUILD_ID))
+$(call stamp,flags,$(COMMON))
 $(B)/k/kernel/log.c.o $(B)/k/kernel/main.c.o: $(B)/build-id
 
 $(B)/k/%.c.o: %.c $(B)/flags | tools

@@ -3,7 +3,7 @@
 FNR == 1 {
     columns++
     match($0, /"options":"[^"]*"/)
-    head[columns] = substr($0, RSTART + 11, RLENGTH - 12)
+    head[columns] = RLENGTH > 12 ? substr($0, RSTART + 11, RLENGTH - 12) : "default"
     match($0, /"unit":"[^"]*"/)
     unit = substr($0, RSTART + 8, RLENGTH - 9)
 }
@@ -17,31 +17,23 @@ FNR == 1 {
     }
     median[name, columns] = substr($0, RSTART + 9, RLENGTH - 9)
 }
+# A table of n lines and m figures in each. flip: lines are files.
+function show(n, line_name, m, column_name, wide, each, flip,   i, k) {
+    printf "%-" wide "s", "median " unit
+    for (k = 1; k <= m; k++)
+        printf " %" each "s", column_name[k]
+    print ""
+    for (i = 1; i <= n; i++) {
+        printf "%-" wide "s", line_name[i]
+        for (k = 1; k <= m; k++)
+            printf " %" each "s", flip ? median[column_name[k], i] : median[line_name[i], k]
+        print ""
+    }
+    print ""
+}
 END {
-    if (across != "") {
-        n = split(across, name_of, " ")
-        printf "%-40s", "median " unit
-        for (k = 1; k <= n; k++)
-            printf " %10s", name_of[k]
-        print ""
-        for (i = 1; i <= columns; i++) {
-            printf "%-40s", head[i]
-            for (k = 1; k <= n; k++)
-                printf " %10s", median[name_of[k], i]
-            print ""
-        }
-        print ""
-        exit
-    }
-    printf "%-16s", "median " unit
-    for (i = 1; i <= columns; i++)
-        printf " %16s", head[i] == "" ? "default" : head[i]
-    print ""
-    for (k = 1; k <= rows; k++) {
-        printf "%-16s", names[k]
-        for (i = 1; i <= columns; i++)
-            printf " %16s", median[names[k], i]
-        print ""
-    }
-    print ""
+    if (across != "")
+        show(columns, head, split(across, of, " "), of, 40, 10, 1)
+    else
+        show(rows, names, columns, head, 16, 16, 0)
 }

@@ -109,15 +109,16 @@ part_events() {
 event_table() { # vendor, set, options, operations...
     local operation vendor=$1 set=$2 options=$3
     shift 3
-    event_run "$vendor" "$set" "$options" none
-    [[ " $* " != *" null "* ]] || event_run "$vendor" "$set" "$options" none-ring3
+    for operation in $(for operation in "$@"; do base_of "$operation"; done | sort -u); do
+        event_run "$vendor" "$set" "$options" "$operation"
+    done
     for operation in "$@"; do
         [ "$(jobs -rp | wc -l)" -lt 2 ] || wait -n
         event_run "$vendor" "$set" "$options" "$operation" &
     done
     wait
     for operation in "$@"; do
-        join <(counts "$vendor.$set-$operation") <(counts "$vendor.$set-none$(in_ring3 "$operation" && echo -ring3)") | awk -v o="$operation" -v n=$EVENT_ROUNDS '{ print o, $1, ($2 - $3) / n }'
+        join <(counts "$vendor.$set-$operation") <(counts "$vendor.$set-$(base_of "$operation")") | awk -v o="$operation" -v n=$EVENT_ROUNDS '{ print o, $1, ($2 - $3) / n }'
     done > "$raw/$vendor.$set"
     echo "$vendor${options:+, $options}: events per operation"
     awk '!($1 in seen) { seen[$1]; row[++n] = $1 } !($2 in have) { have[$2]; column[++m] = $2 } { value[$1, $2] = $3 }
@@ -128,11 +129,16 @@ event_table() { # vendor, set, options, operations...
     echo
 }
 
-in_ring3() { [[ $1 =~ ^(null|call|yield|none-ring3)$ ]]; } # an operation of tests/bench/component.c
+base_of() { # what runs without the operation: those of tests/bench/component.c have a guest of their own
+    case $1 in
+    null|call|yield) echo none-ring3 ;;
+    *)               echo none ;;
+    esac
+}
 
 event_run() { # vendor, set, options, operation
     local source=bench component=()
-    ! in_ring3 "$4" || source=ring3 component=(--module "$(component bench)")
+    [[ $4,$(base_of "$4") != *none-ring3* ]] || source=ring3 component=(--module "$(component bench)")
     nasm -Werror -f bin -I tests/guest/ -DN=$EVENT_ROUNDS -DONLY="${4%-ring3}" -o "$work/event-$4.bin" tests/bench/$source.asm
     boot "$1.$2-$4" "$1" "$3" --module "$work/event-$4.bin domain=bench $flat" "${component[@]}" || echo "bench: no events of $4" >&2
 }
